@@ -1,0 +1,1 @@
+"""diskkv: Redis on disk."""

@@ -1,0 +1,152 @@
+"""Every error that a client or a caller can meet, grouped by who raises it.
+
+A `CommandError` is answered to the client as `-CODE text`; its texts are Redis' own. Nothing decides anything by an error's text.
+"""
+
+from __future__ import annotations
+
+
+class DiskkvError(Exception):
+    """The root of all errors that diskkv raises on purpose."""
+
+
+# -- answered to clients
+
+
+class CommandError(DiskkvError):
+    """A command's error reply: a code word and a text, sent as `-CODE text`."""
+
+    code = "ERR"
+    text = "error"
+
+    def __init__(self, text: str | None = None, *, code: str | None = None) -> None:
+        if text is not None:
+            self.text = text
+        if code is not None:
+            self.code = code
+        super().__init__(f"{self.code} {self.text}")
+
+    def line(self) -> bytes:
+        """The reply's line without the leading `-` and the final CRLF; line breaks in the text become spaces, as in Redis."""
+        return f"{self.code} {self.text}".encode("utf-8", "surrogateescape").replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+class WrongType(CommandError):
+    code, text = "WRONGTYPE", "Operation against a key holding the wrong kind of value"
+
+
+class BadSyntax(CommandError):
+    text = "syntax error"
+
+
+class NotInteger(CommandError):
+    text = "value is not an integer or out of range"
+
+
+class NotFloat(CommandError):
+    text = "value is not a valid float"
+
+
+class NotPositive(CommandError):
+    text = "value is out of range, must be positive"
+
+
+class OutOfRange(CommandError):
+    text = "value is out of range"
+
+
+class IndexOutOfRange(CommandError):
+    text = "index out of range"
+
+
+class NoSuchKey(CommandError):
+    text = "no such key"
+
+
+class Overflow(CommandError):
+    text = "increment or decrement would overflow"
+
+
+class NanOrInfinity(CommandError):
+    text = "increment would produce NaN or Infinity"
+
+
+class StringTooLong(CommandError):
+    text = "string exceeds maximum allowed size (proto-max-bulk-len)"
+
+
+class WrongArity(CommandError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"wrong number of arguments for '{name}' command")
+
+
+class UnknownCommand(CommandError):
+    """As in Redis, the text quotes the name and the beginning of the arguments."""
+
+    def __init__(self, argv: list[bytes]) -> None:
+        quoted = ""
+        for arg in argv[1:]:
+            if len(quoted) >= 128:
+                break
+            quoted += "'" + arg[: 128 - len(quoted)].decode("utf-8", "surrogateescape") + "' "
+        name = argv[0][:128].decode("utf-8", "surrogateescape")
+        super().__init__(f"unknown command '{name}', with args beginning with: {quoted}")
+
+
+class NoAuth(CommandError):
+    code, text = "NOAUTH", "Authentication required."
+
+
+class WrongPass(CommandError):
+    code, text = "WRONGPASS", "invalid username-password pair or user is disabled."
+
+
+class NoProto(CommandError):
+    code, text = "NOPROTO", "unsupported protocol version"
+
+
+class ExecAborted(CommandError):
+    code, text = "EXECABORT", "Transaction discarded because of previous errors."
+
+
+class Unblocked(CommandError):
+    code, text = "UNBLOCKED", "client unblocked via CLIENT UNBLOCK"
+
+
+class LogFailed(CommandError):
+    """The log can't be written (disk full, I/O error): the change was undone, reads go on."""
+
+    code = "MISCONF"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Errors writing to the AOF file: {reason}")
+
+
+# -- met by whoever opens or embeds a store
+
+
+class StoreError(DiskkvError):
+    """The store can't be opened or used."""
+
+
+class StoreLocked(StoreError):
+    """Another process has the store open."""
+
+
+class BadFormat(StoreError):
+    """What lies on disk is not a store, or one of a version that this diskkv does not know."""
+
+
+class Damaged(StoreError):
+    """A checksum or a structure on disk is wrong."""
+
+
+class SettingError(DiskkvError):
+    """A setting is unknown, means nothing here, or has a value that it can't take."""
+
+
+# -- the wire
+
+
+class ProtocolError(DiskkvError):
+    """A client's bytes are not RESP: it is told so and disconnected."""

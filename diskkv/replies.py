@@ -1,0 +1,109 @@
+"""Reply values for which Python has no twin.
+
+A command returns plain Python values (`int`, `bytes`, `None`, `list`, `set`, `dict`, `float`, `bool`, `str` never) or one of
+these; `resp/encode.py` turns them into bytes, once for RESP2 and once for RESP3, so that no command knows the protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+class Simple:
+    """A status line, `+text`."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return f"Simple({self.text!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Simple) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+OK = Simple(b"OK")
+QUEUED = Simple(b"QUEUED")
+PONG = Simple(b"PONG")
+
+
+class NilArray:
+    """The null that stands for an array: `*-1` in RESP2, `_` in RESP3. Its one value is `NIL_ARRAY`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "NIL_ARRAY"
+
+
+NIL_ARRAY = NilArray()
+
+
+class NoReply:
+    """Nothing is sent (CLIENT REPLY OFF, and commands that push their own answers). Its one value is `NO_REPLY`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "NO_REPLY"
+
+
+NO_REPLY = NoReply()
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Out-of-band data: `>` in RESP3, an ordinary array in RESP2."""
+
+    items: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """A text with a three-letter format, `=` in RESP3, a bulk string in RESP2."""
+
+    text: bytes
+    format: bytes = b"txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Couples such as member and score: an array of two-element arrays in RESP3, one flat array in RESP2."""
+
+    items: Sequence[tuple[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A double whose RESP2 form is a bulk string: `,` in RESP3. (A bare `float` is encoded the same way.)"""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """More than one reply to one command (SUBSCRIBE a b): each is encoded on its own, one after the other."""
+
+    items: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """The command found nothing and wishes to wait.
+
+    `keys` are the keys to wait on, in order of preference; `deadline` is a time in ms or None for ever; `retry` is called with
+    no arguments when one of them may have become ready, and returns a reply, or None to go on waiting; `timeout_reply` is what
+    the client gets at the deadline. A front end that cannot wait (MULTI, a script) answers `timeout_reply` at once.
+    """
+
+    keys: Sequence[bytes]
+    deadline: int | None
+    retry: Callable[[], Any]
+    timeout_reply: Any = NIL_ARRAY
