@@ -1,0 +1,78 @@
+"""Ordered bytes: the contract between the store and whatever keeps its records.
+
+An engine maps byte-string keys to byte-string values in bytewise order. It knows nothing of types, time or users' keys. What
+every engine promises:
+
+- `get` sees every write that has returned; `scan` sees exactly the writes that had returned when it was called, in key order,
+  and nothing that is written while it runs.
+- `write` applies a batch whole or not at all, whatever happens to the process; later operations in a batch win over earlier
+  ones on the same key. A batch made with `sync` has survived a loss of power once `write` returns.
+- Every method may be called from any thread; only one thread writes at a time.
+- A record that fails its checksum raises `Damaged`; it is never returned.
+
+One module here is one engine and its name is the scheme of its address: `open_engine("leveldb:/path")` imports
+`diskkv.engine.leveldb` and calls its `open`. `tests/engine/test_contract.py` runs over every module it finds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from typing import Protocol
+
+from diskkv.errors import StoreError
+
+
+class Batch(Protocol):
+    """Puts and deletes that will be applied together, in order."""
+
+    def put(self, key: bytes, value: bytes) -> None: ...
+
+    def delete(self, key: bytes) -> None: ...
+
+
+class Engine(Protocol):
+    """See the module's docstring for what each of these promises."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The key's value, or None."""
+
+    def scan(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """The records with start <= key < stop (stop None: to the end), descending when `reverse`."""
+
+    def scan_keys(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[bytes]:
+        """As `scan`, keys alone."""
+
+    def batch(self, *, sync: bool = False) -> Batch:
+        """An empty batch for `write`."""
+
+    def write(self, batch: Batch) -> None:
+        """Apply a batch atomically. OSError or StoreError when it can't be; nothing of it is visible then."""
+
+    def approximate_size(self, start: bytes, stop: bytes) -> int:
+        """About how many bytes of disk the range takes."""
+
+    def compact(self, start: bytes, stop: bytes) -> None:
+        """Give the space of deleted records in the range back. May take long; other calls go on meanwhile."""
+
+    def reopen(self) -> None:
+        """Open anew after a failed write, forgetting the error. No scan may be under way."""
+
+    def statistics(self) -> dict[str, int]:
+        """Figures for INFO: at least `disk_bytes` and `memory_bytes`."""
+
+    def close(self) -> None:
+        """Release everything. Any later call fails."""
+
+
+def open_engine(address: str, *, block_cache: int = 8 << 20, write_buffer: int = 4 << 20) -> Engine:
+    """Open the engine that `address` (`scheme:rest`) names; sizes in bytes."""
+    scheme, _, rest = address.partition(":")
+    try:
+        module = importlib.import_module(f"diskkv.engine.{scheme}")
+    except ModuleNotFoundError as missing:
+        if missing.name != f"diskkv.engine.{scheme}":
+            raise
+        raise StoreError(f"no such engine: {scheme!r}") from None
+    engine: Engine = module.open(rest, block_cache=block_cache, write_buffer=write_buffer)
+    return engine

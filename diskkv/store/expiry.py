@@ -1,0 +1,99 @@
+"""Who expires next.
+
+A heap holds every expiry up to a horizon; later ones wait in the engine's expiry records (and in dirty objects) until the horizon
+moves on. So a store with a billion keys that expire keeps some ten thousand of them in memory, opens at once, and still deletes
+each key at its millisecond. Entries are checked against the key when they are popped: stale ones are harmless.
+"""
+
+from __future__ import annotations
+
+import heapq
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from diskkv.format import keys
+
+if TYPE_CHECKING:
+    from diskkv.store.database import Database
+    from diskkv.store.store import Store
+
+LIMIT = 50_000
+FAR = 1 << 63
+
+
+class Expiry:
+    """The expiry index's part in memory. Every method requires the store's lock."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._heap: list[tuple[int, int, bytes]] = []
+        self._horizon = -1
+
+    def add(self, when: int, db: Database, key: bytes) -> None:
+        """A key now expires at `when`."""
+        if when <= self._horizon:
+            heapq.heappush(self._heap, (when, db.epoch, key))
+            if len(self._heap) > 4 * LIMIT:
+                self._shrink()
+
+    def next(self) -> int | None:
+        """When the next key may expire, in ms; None when none will."""
+        if not self._heap and self._horizon < FAR:
+            self._refill()
+        return self._heap[0][0] if self._heap else None
+
+    def due(self, now: int, limit: int) -> int:
+        """Expire up to `limit` keys whose time has come; how many entries were looked at."""
+        store = self._store
+        seen = 0
+        by_epoch = {db.epoch: db for db in store.databases}
+        while seen < limit:
+            when = self.next()
+            if when is None or when > now:
+                break
+            seen += 1
+            _, epoch, key = heapq.heappop(self._heap)
+            db = by_epoch.get(epoch)
+            if db is None:
+                continue
+            value = db.find(key)
+            if value is not None and value.expire is not None and value.expire <= now:
+                store.expire(db, value)
+        return seen
+
+    def _shrink(self) -> None:
+        self._heap = heapq.nsmallest(LIMIT, self._heap)
+        self._horizon = self._heap[-1][0] if self._heap else -1
+        # Entries that share the horizon's millisecond may have been cut off: step below it.
+        while self._heap and self._heap[-1][0] == self._horizon:
+            self._heap.pop()
+        self._horizon -= 1
+
+    def _refill(self) -> None:
+        """Take the next window from the engine and from what is dirty."""
+        store = self._store
+        start = keys.EXPIRY + keys.pack_u64(self._horizon + 1)
+        window = [keys.split_expiry(raw) for raw in islice(store.engine.scan_keys(start, keys.after(keys.EXPIRY)), LIMIT)]
+        horizon = window[-1][0] if len(window) == LIMIT else FAR
+        if horizon < FAR and window[0][0] == horizon:
+            # A whole window in one millisecond: take all of it, or the horizon would never pass it.
+            stop = keys.EXPIRY + keys.pack_u64(horizon + 1)
+            window = [keys.split_expiry(raw) for raw in store.engine.scan_keys(start, stop)]
+        elif horizon < FAR:
+            horizon -= 1
+            window = [entry for entry in window if entry[0] <= horizon]
+        low = self._horizon
+        self._horizon = horizon
+        self._heap = window
+        for db in store.databases:
+            for held in (db.dirty, db.frozen, db.flying):
+                for key in held:
+                    value = db.objects.get(key)
+                    if value is not None and value.expire is not None and low < value.expire <= horizon:
+                        self._heap.append((value.expire, db.epoch, key))
+        heapq.heapify(self._heap)
+
+    def clear(self) -> None:
+        """Forget everything: the store is about to be read anew."""
+        self._heap = []
+        self._horizon = -1

@@ -1,0 +1,351 @@
+"""The log: every change in its deterministic form, appended before its reply leaves.
+
+Segments `NNNNNNNNNN.aof` hold Redis' append-only format (RESP commands, SELECT, MULTI and EXEC), so `redis-check-aof` accepts them and
+Redis could load them. Each tick's commands follow one annotation line, which Redis' tools skip:
+
+    #T <bytes> <crc32> <synced>\r\n
+
+The CRC covers the `bytes` that follow and is seeded with the line's own offset and with `synced`, so that a flipped bit, a torn end
+and a piece out of its place are all found. `synced` is how much of this segment was known to be on the disk when the tick was
+written: after a loss of power a hole behind that mark is what was never promised, and the log is cut there; a hole before it is
+damage, and opening is refused. A tick is applied whole or not at all, and MULTI ... EXEC never crosses one.
+
+Promises. `commit` returns once the tick is in the kernel's hands: it survives kill -9. With `always` it is also on the disk; with
+`everysec` a thread puts it there once a second; with `no` the kernel does when it likes. A commit that fails leaves the log as it
+was before (the torn end is cut off) and raises OSError.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple
+from zlib import crc32
+
+from diskkv.errors import Damaged, SettingError
+
+HEADER = re.compile(rb"#T (\d{1,12}) ([0-9a-f]{8}) (\d{1,12})\r\n")
+LONGEST_HEADER = 64
+POLICIES = ("always", "everysec", "no")
+
+
+class Position(NamedTuple):
+    """A place in the log: a segment's number and an offset in it."""
+
+    segment: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogStatistics:
+    segment: int
+    size: int
+    written: int
+    policy: str
+    unsynced: int
+
+
+class Log:
+    """A store's log, open for appending. Every method but the sync thread's requires the store's lock."""
+
+    def __init__(self, path: str, policy: str) -> None:
+        self.path = path
+        self.parts: list[bytes] = []
+        self.database = -1
+        self.written = 0
+        self.ticks = 0
+        self.sync_error: str | None = None
+        self._policy = policy
+        self._file = -1
+        self._segment = 0
+        self._offset = 0
+        self._synced = 0
+        self._torn = False
+        self._spare = -1
+        self._retired: list[int] = []
+        self._stop = threading.Event()
+        self._syncer: threading.Thread | None = None
+        self._sync_lock = threading.Lock()
+        os.makedirs(path, exist_ok=True)
+
+    # -- appending
+
+    @property
+    def policy(self) -> str:
+        """`always`, `everysec` or `no`."""
+        return self._policy
+
+    @policy.setter
+    def policy(self, policy: str) -> None:
+        if policy not in POLICIES:
+            raise SettingError(f"appendfsync must be one of {', '.join(POLICIES)}")
+        self._policy = policy
+
+    def start(self, at: Position) -> None:
+        """Begin to append at a position: the end of what `LogReader` read, or a new segment. What lies behind it is cut off."""
+        for number in segments(self.path):
+            if number > at.segment:
+                os.unlink(segment_name(self.path, number))
+        self._segment = at.segment
+        self._file = os.open(segment_name(self.path, at.segment), os.O_WRONLY | os.O_CREAT, 0o600)
+        os.ftruncate(self._file, at.offset)
+        os.lseek(self._file, at.offset, os.SEEK_SET)
+        os.fsync(self._file)
+        sync_directory(self.path)
+        self._offset = self._synced = at.offset
+        self.database = -1
+        if self._syncer is None:
+            self._syncer = threading.Thread(target=self._sync_every_second, name="diskkv-log-sync", daemon=True)
+            self._syncer.start()
+
+    def position(self) -> Position:
+        """Where the next tick will go. REQUIRES: nothing is waiting to be committed."""
+        return Position(self._segment, self._offset)
+
+    def commit(self) -> None:
+        """Append what has been put into `parts` as one tick. OSError when it could not be; the log is then as before."""
+        data = b"".join(self.parts)
+        self.parts.clear()
+        offset, synced = self._offset, self._synced
+        tick = b"#T %d %08x %d\r\n%b" % (len(data), crc32(data, _seed(offset, synced)), synced, data)
+        size = len(tick)
+        try:
+            if self._torn:
+                self._mend()
+            done = os.write(self._file, tick)
+            while done < size:
+                done += os.write(self._file, tick[done:])
+            if self._policy == "always":
+                os.fdatasync(self._file)
+                self._synced = offset + size
+        except OSError:
+            self._torn = True
+            self.database = -1
+            with contextlib.suppress(OSError):
+                self._mend()
+            raise
+        self._offset = offset + size
+        self.written += size
+        self.ticks += 1
+
+    def _mend(self) -> None:
+        """Cut off what a failed write left. OSError when even that fails; it is tried again before the next write."""
+        os.ftruncate(self._file, self._offset)
+        os.lseek(self._file, self._offset, os.SEEK_SET)
+        self._torn = False
+
+    def probe(self) -> None:
+        """Find out whether there is room again: OSError while there is none. Leaves nothing behind."""
+        name = os.path.join(self.path, "probe")
+        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.posix_fallocate(handle, 0, 1 << 20)
+            os.write(handle, b"\0" * 4096)
+            os.fdatasync(handle)
+        finally:
+            os.close(handle)
+            os.unlink(name)
+
+    # -- segments
+
+    def prepare(self) -> None:
+        """Make the next segment ready, so that `rotate` costs nothing. Called by the writer's thread, without the lock."""
+        if self._spare < 0:
+            spare = os.open(segment_name(self.path, self._segment + 1), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            sync_directory(self.path)
+            self._spare = spare
+
+    def rotate(self) -> None:
+        """Go on in the next segment, if one is ready."""
+        if self._spare < 0 or self._torn:
+            return
+        with self._sync_lock:
+            self._retired.append(self._file)
+            self._file, self._spare = self._spare, -1
+            self._segment += 1
+            self._offset = self._synced = 0
+        self.database = -1
+
+    def drop_before(self, segment: int) -> None:
+        """Delete the segments that a checkpoint has made superfluous."""
+        for number in segments(self.path):
+            if number < segment:
+                os.unlink(segment_name(self.path, number))
+
+    # -- syncing
+
+    def sync(self) -> None:
+        """Put everything committed so far on the disk. OSError when that fails."""
+        with self._sync_lock:
+            segment, offset, handle = self._segment, self._offset, self._file
+            retired = self._retired[:]
+        for old in retired:
+            os.fdatasync(old)
+        if offset > self._synced:
+            os.fdatasync(handle)
+        with self._sync_lock:
+            if self._segment == segment:
+                self._synced = max(self._synced, offset)
+            del self._retired[: len(retired)]
+        for old in retired:
+            os.close(old)
+
+    def _sync_every_second(self) -> None:
+        while not self._stop.wait(1.0):
+            if self._policy == "no" and not self._retired:
+                continue
+            try:
+                self.sync()
+                self.sync_error = None
+            except OSError as error:
+                self.sync_error = os.strerror(error.errno or 0)
+
+    def close(self) -> None:
+        """Put everything on the disk and stop. OSError when that fails."""
+        self._stop.set()
+        if self._syncer is not None:
+            self._syncer.join()
+            self._syncer = None
+        if self._file >= 0:
+            self.sync()
+            os.close(self._file)
+            self._file = -1
+        if self._spare >= 0:
+            os.close(self._spare)
+            os.unlink(segment_name(self.path, self._segment + 1))
+            self._spare = -1
+
+    def statistics(self) -> LogStatistics:
+        return LogStatistics(self._segment, self._offset, self.written, self._policy, self._offset - self._synced)
+
+
+class NullLog(Log):
+    """For stores in memory: nothing is kept."""
+
+    def __init__(self) -> None:
+        self.parts = []
+        self.database = -1
+        self.written = self.ticks = 0
+        self.sync_error = None
+        self._policy = "no"
+
+    def start(self, at: Position) -> None:
+        """Nothing to open."""
+
+    def position(self) -> Position:
+        return Position(0, 0)
+
+    def commit(self) -> None:
+        self.ticks += 1
+        self.parts.clear()
+
+    def probe(self) -> None:
+        """There is always room."""
+
+    def prepare(self) -> None:
+        """There are no segments."""
+
+    def rotate(self) -> None:
+        """There are no segments."""
+
+    def drop_before(self, segment: int) -> None:
+        """There are no segments."""
+
+    def sync(self) -> None:
+        """Nothing is kept."""
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+    def statistics(self) -> LogStatistics:
+        return LogStatistics(0, 0, 0, "no", 0)
+
+
+class LogReader:
+    """The ticks of a log from a position on. After the iteration `end` is where to append and `dropped` how many bytes were cut."""
+
+    def __init__(self, path: str, start: Position) -> None:
+        self.path = path
+        self.end = start
+        self.dropped = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Each tick's commands. Damaged where a part that had been on the disk can't be read."""
+        start = self.end
+        numbers = [number for number in segments(self.path) if number >= start.segment]
+        if numbers and numbers != list(range(start.segment, numbers[-1] + 1)):
+            raise Damaged(f"{self.path}: a segment is missing: need {start.segment} to {numbers[-1]}, found {numbers}")
+        for number in numbers:
+            offset = start.offset if number == start.segment else 0
+            with open(segment_name(self.path, number), "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size < offset:
+                    raise Damaged(f"{file.name}: {size} bytes, but a checkpoint was taken at {offset}")
+                file.seek(offset)
+                while offset < size:
+                    tick = _read_tick(file, offset)
+                    if tick is None:
+                        self._judge_end(number, offset, numbers[-1])
+                        return
+                    self.end = Position(number, file.tell())
+                    offset = self.end.offset
+                    yield tick
+                self.end = Position(number, offset)
+
+    def _judge_end(self, number: int, offset: int, last: int) -> None:
+        """The tick at a place can't be read: is it a torn end, or damage to what had been promised?"""
+        for segment in range(number, last + 1):
+            with open(segment_name(self.path, segment), "rb") as file:
+                rest_from = offset if segment == number else 0
+                file.seek(rest_from)
+                rest = file.read()
+            self.dropped += len(rest)
+            for match in HEADER.finditer(rest):
+                size, crc, synced = int(match[1]), int(match[2], 16), int(match[3])
+                data = rest[match.end() : match.end() + size]
+                if len(data) < size or crc32(data, _seed(rest_from + match.start(), synced)) != crc:
+                    continue
+                if (segment > number and synced) or (segment == number and synced > offset):
+                    raise Damaged(
+                        f"{segment_name(self.path, number)}: unreadable at offset {offset}, although later data prove that it was "
+                        "on the disk. Restore it from a backup, or cut the file there to give up all that follows."
+                    )
+
+
+def _seed(offset: int, synced: int) -> int:
+    return (offset + 0x9E3779B1 * synced) & 0xFFFFFFFF
+
+
+def _read_tick(file: BinaryIO, offset: int) -> bytes | None:
+    line = file.readline(LONGEST_HEADER)
+    match = HEADER.fullmatch(line)
+    if match is None:
+        return None
+    size, crc, synced = int(match[1]), int(match[2], 16), int(match[3])
+    data = file.read(size)
+    if len(data) < size or crc32(data, _seed(offset, synced)) != crc:
+        return None
+    return data
+
+
+def segment_name(path: str, number: int) -> str:
+    """The file of a segment."""
+    return os.path.join(path, f"{number:010d}.aof")
+
+
+def segments(path: str) -> list[int]:
+    """The numbers of the segments that exist, ascending."""
+    return sorted(int(name[:-4]) for name in os.listdir(path) if name.endswith(".aof") and name[:-4].isdigit())
+
+
+def sync_directory(path: str) -> None:
+    """fsync a directory, so that the names in it survive a loss of power."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,422 @@
+"""The store: owns the databases, the log, the writer and the cache, and what they share.
+
+The lock. Everything that touches a store holds `store.lock`. A tick is what a front does between taking it and `commit`: the server's
+is one round of its event loop, in process it is one call or pipeline. The clock (`now`) is fixed at its beginning by `tick`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import random
+import secrets
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from diskkv.clock import Clock, system_clock
+from diskkv.engine import Engine, open_engine
+from diskkv.errors import BadFormat, LogFailed, StoreError, StoreLocked
+from diskkv.format import FORMAT, keys
+from diskkv.format.meta import pack_state, unpack_state
+from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
+from diskkv.store.cache import Cache
+from diskkv.store.database import Database
+from diskkv.store.expiry import Expiry
+from diskkv.store.log import Log, LogReader, NullLog, Position, sync_directory
+from diskkv.store.value import Value
+from diskkv.store.writer import LOG_BYTES, LOG_COMMANDS, Writer
+
+journal = logging.getLogger("diskkv")
+
+# How many entries one round of the keeper expires or frees under the lock: about a millisecond.
+KEEPER_STEPS = 200
+KEEPER_REST = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How one memory budget is divided, in bytes."""
+
+    cache: int
+    block_cache: int
+    write_buffer: int
+
+    @classmethod
+    def of(cls, budget: int) -> Sizes:
+        """LevelDB gets an eighth for blocks and two write buffers of at most 4 MiB (measured: the cheapest per put); objects the rest."""
+        write_buffer = max(256 << 10, min(4 << 20, budget // 16))
+        block_cache = max(256 << 10, min(64 << 20, budget // 8))
+        return cls(max(budget - block_cache - 2 * write_buffer, budget // 4), block_cache, write_buffer)
+
+
+class Store:
+    """An open store. Build it with `Store.open`."""
+
+    UNKNOWN = -1
+
+    def __init__(self, engine: Engine, log: Log, *, sizes: Sizes, databases: int, clock: Clock) -> None:
+        self.engine = engine
+        self.log = log
+        self.lock = threading.RLock()
+        self.landed = threading.Condition(self.lock)
+        self.clock = clock
+        self.now = clock()
+        self.random = random.Random()
+        self.log_bytes = LOG_BYTES
+        self.log_commands = LOG_COMMANDS
+        self.changes = 0
+        self.expired = 0
+        self.replaying = False
+        self.recovering = False
+        self.failed: str | None = None
+        self.failures = 0
+        self.large: dict[Value, None] = {}
+        self.dead: list[bytes] = []
+        self.ready_keys: list[tuple[Database, bytes]] = []
+        self.hash32: Callable[[bytes], bytes] = keys.member_hasher(0)
+        self.path: str | None = None
+        self.cache = Cache(sizes.cache)
+        self.expiry = Expiry(self)
+        self.writer = Writer(self)
+        self.databases: list[Database] = []
+        self.on_expired: Callable[[Database, bytes], None] | None = None
+        self._graveyard: deque[Value | DeadDatabase] = deque()
+        self._next_oid = 1
+        self._next_epoch = 1
+        self._apply: Callable[[bytes], None] = _no_replay
+        self._lock_file = -1
+        self._keeper: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._probe_at = 0
+        self._numbers = databases
+
+    # -- opening and closing
+
+    @classmethod
+    def open(
+        cls,
+        path: str,
+        *,
+        apply: Callable[[Store, bytes], None],
+        budget: int = 256 << 20,
+        policy: str = "everysec",
+        databases: int = 16,
+        clock: Clock = system_clock,
+        engine: Callable[[Engine], Engine] | None = None,
+    ) -> Store:
+        """Open the store in a directory, or a fresh one in memory for `:memory:`, creating what is not there.
+
+        `apply` executes the commands of one tick of the log. `engine` may wrap the engine (tests). Raises StoreLocked, BadFormat,
+        Damaged, or StoreError.
+        """
+        sizes = Sizes.of(budget)
+        lock_file = -1
+        if path == ":memory:":
+            address, log = "memory:", NullLog()
+        else:
+            os.makedirs(path, exist_ok=True)
+            lock_file = _lock_directory(path)
+            address, log = f"leveldb:{os.path.join(path, 'tree')}", Log(os.path.join(path, "log"), policy)
+        try:
+            opened = open_engine(address, block_cache=sizes.block_cache, write_buffer=sizes.write_buffer)
+            if engine is not None:
+                opened = engine(opened)
+            store = cls(opened, log, sizes=sizes, databases=databases, clock=clock)
+            store._lock_file = lock_file
+            store.path = None if path == ":memory:" else path
+            store._apply = lambda tick: apply(store, tick)
+            try:
+                with store.lock:
+                    store._prepare()
+                    store._recover()
+            except BaseException:
+                opened.close()
+                raise
+        except BaseException:
+            if lock_file >= 0:
+                os.close(lock_file)
+            raise
+        store.writer.reclaimer.load()
+        store.writer.start()
+        store._keeper = threading.Thread(target=store._keep, name="diskkv-keeper", daemon=True)
+        store._keeper.start()
+        return store
+
+    def _prepare(self) -> None:
+        """Read the format and the seed, or write them to a new store."""
+        engine = self.engine
+        raw = engine.get(keys.SYSTEM + b"format")
+        if raw is None:
+            if next(engine.scan_keys(b""), None) is not None:
+                raise BadFormat("there is data here, but no format version: not a diskkv store, or a damaged one")
+            batch = engine.batch(sync=True)
+            batch.put(keys.SYSTEM + b"format", pack_u32(FORMAT))
+            batch.put(keys.SYSTEM + b"seed", pack_u64(secrets.randbits(64)))
+            batch.put(keys.SYSTEM + b"state", pack_state({"log": [1, 0], "oid": 1, "epoch": 1, "databases": {}}))
+            engine.write(batch)
+            if self.path is not None:
+                sync_directory(self.path)
+        elif unpack_u32(raw) > FORMAT:
+            raise BadFormat(f"the store has format {unpack_u32(raw)}; this diskkv knows formats up to {FORMAT}")
+        seed = engine.get(keys.SYSTEM + b"seed")
+        if seed is None:
+            raise BadFormat("the store has no seed record")
+        self.hash32 = keys.member_hasher(unpack_u64(seed))
+
+    def _recover(self) -> None:
+        """Become what the engine and the log together say. Forgets everything in memory first."""
+        raw = self.engine.get(keys.SYSTEM + b"state")
+        if raw is None:
+            raise BadFormat("the store has no state record")
+        state = unpack_state(raw)
+        self.cache.clear()
+        self.expiry.clear()
+        self.large.clear()
+        self.dead.clear()
+        self.log.parts.clear()
+        self._next_oid = state["oid"]
+        self._next_epoch = state["epoch"]
+        described = state["databases"]
+        count = max([self._numbers, *(number + 1 for number, (_, keys_, _) in described.items() if keys_)])
+        fresh = []
+        for number in range(count):
+            epoch, size, expiring = described.get(number, (0, 0, 0))
+            db = Database(self, epoch or self.new_epoch(), size)
+            db.expiring = expiring
+            if number < len(self.databases):
+                old = self.databases[number]
+                for watchers in old.watched.values():
+                    for watcher in watchers:
+                        watcher.touched = True
+                db.watched, db.awaited = old.watched, old.awaited
+            fresh.append(db)
+        self.databases[:] = fresh
+        start = Position(*state["log"])
+        reader = LogReader(self.log.path, start) if self.path is not None else None
+        if reader is not None:
+            self.replaying = True
+            try:
+                for tick in reader:
+                    self._apply(tick)
+            finally:
+                self.replaying = False
+            if reader.dropped:
+                journal.warning("the log ended in the middle of a write: %d bytes were dropped", reader.dropped)
+            self.log.start(reader.end)
+        self.now = self.clock()
+
+    def close(self) -> None:
+        """Write everything to the engine and release the store. A second call does nothing."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        if self._keeper is not None:
+            self._keeper.join()
+        with self.lock:
+            if self.failed is None:
+                with contextlib.suppress(LogFailed):
+                    self.commit()
+            self.writer.finish()
+            if self.failed is None and self.writer.error is None:
+                self.writer.freeze()
+                self.writer.finish()
+        self.writer.stop()
+        try:
+            self.log.close()
+        finally:
+            self.engine.close()
+            if self._lock_file >= 0:
+                os.close(self._lock_file)
+                self._lock_file = -1
+
+    # -- a tick
+
+    def tick(self) -> None:
+        """A front begins to execute commands: fix the clock."""
+        self.now = self.clock()
+
+    def commit(self) -> None:
+        """End a tick: log what changed, begin a checkpoint when one is due, keep the budget.
+
+        LogFailed when the log can't be written: everything since the last commit has then been undone.
+        """
+        log = self.log
+        if log.parts:
+            self.writer.commands += len(log.parts)
+            try:
+                log.commit()
+            except OSError as error:
+                self._undo(os.strerror(error.errno or 0))
+            if self.writer.due():
+                self.writer.freeze()
+        if self.cache.used > self.cache.budget:
+            self.cache.trim()
+
+    def record(self, number: int, entry: bytes) -> None:
+        """Have the next commit log a change: a command in its deterministic form, encoded, made in database `number`."""
+        log = self.log
+        if log.database != number:
+            log.database = number
+            text = b"%d" % number
+            log.parts.append(b"*2\r\n$6\r\nSELECT\r\n$%d\r\n%b\r\n" % (len(text), text))
+        log.parts.append(entry)
+
+    def _undo(self, reason: str) -> None:
+        self.failed = reason
+        self.failures += 1
+        journal.error("the log can't be written, the last changes were undone: %s", reason)
+        self.recovering = True
+        try:
+            self.writer.finish()
+            self._recover()
+        finally:
+            self.recovering = False
+        raise LogFailed(reason)
+
+    def admit(self) -> None:
+        """Refuse writes while the log can't be written: LogFailed. Tries now and then whether it can again."""
+        reason = self.failed or self.log.sync_error
+        if reason is None:
+            return
+        if self.failed is not None and self.clock() >= self._probe_at:
+            self._probe_at = self.clock() + 100
+            try:
+                self.log.probe()
+            except OSError as error:
+                self.failed = os.strerror(error.errno or 0)
+            else:
+                self.failed = None
+                journal.warning("the log can be written again")
+                return
+        raise LogFailed(reason)
+
+    def wait_for_room(self) -> None:
+        """Wait while too much is not yet in the engine. Gives up the lock meanwhile; REQUIRES: no tick is open."""
+        while self.writer.backlogged() and self.writer.active:
+            self.landed.wait()
+
+    # -- what objects need
+
+    def new_oid(self) -> int:
+        """An object id that was never used before."""
+        self._next_oid += 1
+        return self._next_oid - 1
+
+    def new_epoch(self) -> int:
+        """A database epoch that was never used before."""
+        self._next_epoch += 1
+        return self._next_epoch - 1
+
+    def state(self, position: Position) -> dict[str, Any]:
+        """The state record for a checkpoint at a log position."""
+        return {
+            "log": list(position),
+            "oid": self._next_oid,
+            "epoch": self._next_epoch,
+            "databases": {number: [db.epoch, db.count, db.expiring] for number, db in enumerate(self.databases)},
+        }
+
+    def expire(self, db: Database, value: Value) -> None:
+        """Delete a key whose time has come, and log it as the DEL it amounts to."""
+        key = value.key
+        db.remove(value)
+        self.expired += 1
+        self.record(self.databases.index(db), b"*2\r\n$3\r\nDEL\r\n$%d\r\n%b\r\n" % (len(key), key))
+        if self.on_expired is not None:
+            self.on_expired(db, key)
+
+    def bury(self, value: Value) -> None:
+        """A value is dead: have its records deleted and its memory freed, little by little."""
+        if value.oid:
+            self.large.pop(value, None)
+            self.dead.append(keys.garbage_object(value.oid))
+            self._graveyard.append(value)
+
+    def bury_database(self, db: Database) -> None:
+        """All of a database is dead (before it gets a new epoch)."""
+        for value in [value for value in self.large if value.db is db]:
+            del self.large[value]
+        self.dead.append(keys.garbage_epoch(db.epoch))
+        self._graveyard.append(DeadDatabase(self, db.objects))
+
+    def swap(self, first: int, second: int) -> None:
+        """Exchange two databases (SWAPDB)."""
+        one, other = self.databases[first], self.databases[second]
+        for db, target in ((one, other), (other, one)):
+            for key in db.watched:
+                if db.find(key) is not None or target.find(key) is not None:
+                    db.signal(key)
+        self.databases[first], self.databases[second] = other, one
+        one.watched, other.watched = other.watched, one.watched
+        one.awaited, other.awaited = other.awaited, one.awaited
+        self.changes += 1
+        for db in (one, other):
+            for key in db.awaited:
+                if db.find(key) is not None:
+                    self.ready(db, key)
+
+    def ready(self, db: Database, key: bytes) -> None:
+        """A key that somebody waits for has come to exist or has grown."""
+        self.ready_keys.append((db, key))
+
+    # -- keeping house
+
+    def _keep(self) -> None:
+        """The keeper's thread: expires keys at their millisecond, frees dead memory, sweeps the cache's queues."""
+        rest = KEEPER_REST
+        while not self._stop.wait(rest):
+            rest = KEEPER_REST
+            with self.lock:
+                if self.failed is None and not self.log.parts:
+                    self.tick()
+                    if self.expiry.due(self.now, KEEPER_STEPS) == KEEPER_STEPS:
+                        rest = 0.0005
+                    with contextlib.suppress(LogFailed):
+                        self.commit()
+                    following = self.expiry.next()
+                    if following is not None:
+                        rest = min(rest, max(0.0005, (following - self.clock()) / 1000))
+                self.cache.sweep(KEEPER_STEPS)
+            if self._graveyard:
+                if self._graveyard[0].shed(KEEPER_STEPS):
+                    self._graveyard.popleft()
+                rest = min(rest, 0.0005)
+
+
+class DeadDatabase:
+    """The resident objects of a flushed database, freed a few at a time."""
+
+    def __init__(self, store: Store, objects: dict[bytes, Value]) -> None:
+        self._store = store
+        self._objects = objects
+
+    def shed(self, count: int) -> bool:
+        """Free about `count` of them; True when none are left."""
+        with self._store.lock:
+            cache = self._store.cache
+            for _ in range(min(count, len(self._objects))):
+                _, value = self._objects.popitem()
+                if value.linked:
+                    cache.forget(value)
+        return not self._objects
+
+
+def _no_replay(tick: bytes) -> None:
+    raise StoreError("this store was opened without a way to replay its log")
+
+
+def _lock_directory(path: str) -> int:
+    handle = os.open(os.path.join(path, "LOCK"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise StoreLocked(f"{path} is in use by another process") from None
+    return handle
+
+

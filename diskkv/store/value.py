@@ -1,0 +1,182 @@
+"""Value: what every data type gets for nothing.
+
+A value is the decoded object behind one key. It has two forms on disk, and `oid` tells which:
+
+- inline (`oid` 0): small; it lies whole in its meta record and is always whole in memory;
+- with records (`oid` > 0): large; its content lies in data records under its oid. Of these only some may be in memory. What was
+  changed since the last freeze is in `touched`, what a running checkpoint writes is in `flying` (both: sub -> new content, None for
+  deleted), and both are newer than the engine.
+
+The life of a change. A command takes the value from `Database.get` or `Database.open`, and before it changes anything the type
+calls `touch()`: it links a new value to its key, has a checkpoint that has not yet encoded the value do so first (copy on touch),
+marks the key dirty and tells who watches it. Afterwards the type calls `resized(delta)` with the bytes of memory gained or lost,
+or `vanish()` when nothing is left in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from diskkv.format import keys
+from diskkv.format.meta import Meta, encode_header, encode_inline
+
+if TYPE_CHECKING:
+    from diskkv.store.database import Database
+
+# What a cached key costs besides its bytes: the object, its key's header, dict and queue entries (measured: 330 to 400).
+OVERHEAD = 350
+
+
+class Value:
+    """The decoded object behind one key; see the module's docstring for its life."""
+
+    __slots__ = ("db", "expire", "flying", "freq", "key", "linked", "oid", "queue", "saved", "touched", "weight")
+
+    tag: ClassVar[int] = 0
+
+    # `saved` is what the engine has for the key, once what has been encoded lands: None for no record, 0 for one that does not
+    # expire, else its expiry in ms. `weight` is the memory it counts for, `freq` and `queue` belong to the cache.
+    db: Database
+    key: bytes
+    expire: int | None
+    saved: int | None
+    weight: int
+    oid: int
+    touched: dict[Any, Any]
+    flying: dict[Any, Any]
+
+    def __init__(self, db: Database, key: bytes) -> None:
+        self.db = db
+        self.key = key
+        self.expire = None
+        self.saved = None
+        self.freq = 0
+        self.queue = 0
+        self.linked = False
+        self.oid = 0
+        self.weight = OVERHEAD + len(key)
+
+    # -- for types to call
+
+    def touch(self) -> None:
+        """REQUIRES: called before each command's first change to the value."""
+        db = self.db
+        if not self.linked:
+            db.link(self)
+            return
+        key = self.key
+        if key in db.frozen:
+            db.store.writer.encode(db, key)
+        db.dirty[key] = None
+        db.store.changes += 1
+        if self.oid:
+            db.store.large[self] = None
+        if db.watched:
+            db.signal(key)
+
+    def resized(self, delta: int) -> None:
+        """The value's memory grew by `delta` bytes (or shrank). REQUIRES: linked."""
+        self.weight += delta
+        cache = self.db.cache
+        cache.used += delta
+        if self.queue == 1:
+            cache.small_bytes += delta
+
+    def vanish(self) -> None:
+        """Nothing is left in the value: its key ceases to exist."""
+        self.db.remove(self)
+
+    def promote(self) -> None:
+        """Become an object with records. The type must have put all of its content into `touched`."""
+        self.oid = self.db.store.new_oid()
+        self.flying = {}
+        if self.linked:
+            self.db.store.large[self] = None
+
+    # -- for each type to define
+
+    def load(self, meta: Meta) -> None:
+        """Become what a meta record says. Called once, on a fresh value; sets `weight`."""
+        raise NotImplementedError
+
+    def body(self) -> bytes:
+        """The inline form."""
+        raise NotImplementedError
+
+    def length(self) -> int:
+        """The count that stands in the header of an object with records."""
+        raise NotImplementedError
+
+    def extras(self) -> bytes:
+        """What else stands there."""
+        return b""
+
+    def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
+        """What `freeze` took, as kind + sub -> value, None for deleted. Runs in another thread: reads nothing but `changes`."""
+        raise NotImplementedError
+
+    def encoding(self) -> bytes:
+        """What OBJECT ENCODING says: Redis' name for an object of this size."""
+        raise NotImplementedError
+
+    def shed(self, count: int) -> bool:
+        """Free about `count` pieces of a dead value's memory; True when none are left. So a huge one is freed little by little."""
+        return True
+
+    def copy_to(self, target: Value) -> None:
+        """Fill a fresh value of the same type with the same content (COPY)."""
+        raise NotImplementedError
+
+    # -- for the writer
+
+    def freeze(self) -> tuple[bytes, Callable[[dict[Any, Any]], Iterator[tuple[bytes, bytes | None]]], dict[Any, Any]]:
+        """Hand over what changed: the data prefix, and the function and the argument that make the records of it."""
+        self.flying = changes = self.touched
+        self.touched = {}
+        return keys.data_prefix(self.oid), self.records, changes
+
+    def landed(self) -> None:
+        """What `freeze` handed over is in the engine."""
+        self.flying = {}
+
+    def save(self, batch: Any) -> None:
+        """Put the meta record, and the expiry record in step with it, into a batch."""
+        db = self.db
+        if self.oid:
+            raw = encode_header(self.tag, self.expire, self.oid, self.length(), self.extras())
+        else:
+            raw = encode_inline(self.tag, self.expire, self.body())
+        batch.put(db.prefix + self.key, raw)
+        expire = self.expire or 0
+        if expire != self.saved:
+            if self.saved:
+                batch.delete(keys.expiry_key(self.saved, db.epoch, self.key))
+            if expire:
+                batch.put(keys.expiry_key(expire, db.epoch, self.key), b"")
+            self.saved = expire
+
+
+class Gone(Value):
+    """There is no such key: a deletion not yet written, or a look-up that found nothing, remembered."""
+
+    __slots__ = ()
+
+    def save(self, batch: Any) -> None:
+        if self.saved is not None:
+            batch.delete(self.db.prefix + self.key)
+            if self.saved:
+                batch.delete(keys.expiry_key(self.saved, self.db.epoch, self.key))
+            self.saved = None
+
+
+# Types by tag, filled as the modules of `types` are imported; the store knows no type by name.
+TYPES: dict[int, type[Value]] = {}
+
+
+def data_type(cls: type[Value]) -> type[Value]:
+    """Register a data type under its tag."""
+    if cls.tag in TYPES:
+        raise ValueError(f"tag {cls.tag} is taken by {TYPES[cls.tag].__name__}")
+    TYPES[cls.tag] = cls
+    return cls

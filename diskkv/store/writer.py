@@ -1,0 +1,276 @@
+"""The checkpoint: what is dirty goes from memory into the engine.
+
+1. `freeze`, under the lock at a tick's end: the dirty keys become the frozen ones, large objects hand over what changed in them, and
+   the log position is noted. It costs the same however large the objects are.
+2. The writer's thread encodes the frozen keys, a few at a time under the lock; a key that a command touches first is encoded by that
+   command before it changes anything (`encode`). So the batch is the exact state at the noted position.
+3. Without the lock, it adds what the large objects handed over and writes the one atomic batch, the log position in it.
+4. `land`, under the lock: what flew is clean, and the log's older segments go.
+
+A batch that can't be written is kept and tried again, by reopening the engine once there is room; meanwhile the log goes on, until
+it has grown so far that writers must wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from diskkv.errors import Damaged, StoreError
+from diskkv.format import keys
+from diskkv.format.meta import pack_state
+from diskkv.store.log import Position
+from diskkv.store.reclaim import Reclaimer
+
+if TYPE_CHECKING:
+    from diskkv.store.database import Database
+    from diskkv.store.store import Store
+    from diskkv.store.value import Value
+
+# A checkpoint begins when this much log or this many ticks' commands would have to be replayed, or after SECONDS of rest. It bounds
+# the time that opening takes after a crash: 100,000 commands are replayed in about 0.5 s.
+LOG_BYTES = 24 << 20
+LOG_COMMANDS = 100_000
+SECONDS = 5.0
+# Writers wait once this many times LOG_BYTES or LOG_COMMANDS are not yet in the engine.
+BACKLOG = 3
+# Keys encoded at a time under the lock: about 0.1 ms.
+SLICE = 64
+RETRY_SECONDS = 0.5
+
+journal = logging.getLogger("diskkv")
+
+Flight = tuple[bytes, Callable[[dict[Any, Any]], Iterator[tuple[bytes, "bytes | None"]]], dict[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class WriterStatistics:
+    active: bool
+    checkpoints: int
+    failed: int
+    last_ms: int
+    pending: int
+
+
+class Writer:
+    """Carries out checkpoints on a thread of its own. Methods require the store's lock unless they say otherwise."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.active = False
+        self.error: str | None = None
+        self.commands = 0
+        self.checkpoints = 0
+        self.failures = 0
+        self.last_ms = 0
+        self.reclaimer = Reclaimer(store)
+        self._batch: Any = None
+        self._flights: list[Flight] = []
+        self._values: list[Value] = []
+        self._dead: list[bytes] = []
+        self._position = Position(0, 0)
+        self._log_mark = 0
+        self._landed_mark = 0
+        self._flying_commands = 0
+        self._retry_at = 0.0
+        self._since = time.monotonic()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    # -- for the store
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="diskkv-writer", daemon=True)
+        self._thread.start()
+
+    def due(self) -> bool:
+        """Whether enough is dirty for a checkpoint to begin."""
+        return not self.active and (
+            self.commands >= self._store.log_commands or self._store.log.written - self._landed_mark >= self._store.log_bytes
+        )
+
+    def backlogged(self) -> bool:
+        """Whether so much waits for the engine that writers must wait, too."""
+        return (
+            self.commands + self._flying_commands >= BACKLOG * self._store.log_commands
+            or self._store.log.written - self._landed_mark >= BACKLOG * self._store.log_bytes
+        )
+
+    def freeze(self) -> None:
+        """Begin a checkpoint of the state as it is now. REQUIRES: none is active, and the log has been committed."""
+        store = self._store
+        if self.error is not None and time.monotonic() < self._retry_at:
+            return
+        store.log.rotate()
+        for db in store.databases:
+            db.frozen, db.dirty = db.dirty, {}
+            db.born_flying, db.born = db.born, {}
+        self._values = list(store.large)
+        self._flights = [value.freeze() for value in self._values]
+        store.large.clear()
+        self._dead, store.dead = store.dead, []
+        self._position = store.log.position()
+        self._log_mark = store.log.written
+        self._flying_commands, self.commands = self.commands, 0
+        batch = store.engine.batch(sync=True)
+        batch.put(keys.SYSTEM + b"state", pack_state(store.state(self._position)))
+        for raw in self._dead:
+            batch.put(raw, b"")
+        self._batch = batch
+        self.active = True
+        self._since = time.monotonic()
+        self._wake.set()
+
+    def encode(self, db: Database, key: bytes) -> None:
+        """Encode one frozen key now: a command is about to change it."""
+        del db.frozen[key]
+        db.flying[key] = None
+        db.objects[key].save(self._batch)
+
+    def encode_all(self) -> None:
+        """Encode everything frozen now: a command is about to change all keys."""
+        for db in self._store.databases:
+            while db.frozen:
+                self.encode(db, next(iter(db.frozen)))
+
+    def finish(self) -> None:
+        """Wait until no checkpoint is active. Gives up the lock while it waits."""
+        while self.active:
+            self._store.landed.wait()
+
+    def stop(self) -> None:
+        """End the thread, after a checkpoint that is under way. Called without the lock."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def statistics(self) -> WriterStatistics:
+        return WriterStatistics(
+            self.active, self.checkpoints, self.failures, self.last_ms, self._store.log.written - self._landed_mark
+        )
+
+    # -- the thread; nothing here holds the lock but where it says so
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(0.0 if self.reclaimer.pending() else 1.0)
+            self._wake.clear()
+            if not self.active:
+                if self._stopping:
+                    return
+                self._begin_after_rest()
+            if self.active:
+                self._carry_out()
+            elif self.reclaimer.pending():
+                try:
+                    self.reclaimer.step()
+                except StoreError as error:
+                    journal.error("reclaiming space failed, will try again: %s", error)
+                    self._wake.wait(RETRY_SECONDS)
+
+    def _begin_after_rest(self) -> None:
+        store = self._store
+        try:
+            store.log.prepare()
+        except OSError as error:
+            journal.warning("no new log segment, going on in the old one: %s", error)
+        with store.lock:
+            dirty = store.large or store.dead or any(db.dirty for db in store.databases)
+            rested = time.monotonic() - self._since >= SECONDS
+            if dirty and not self.active and not store.log.parts and not store.recovering and (rested or self.due()):
+                self.freeze()
+
+    def _carry_out(self) -> None:
+        started = time.monotonic()
+        store = self._store
+        try:
+            for db in store.databases:
+                while db.frozen:
+                    with store.lock:
+                        for _ in range(SLICE):
+                            if not db.frozen:
+                                break
+                            self.encode(db, next(iter(db.frozen)))
+                    time.sleep(0)
+            batch = self._batch
+            for prefix, records, changes in self._flights:
+                for sub, value in records(changes):
+                    if value is None:
+                        batch.delete(prefix + sub)
+                    else:
+                        batch.put(prefix + sub, value)
+            store.engine.write(batch)
+        except (StoreError, OSError) as error:
+            self._failed(str(error))
+            return
+        with store.lock:
+            self._land()
+            self.last_ms = int((time.monotonic() - started) * 1000)
+            store.landed.notify_all()
+        store.log.drop_before(self._position.segment)
+
+    def _land(self) -> None:
+        for db in self._store.databases:
+            db.flying = {}
+            db.born_flying = {}
+        for value in self._values:
+            value.landed()
+        self.reclaimer.add(self._dead)
+        self._forget_flight()
+        self._landed_mark = self._log_mark
+        self._flying_commands = 0
+        self.checkpoints += 1
+        self.error = None
+
+    def _forget_flight(self) -> None:
+        self._batch, self._flights, self._values, self._dead = None, [], [], []
+        self.active = False
+
+    def _failed(self, reason: str) -> None:
+        """The batch was not written, as far as is known: what it held is dirty again, for a later one."""
+        store = self._store
+        journal.error("a checkpoint failed, the log goes on and it will be tried again: %s", reason)
+        with store.lock:
+            for db in store.databases:
+                for key in db.flying:
+                    db.objects[key].saved = store.UNKNOWN
+                db.dirty = {**db.flying, **db.frozen, **db.dirty}
+                db.born = {**db.born_flying, **db.born}
+                db.frozen, db.flying, db.born_flying = {}, {}, {}
+            for value in self._values:
+                value.touched = {**value.flying, **value.touched}
+                value.flying = {}
+                if value.linked:
+                    store.large[value] = None
+            store.dead = self._dead + store.dead
+            self._forget_flight()
+            self.commands += self._flying_commands
+            self._flying_commands = 0
+            self.failures += 1
+            self.error = reason
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            store.landed.notify_all()
+        self._heal()
+
+    def _heal(self) -> None:
+        """Wait for room and open the engine anew: after a failed write LevelDB refuses all others."""
+        store = self._store
+        while not self._stopping:
+            time.sleep(RETRY_SECONDS)
+            try:
+                store.log.probe()
+                with store.lock:
+                    store.engine.reopen()
+                return
+            except Damaged:
+                raise
+            except (StoreError, OSError) as error:
+                journal.error("still no way to write: %s", error)
