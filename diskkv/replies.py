@@ -6,7 +6,7 @@ these; `resp/encode.py` turns them into bytes, once for RESP2 and once for RESP3
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,12 +98,12 @@ class Several:
 class Blocked:
     """The command found nothing and wishes to wait.
 
-    `keys` are the keys to wait on, in order of preference; `deadline` is a time in ms or None for ever; `retry` is called with
-    no arguments when one of them may have become ready, and returns a reply, or None to go on waiting; `timeout_reply` is what
-    the client gets at the deadline. A front end that cannot wait (MULTI, a script) answers `timeout_reply` at once.
+    `keys` are the keys to wait on, `tag` the type (`format`) that one of them must come to have before the command is tried
+    again as a whole; `deadline` is a time in ms or None for ever; `timeout_reply` is what the client gets then. A front end that
+    cannot wait (MULTI, a script) answers `timeout_reply` at once.
     """
 
     keys: Sequence[bytes]
+    tag: int
     deadline: int | None
-    retry: Callable[[], Any]
     timeout_reply: Any = NIL_ARRAY

@@ -13,7 +13,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from diskkv.errors import Damaged, WrongType
 from diskkv.format import keys
@@ -45,37 +45,36 @@ class Database:
         self.born: dict[bytes, None] = {}
         self.born_flying: dict[bytes, None] = {}
         self.watched: dict[bytes, list[Watcher]] = {}
-        self.awaited: dict[bytes, int] = {}
+        # key -> whoever waits for it to come to exist, in order; kept by the dispatcher
+        self.awaited: dict[bytes, dict[Any, None]] = {}
 
     # -- looking up
 
     def get(self, key: bytes, kind: type[V]) -> V | None:
         """The key's value for reading, or None when there is none. WrongType when it is of another type."""
-        value = self.objects.get(key)
-        if value.__class__ is kind and value.expire is None:  # type: ignore[union-attr]  # the class says it is not None
-            if value.freq < 3:  # type: ignore[union-attr]
-                value.freq += 1  # type: ignore[union-attr]
-            return value  # type: ignore[return-value]
-        value = self.find(key)
-        if value is None:
-            return None
-        if value.__class__ is not kind:
+        value: Any = self.objects.get(key)
+        if value.__class__ is kind and value.expire is None:
+            if value.freq < 3:
+                value.freq += 1
+            return value
+        found: Any = self.find(key)
+        if found is not None and found.__class__ is not kind:
             raise WrongType
-        return value  # type: ignore[return-value]
+        return found
 
     def open(self, key: bytes, kind: type[V]) -> V:
         """The key's value for writing: the one there, or a fresh one that comes to exist with its first change."""
-        value = self.objects.get(key)
-        if value.__class__ is kind and value.expire is None:  # type: ignore[union-attr]
-            if value.freq < 3:  # type: ignore[union-attr]
-                value.freq += 1  # type: ignore[union-attr]
-            return value  # type: ignore[return-value]
-        value = self.find(key, remember=False)
-        if value is None:
+        value: Any = self.objects.get(key)
+        if value.__class__ is kind and value.expire is None:
+            if value.freq < 3:
+                value.freq += 1
+            return value
+        found: Any = self.find(key, remember=False)
+        if found is None:
             return kind(self, key)
-        if value.__class__ is not kind:
+        if found.__class__ is not kind:
             raise WrongType
-        return value  # type: ignore[return-value]
+        return found
 
     def find(self, key: bytes, *, remember: bool = True) -> Value | None:
         """The key's value, whatever its type, or None. A miss is remembered unless the caller is about to create the key."""
@@ -109,7 +108,10 @@ class Database:
         value = kind(self, key)
         value.expire = meta.expire
         value.saved = meta.expire or 0
-        value.oid = meta.oid
+        if meta.oid:
+            value.oid = meta.oid
+            value.touched = {}
+            value.flying = {}
         value.load(meta)
         value.linked = True
         self.objects[key] = value
@@ -240,7 +242,7 @@ class Database:
         store.writer.encode_all()
         deleted = self.count
         for key in list(self.watched):
-            if ((held := self.objects.get(key)) is not None and held.__class__ is not Gone) or (held is None and self.find(key) is not None):
+            if self.find(key) is not None:
                 self.signal(key)
         store.bury_database(self)
         self.epoch = store.new_epoch()

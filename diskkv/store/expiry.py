@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from diskkv.format import keys
+from diskkv.format.ordered import pack_u64
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
@@ -72,12 +73,12 @@ class Expiry:
     def _refill(self) -> None:
         """Take the next window from the engine and from what is dirty."""
         store = self._store
-        start = keys.EXPIRY + keys.pack_u64(self._horizon + 1)
+        start = keys.EXPIRY + pack_u64(self._horizon + 1)
         window = [keys.split_expiry(raw) for raw in islice(store.engine.scan_keys(start, keys.after(keys.EXPIRY)), LIMIT)]
         horizon = window[-1][0] if len(window) == LIMIT else FAR
         if horizon < FAR and window[0][0] == horizon:
             # A whole window in one millisecond: take all of it, or the horizon would never pass it.
-            stop = keys.EXPIRY + keys.pack_u64(horizon + 1)
+            stop = keys.EXPIRY + pack_u64(horizon + 1)
             window = [keys.split_expiry(raw) for raw in store.engine.scan_keys(start, stop)]
         elif horizon < FAR:
             horizon -= 1

@@ -14,7 +14,7 @@ import random
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
 from diskkv.store.expiry import Expiry
-from diskkv.store.log import Log, LogReader, NullLog, Position, sync_directory
+from diskkv.store.log import Log, LogReader, NullLog, Position, encode_command, sync_directory
 from diskkv.store.value import Value
 from diskkv.store.writer import LOG_BYTES, LOG_COMMANDS, Writer
 
@@ -117,11 +117,13 @@ class Store:
         sizes = Sizes.of(budget)
         lock_file = -1
         if path == ":memory:":
-            address, log = "memory:", NullLog()
+            address = "memory:"
+            log: Log = NullLog()
         else:
             os.makedirs(path, exist_ok=True)
             lock_file = _lock_directory(path)
-            address, log = f"leveldb:{os.path.join(path, 'tree')}", Log(os.path.join(path, "log"), policy)
+            address = f"leveldb:{os.path.join(path, 'tree')}"
+            log = Log(os.path.join(path, "log"), policy)
         try:
             opened = open_engine(address, block_cache=sizes.block_cache, write_buffer=sizes.write_buffer)
             if engine is not None:
@@ -208,6 +210,7 @@ class Store:
             if reader.dropped:
                 journal.warning("the log ended in the middle of a write: %d bytes were dropped", reader.dropped)
             self.log.start(reader.end)
+        self.ready_keys.clear()
         self.now = self.clock()
 
     def close(self) -> None:
@@ -257,14 +260,13 @@ class Store:
         if self.cache.used > self.cache.budget:
             self.cache.trim()
 
-    def record(self, number: int, entry: bytes) -> None:
-        """Have the next commit log a change: a command in its deterministic form, encoded, made in database `number`."""
+    def record(self, number: int, argv: Sequence[bytes]) -> None:
+        """Have the next commit log a change: a command in its deterministic form, made in database `number`."""
         log = self.log
         if log.database != number:
             log.database = number
-            text = b"%d" % number
-            log.parts.append(b"*2\r\n$6\r\nSELECT\r\n$%d\r\n%b\r\n" % (len(text), text))
-        log.parts.append(entry)
+            log.parts.append(encode_command((b"SELECT", b"%d" % number)))
+        log.parts.append(encode_command(argv))
 
     def _undo(self, reason: str) -> None:
         self.failed = reason
@@ -326,7 +328,7 @@ class Store:
         key = value.key
         db.remove(value)
         self.expired += 1
-        self.record(self.databases.index(db), b"*2\r\n$3\r\nDEL\r\n$%d\r\n%b\r\n" % (len(key), key))
+        self.record(self.databases.index(db), (b"DEL", key))
         if self.on_expired is not None:
             self.on_expired(db, key)
 

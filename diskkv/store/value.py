@@ -87,12 +87,12 @@ class Value:
         """Nothing is left in the value: its key ceases to exist."""
         self.db.remove(self)
 
-    def promote(self) -> None:
-        """Become an object with records. The type must have put all of its content into `touched`."""
+    def promote(self, changes: dict[Any, Any]) -> None:
+        """Become an object with records. `changes` is all of the content, as `records` will want it. REQUIRES: linked."""
         self.oid = self.db.store.new_oid()
+        self.touched = changes
         self.flying = {}
-        if self.linked:
-            self.db.store.large[self] = None
+        self.db.store.large[self] = None
 
     # -- for each type to define
 

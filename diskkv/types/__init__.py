@@ -1,0 +1,3 @@
+"""What each data type does: members and records; no argv, no replies, no clients. Importing this registers all types."""
+
+from diskkv.types import strings as strings

@@ -1,0 +1,79 @@
+"""The composition root: settings -> engine -> store -> table -> executor. The only module that knows all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import hiredis
+
+import diskkv.types  # noqa: F401  registers the data types
+from diskkv import commands
+from diskkv.clock import Clock, system_clock
+from diskkv.config import Settings
+from diskkv.dispatch.executor import Executor
+from diskkv.dispatch.session import Session
+from diskkv.engine import Engine
+from diskkv.errors import Damaged
+from diskkv.store.store import Sizes, Store
+
+
+def open_executor(
+    path: str,
+    settings: Settings | None = None,
+    *,
+    clock: Clock = system_clock,
+    engine: Callable[[Engine], Engine] | None = None,
+) -> Executor:
+    """Open a store (a directory, or `:memory:`) and return what executes commands on it. Close it with `executor.store.close()`.
+
+    StoreLocked when another process has it, BadFormat or Damaged when it can't be read.
+    """
+    settings = settings if settings is not None else Settings()
+    commands.load()
+    store = Store.open(
+        path,
+        apply=Replay(settings),
+        budget=settings["maxmemory"],
+        policy=settings["appendfsync"],
+        databases=settings["databases"],
+        clock=clock,
+        engine=engine,
+    )
+    executor = Executor(store, settings)
+
+    def changed(name: str) -> None:
+        if name == "maxmemory":
+            store.cache.budget = Sizes.of(settings["maxmemory"]).cache
+        elif name == "appendfsync":
+            store.log.policy = settings["appendfsync"]
+        elif name == "slowlog-log-slower-than":
+            microseconds = settings["slowlog-log-slower-than"]
+            executor.stats.slow_after = microseconds * 1000 if microseconds >= 0 else -1
+        elif name == "slowlog-max-len":
+            executor.stats.slow_limit = settings["slowlog-max-len"]
+
+    for name in ("slowlog-log-slower-than", "slowlog-max-len"):
+        changed(name)
+    settings.listeners.append(changed)
+    return executor
+
+
+class Replay:
+    """Executes the log's ticks on a store that is being opened."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._session: Session | None = None
+
+    def __call__(self, store: Store, tick: bytes) -> None:
+        if self._session is None or self._session.store is not store:
+            self._session = Session(Executor(store, self._settings))
+        session = self._session
+        # A recovery replaces the store's databases: point at the present ones.
+        session.db = store.databases[session.index]
+        reader = hiredis.Reader()
+        reader.feed(tick)
+        while (argv := reader.gets()) is not False:
+            if not isinstance(argv, list) or not argv:
+                raise Damaged(f"the log holds something that is not a command: {argv!r}")
+            session.executor.replay(session, argv)

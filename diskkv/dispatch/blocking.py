@@ -1,0 +1,85 @@
+"""Who waits for which key, in what order. Knows neither threads nor event loops: a front parks its client with a `resume` to call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from diskkv.errors import CommandError
+from diskkv.replies import Blocked
+
+if TYPE_CHECKING:
+    from diskkv.dispatch.executor import Executor
+    from diskkv.dispatch.session import Session
+    from diskkv.dispatch.table import Command
+    from diskkv.store.database import Database
+
+
+class Waiter:
+    """One blocked client: the command that will be tried again, and whom to tell its reply."""
+
+    __slots__ = ("argv", "blocked", "command", "resume", "session")
+
+    def __init__(
+        self, session: Session, command: Command, argv: list[bytes], blocked: Blocked, resume: Callable[[Any], None]
+    ) -> None:
+        self.session = session
+        self.command = command
+        self.argv = argv
+        self.blocked = blocked
+        self.resume = resume
+
+
+class Waiters:
+    """All blocked clients of a store."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self.count = 0
+
+    def park(self, session: Session, argv: list[bytes], blocked: Blocked, resume: Callable[[Any], None]) -> Waiter:
+        """A command answered `Blocked`: call `resume(reply)` once it can be answered. The front keeps the deadline itself."""
+        command = self._executor.find(argv)
+        assert not isinstance(command, CommandError)
+        waiter = Waiter(session, command, argv, blocked, resume)
+        for key in blocked.keys:
+            session.db.awaited.setdefault(key, {})[waiter] = None
+        session.blocked = waiter
+        self.count += 1
+        return waiter
+
+    def cancel(self, waiter: Waiter) -> None:
+        """Stop waiting (timeout, CLIENT UNBLOCK, disconnect). Nothing is answered here."""
+        session = waiter.session
+        if session.blocked is not waiter:
+            return
+        session.blocked = None
+        self.count -= 1
+        awaited = session.db.awaited
+        for key in waiter.blocked.keys:
+            waiters = awaited.get(key)
+            if waiters is not None:
+                waiters.pop(waiter, None)
+                if not waiters:
+                    del awaited[key]
+
+    def serve(self) -> None:
+        """Let those who wait for the keys that have become ready try again, first come first served."""
+        store = self._executor.store
+        while store.ready_keys:
+            ready, store.ready_keys = store.ready_keys, []
+            for db, key in dict.fromkeys(ready):
+                self._serve_key(db, key)
+
+    def _serve_key(self, db: Database, key: bytes) -> None:
+        for waiter in list(db.awaited.get(key, ())):
+            value = db.find(key)
+            if value is None:
+                return
+            if waiter.session.blocked is not waiter or value.tag != waiter.blocked.tag:
+                continue
+            # Waiting clients run their command inside somebody else's: what they change is logged as theirs, on its own.
+            reply = self._executor.retry(waiter)
+            if reply.__class__ is not Blocked:
+                self.cancel(waiter)
+                waiter.resume(reply)

@@ -1,0 +1,275 @@
+"""Executes commands: finds them, lets them through the gates, calls them, has their changes logged, turns errors into replies."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from diskkv.clock import perf_ns
+from diskkv.config import Settings
+from diskkv.dispatch.blocking import Waiter, Waiters
+from diskkv.dispatch.pubsub import PubSub
+from diskkv.dispatch.session import Front, Session
+from diskkv.dispatch.stats import Stats
+from diskkv.dispatch.table import TABLE, Command, Flag
+from diskkv.errors import CommandError, ExecAborted, LogFailed, NoAuth, UnknownCommand, WrongArity
+from diskkv.replies import NO_REPLY, QUEUED, Blocked
+from diskkv.store.store import Store
+
+journal = logging.getLogger("diskkv")
+
+MULTI = b"*1\r\n$5\r\nMULTI\r\n"
+EXEC = b"*1\r\n$4\r\nEXEC\r\n"
+
+
+class Postponed:
+    """Not a reply: the command may not run now (CLIENT PAUSE, writers waiting for a checkpoint). The front tries it again later."""
+
+
+POSTPONED = Postponed()
+
+
+class Executor:
+    """Runs commands against one store. Every method requires the store's lock."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self.store = store
+        self.settings = settings
+        self.table = TABLE
+        self.sessions: dict[int, Session] = {}
+        self.pubsub = PubSub()
+        self.waiters = Waiters(self)
+        self.stats = Stats()
+        # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick
+        self.gated = False
+        self.paused_until = 0
+        self.paused_all = False
+        self.shutdown: str | None = None
+        self._clock = 0
+        self._nested = 0
+        self._next_id = 1
+
+    # -- for fronts
+
+    def open_session(self, front: Front | None = None) -> Session:
+        """A session for a new client."""
+        session = Session(self, front)
+        session.id = self._next_id
+        self._next_id += 1
+        self.sessions[session.id] = session
+        return session
+
+    def close_session(self, session: Session) -> None:
+        """The client has gone."""
+        self.sessions.pop(session.id, None)
+        self.pubsub.forget(session)
+        session.unwatch()
+        if session.blocked is not None:
+            self.waiters.cancel(session.blocked)
+
+    def begin(self) -> None:
+        """A tick begins."""
+        store = self.store
+        store.now = store.clock()
+        self._clock = perf_ns()
+        self.gated = (
+            store.failed is not None
+            or store.log.sync_error is not None
+            or (self.paused_until > 0 and self.paused())
+            or store.writer.backlogged()
+        )
+
+    def execute(self, session: Session, argv: list[bytes]) -> Any:
+        """Run one command: a reply value, a CommandError (returned, not raised), Blocked, or POSTPONED."""
+        command = self.table.get(argv[0])
+        if command is None or command.subcommands:
+            found = self.find(argv)
+            if isinstance(found, CommandError):
+                return self._refuse(session, found)
+            command = found
+        count = len(argv)
+        if count < command.low or count > command.high:
+            return self._refuse(session, WrongArity(command.name))
+        if session.gated or self.gated:
+            return self._execute_gated(session, command, argv)
+        return self.call(session, command, argv)
+
+    def find(self, argv: Sequence[bytes]) -> Command | CommandError:
+        """The command or subcommand that argv names, or the error to answer."""
+        command = self.table.get(argv[0]) or self.table.get(argv[0].lower())
+        if command is None:
+            return UnknownCommand(list(argv))
+        if command.subcommands and len(argv) > 1:
+            sub = command.subcommands.get(argv[1].lower())
+            if sub is not None:
+                return sub
+            if command.arity == -2 and command.summary.startswith("A container"):
+                shown = argv[1][:128].decode("utf-8", "surrogateescape")
+                return CommandError(f"unknown subcommand '{shown}'. Try {command.name.upper()} HELP.")
+        return command
+
+    def call(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        """Run a command that has passed the gates."""
+        store = self.store
+        before = store.changes
+        reply: Any
+        try:
+            reply = command.handler(session, *argv[command.skip :])
+        except CommandError as error:
+            reply = error
+        except Exception:
+            journal.exception("internal error in %s", command.name)
+            reply = CommandError("internal error, see the server's log")
+        if store.changes != before:
+            effects = session.effects
+            if effects is None:
+                store.record(session.index, argv)
+            else:
+                for effect in effects:
+                    store.record(session.index, effect)
+                session.effects = None
+        elif session.effects is not None:
+            session.effects = None
+        if store.ready_keys and not self._nested:
+            self.waiters.serve()
+        clock = perf_ns()
+        self.stats.note(command, argv, clock - self._clock, reply, session)
+        self._clock = clock
+        return reply
+
+    def call_now(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        """As `call`, where nobody can wait (EXEC, scripts): Blocked becomes its timeout reply."""
+        reply = self.call(session, command, argv)
+        return reply.timeout_reply if reply.__class__ is Blocked else reply
+
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        """What is called inside is logged between MULTI and EXEC, and nobody who waits is served before its end."""
+        store = self.store
+        parts = store.log.parts
+        mark = len(parts)
+        self._nested += 1
+        try:
+            yield
+        finally:
+            self._nested -= 1
+            if len(parts) > mark + 1:
+                parts.insert(mark, MULTI)
+                parts.append(EXEC)
+        if store.ready_keys and not self._nested:
+            self.waiters.serve()
+
+    def retry(self, waiter: Waiter) -> Any:
+        """Run a blocked client's command again."""
+        self._nested += 1
+        try:
+            return self.call(waiter.session, waiter.command, waiter.argv)
+        finally:
+            self._nested -= 1
+
+    # -- gates, in Redis' order
+
+    def _refuse(self, session: Session, error: CommandError) -> CommandError:
+        if session.queue is not None:
+            session.queue_broken = True
+        self.stats.refused(error)
+        return error
+
+    def _execute_gated(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        if session.reply_mode != "on":
+            return self._execute_quietly(session, command, argv)
+        return self._through_gates(session, command, argv)
+
+    def _through_gates(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        flags = command.flags
+        if not session.authenticated and not flags & Flag.NO_AUTH:
+            return self._refuse(session, NoAuth())
+        if session.queue is not None and flags & Flag.NO_MULTI:
+            return self._refuse(session, CommandError("Command not allowed inside a transaction"))
+        if command.writes and (self.store.failed is not None or self.store.log.sync_error is not None):
+            try:
+                self.store.admit()
+            except LogFailed as error:
+                return self._refuse(session, error)
+        if session.protocol == 2 and session.subscribed() and not flags & Flag.PUBSUB and command.name not in WHILE_SUBSCRIBED:
+            return self._refuse(
+                session,
+                CommandError(
+                    f"Can't execute '{command.name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
+                    "are allowed in this context"
+                ),
+            )
+        if self.paused() and (self.paused_all or flags & (Flag.WRITE | Flag.MAY_REPLICATE)) and command.name != "client|unpause":
+            return POSTPONED
+        if session.queue is not None and not flags & Flag.DURING_MULTI:
+            session.queue.append((command, argv))
+            return QUEUED
+        if (command.writes or command.name == "exec") and self.store.writer.backlogged():
+            return POSTPONED
+        return self.call(session, command, argv)
+
+    def _execute_quietly(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        """CLIENT REPLY OFF and SKIP: the command runs, its reply does not leave."""
+        mode = session.reply_mode
+        reply = self._through_gates(session, command, argv)
+        if reply.__class__ is Blocked or reply is POSTPONED:
+            return reply
+        if mode == "skip":
+            if session.reply_mode == "skip":
+                session.reply_mode = "on"
+                session.regate()
+            return NO_REPLY
+        return reply if session.reply_mode == "on" else NO_REPLY
+
+    def paused(self) -> bool:
+        """Whether CLIENT PAUSE is in force."""
+        if self.paused_until and self.paused_until <= self.store.now:
+            self.paused_until = 0
+            self.paused_all = False
+        return self.paused_until > 0
+
+    # -- for commands
+
+    def execute_queue(self, session: Session) -> Any:
+        """EXEC's work: run what was queued, atomically; None (a null array) when a watched key was touched."""
+        queue = session.queue
+        assert queue is not None
+        broken = session.queue_broken
+        touched = session.watcher is not None and (session.watcher.touched or self._watched_expired(session))
+        session.leave_multi()
+        if broken:
+            raise ExecAborted
+        if touched:
+            return None
+        with self.atomic():
+            return [self.call_now(session, command, argv) for command, argv in queue]
+
+    def _watched_expired(self, session: Session) -> bool:
+        """Whether a key that existed when it was watched has expired since: looking it up deletes it, which touches its watchers."""
+        for db, key in session.watching:
+            db.find(key)
+        return session.watcher is not None and session.watcher.touched
+
+    def reselect(self) -> None:
+        """The numbered databases were exchanged: point every session at its own again."""
+        for session in self.sessions.values():
+            session.db = self.store.databases[session.index]
+
+    def replay(self, session: Session, argv: list[bytes]) -> None:
+        """Run one command of the log. An error means that the log and the store disagree: it is reported, not ignored."""
+        name = argv[0].upper()
+        if name in (b"MULTI", b"EXEC"):
+            return
+        found = self.find(argv)
+        if isinstance(found, CommandError):
+            raise found
+        reply = found.handler(session, *argv[found.skip :])
+        session.effects = None
+        self.store.writer.commands += 1
+        if isinstance(reply, CommandError):
+            raise reply
+
+
+WHILE_SUBSCRIBED = frozenset({"ping", "quit", "reset"})

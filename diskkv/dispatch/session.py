@@ -1,0 +1,154 @@
+"""What is remembered of one client, and what a command may see of the world: every handler's first argument, `ctx`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from diskkv.errors import CommandError
+from diskkv.store.events import Watcher
+
+if TYPE_CHECKING:
+    import random
+
+    from diskkv.dispatch.executor import Executor
+    from diskkv.dispatch.table import Command
+    from diskkv.store.database import Database
+    from diskkv.store.store import Store
+
+
+class Front(Protocol):
+    """What a session needs of whoever speaks with the client."""
+
+    def push(self, reply: Any) -> None:
+        """Send something that no command asked for (a published message)."""
+
+    def close(self) -> None:
+        """Disconnect, after what has been sent."""
+
+    def describe(self) -> dict[str, str]:
+        """For CLIENT LIST: at least addr, laddr and fd; whatever else the front knows (qbuf, obl, ...)."""
+
+
+class NoFront:
+    """The front of sessions that nobody listens to: replay, and clients in process that do not subscribe."""
+
+    def push(self, reply: Any) -> None:
+        """Nobody listens."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def describe(self) -> dict[str, str]:
+        return {"addr": "127.0.0.1:0", "laddr": "127.0.0.1:0", "fd": "-1"}
+
+
+class Session:
+    """One client's state. `db` is the selected database, `store` and `executor` what all share."""
+
+    __slots__ = (
+        "authenticated", "blocked", "created", "db", "effects", "executor", "front", "gated", "id", "index", "last_command",
+        "last_seen", "lib_name", "lib_version", "name", "no_evict", "no_touch", "patterns", "protocol", "queue", "queue_broken",
+        "reply_mode", "store", "subscriptions", "user", "watcher", "watching",
+    )  # fmt: skip
+
+    def __init__(self, executor: Executor, front: Front | None = None) -> None:
+        self.executor = executor
+        self.store: Store = executor.store
+        self.front: Front = front if front is not None else NoFront()
+        self.id = 0
+        self.index = 0
+        self.db: Database = self.store.databases[0]
+        self.protocol = 2
+        self.authenticated = True
+        self.user = b"default"
+        self.name = b""
+        self.lib_name = b""
+        self.lib_version = b""
+        self.created = self.last_seen = self.store.now
+        self.last_command = ""
+        # gated: not all commands may run now (MULTI, subscribed in RESP2, not authenticated, CLIENT REPLY); see the executor
+        self.gated = False
+        self.queue: list[tuple[Command, list[bytes]]] | None = None
+        self.queue_broken = False
+        self.watcher: Watcher | None = None
+        self.watching: list[tuple[Database, bytes]] = []
+        self.subscriptions: dict[bytes, None] = {}
+        self.patterns: dict[bytes, None] = {}
+        self.reply_mode = "on"
+        self.blocked: Any = None
+        self.effects: list[tuple[bytes, ...]] | None = None
+        self.no_evict = False
+        self.no_touch = False
+
+    # -- for commands
+
+    @property
+    def now(self) -> int:
+        """The time in ms, fixed for the whole command."""
+        return self.store.now
+
+    @property
+    def random(self) -> random.Random:
+        """Where chance comes from; can be seeded through the store."""
+        return self.store.random
+
+    def log_as(self, *argv: bytes) -> None:
+        """Have the log say this instead of the command as it came; may be called more than once. No call: as it came.
+
+        For whatever depends on time, chance or waiting: SPOP logs the SREM it amounts to.
+        """
+        if self.effects is None:
+            self.effects = []
+        self.effects.append(argv)
+
+    def log_nothing(self) -> None:
+        """Have the log say nothing but what `log_as` was told."""
+        if self.effects is None:
+            self.effects = []
+
+    def select(self, index: int) -> None:
+        """Choose a database. CommandError when there is none of that number."""
+        if not 0 <= index < len(self.store.databases):
+            raise CommandError("DB index is out of range")
+        self.index = index
+        self.db = self.store.databases[index]
+
+    def subscribed(self) -> int:
+        """How many channels and patterns the client is subscribed to."""
+        return len(self.subscriptions) + len(self.patterns)
+
+    def regate(self) -> None:
+        """Recompute `gated` after one of the states it sums up has changed."""
+        self.gated = (
+            self.queue is not None
+            or not self.authenticated
+            or self.reply_mode != "on"
+            or (self.protocol == 2 and self.subscribed() > 0)
+        )
+
+    def unwatch(self) -> None:
+        """Forget all watched keys (UNWATCH, EXEC, DISCARD, disconnecting)."""
+        if self.watcher is not None:
+            for db, key in self.watching:
+                watchers = db.watched.get(key)
+                if watchers is not None:
+                    watchers.remove(self.watcher)
+                    if not watchers:
+                        del db.watched[key]
+            self.watching = []
+            self.watcher = None
+
+    def watch(self, key: bytes) -> None:
+        """Have EXEC fail if the key changes from now on."""
+        if self.watcher is None:
+            self.watcher = Watcher()
+        if (self.db, key) not in self.watching:
+            self.watching.append((self.db, key))
+            self.db.watched.setdefault(key, []).append(self.watcher)
+
+    def leave_multi(self) -> None:
+        """Forget the queue and the watched keys (EXEC, DISCARD, RESET)."""
+        self.queue = None
+        self.queue_broken = False
+        self.unwatch()
+        self.regate()

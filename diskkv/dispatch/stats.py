@@ -1,0 +1,96 @@
+"""What commands cost: calls, time, errors, and the slow log."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from diskkv.errors import CommandError
+
+if TYPE_CHECKING:
+    from diskkv.dispatch.session import Session
+    from diskkv.dispatch.table import Command
+
+# As Redis: a slow log entry shows at most so many arguments, and so many bytes of each.
+SHOWN_ARGUMENTS = 32
+SHOWN_BYTES = 128
+
+
+class Usage:
+    """One command's figures; `nanoseconds` is the time spent inside it."""
+
+    __slots__ = ("calls", "failed", "nanoseconds", "rejected")
+
+    def __init__(self) -> None:
+        self.calls = self.nanoseconds = self.failed = self.rejected = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SlowEntry:
+    """One line of SLOWLOG GET."""
+
+    id: int
+    at: int
+    microseconds: int
+    argv: tuple[bytes, ...]
+    address: str
+    name: bytes
+
+
+class Stats:
+    """All figures since the start or CONFIG RESETSTAT."""
+
+    def __init__(self) -> None:
+        self.usage: dict[Command, Usage] = {}
+        self.errors: dict[str, int] = {}
+        self.slow: deque[SlowEntry] = deque()
+        self.slow_after = 10_000_000
+        self.slow_limit = 128
+        self.connections = 0
+        self.rejected_connections = 0
+        self._next_slow = 0
+
+    def note(self, command: Command, argv: list[bytes], nanoseconds: int, reply: Any, session: Session) -> None:
+        """A command has run."""
+        usage = self.usage.get(command)
+        if usage is None:
+            usage = self.usage[command] = Usage()
+        usage.calls += 1
+        usage.nanoseconds += nanoseconds
+        if isinstance(reply, CommandError):
+            usage.failed += 1
+            self.errors[reply.code] = self.errors.get(reply.code, 0) + 1
+        if nanoseconds > self.slow_after >= 0:
+            self._note_slow(command, argv, nanoseconds, session)
+
+    def refused(self, error: CommandError) -> None:
+        """A command did not get past the gates."""
+        self.errors[error.code] = self.errors.get(error.code, 0) + 1
+
+    def total_calls(self) -> int:
+        return sum(usage.calls for usage in self.usage.values())
+
+    def reset(self) -> None:
+        """CONFIG RESETSTAT."""
+        self.usage.clear()
+        self.errors.clear()
+        self.connections = self.rejected_connections = 0
+
+    def _note_slow(self, command: Command, argv: list[bytes], nanoseconds: int, session: Session) -> None:
+        if not self.slow_limit or command.name == "exec":
+            return
+        shown = [_shorten(arg) for arg in argv[:SHOWN_ARGUMENTS]]
+        if len(argv) > SHOWN_ARGUMENTS:
+            shown[-1] = b"... (%d more arguments)" % (len(argv) - SHOWN_ARGUMENTS + 1)
+        address = session.front.describe()["addr"]
+        entry = SlowEntry(self._next_slow, int(time.time()), nanoseconds // 1000, tuple(shown), address, session.name)
+        self._next_slow += 1
+        self.slow.appendleft(entry)
+        while len(self.slow) > self.slow_limit:
+            self.slow.pop()
+
+
+def _shorten(arg: bytes) -> bytes:
+    return arg if len(arg) <= SHOWN_BYTES else arg[:SHOWN_BYTES] + b"... (%d more bytes)" % (len(arg) - SHOWN_BYTES)

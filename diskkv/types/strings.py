@@ -1,0 +1,209 @@
+"""Strings: bytes up to `LARGE`, pieces of CHUNK bytes above it.
+
+A large string's pieces are data records; `pieces` holds those that are in memory. Reading or changing a range touches its pieces only,
+so SETBIT on a 500 MB bitmap costs one piece. A string never becomes small again while it lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from diskkv.format import CHUNK, PIECE, STRING, keys
+from diskkv.format.meta import Meta, encode_inline, pack_value, unpack_value
+from diskkv.format.ordered import pack_u32
+from diskkv.lib.numbers import parse_int
+from diskkv.store.value import Value, data_type
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from diskkv.store.database import Database
+
+LARGE = 64 * 1024
+PIECE_OVERHEAD = 150
+
+
+@data_type
+class String(Value):
+    """A byte string. `data` is all of it when it is small (`oid` 0); else see `read`."""
+
+    __slots__ = ("data", "pieces", "size")
+
+    tag = STRING
+    data: bytes
+
+    def __init__(self, db: Database, key: bytes) -> None:
+        super().__init__(db, key)
+        self.data = b""
+        self.size = 0
+        self.pieces: dict[int, bytes] = {}
+
+    # -- what commands use
+
+    def __len__(self) -> int:
+        return self.size if self.oid else len(self.data)
+
+    def value(self) -> bytes:
+        """The whole string."""
+        return self.read(0, self.size) if self.oid else self.data
+
+    def read(self, start: int, stop: int) -> bytes:
+        """The bytes from `start` up to `stop`. REQUIRES: 0 <= start <= stop <= length."""
+        if not self.oid:
+            return self.data[start:stop]
+        first, last = start // CHUNK, (stop - 1) // CHUNK
+        if first >= last:
+            return self._piece(first)[start % CHUNK : start % CHUNK + stop - start]
+        data = b"".join([self._piece(index) for index in range(first, last + 1)])
+        begin = start - first * CHUNK
+        return data[begin : begin + stop - start]
+
+    def set(self, data: bytes) -> None:
+        """Replace the whole content; the expiry stays."""
+        self.touch()
+        if self.oid or len(data) > LARGE:
+            self._rewrite(data)
+            return
+        delta = len(data) - len(self.data)
+        self.data = data
+        if delta:
+            self.resized(delta)
+
+    def append(self, data: bytes) -> int:
+        """Add to the end; the new length."""
+        if not self.oid and len(self.data) + len(data) <= LARGE:
+            self.set(self.data + data)
+            return len(self.data)
+        self.write(len(self), data)
+        return self.size
+
+    def write(self, at: int, data: bytes) -> None:
+        """Put bytes over what is there, filling a gap before them with zeros."""
+        end = max(len(self), at + len(data))
+        if not self.oid and end <= LARGE:
+            old = self.data.ljust(at, b"\0")
+            self.set(old[:at] + data + old[at + len(data) :])
+            return
+        self.touch()
+        if not self.oid:
+            self._rewrite(self.data)
+        self._fill(at)
+        self.size = end
+        for index in range(at // CHUNK, (at + len(data) - 1) // CHUNK + 1):
+            base = index * CHUNK
+            low, high = max(at, base), min(at + len(data), base + CHUNK)
+            old = self._piece(index) if low > base or high < min(end, base + CHUNK) else b""
+            old = old.ljust(low - base, b"\0")
+            self._put(index, old[: low - base] + data[low - at : high - at] + old[high - base :])
+
+    def _fill(self, stop: int) -> None:
+        """Make the string at least `stop` long, with zeros. Whole pieces of zeros are not stored: a missing piece reads as zeros."""
+        if self.size < stop:
+            last = self.size // CHUNK
+            if self.size % CHUNK:
+                self._put(last, self._piece(last).ljust(min(CHUNK, stop - last * CHUNK), b"\0"))
+            self.size = stop
+
+    def _rewrite(self, data: bytes) -> None:
+        """All of the content anew, as pieces."""
+        if not self.oid:
+            self.resized(-len(self.data))
+            self.data = b""
+            self.promote({})
+            old = 0
+        else:
+            old = self.size
+        for index in range((len(data) + CHUNK - 1) // CHUNK):
+            self._put(index, data[index * CHUNK : (index + 1) * CHUNK])
+        for index in range((len(data) + CHUNK - 1) // CHUNK, (old + CHUNK - 1) // CHUNK):
+            self.touched[index] = None
+            self._forget(index)
+        self.size = len(data)
+
+    def _piece(self, index: int) -> bytes:
+        piece = self.pieces.get(index)
+        if piece is None:
+            if index in self.touched or index in self.flying:
+                piece = (self.touched.get(index) if index in self.touched else self.flying[index]) or b""
+            else:
+                raw = self.db.store.engine.get(keys.data_prefix(self.oid) + PIECE + pack_u32(index))
+                piece = unpack_value(raw) if raw is not None else b""
+            want = min(CHUNK, self.size - index * CHUNK)
+            if len(piece) < want:
+                piece = piece.ljust(want, b"\0")
+            self._keep(index, piece)
+        return piece
+
+    def _put(self, index: int, piece: bytes) -> None:
+        self.touched[index] = piece
+        self._keep(index, piece)
+
+    def _keep(self, index: int, piece: bytes) -> None:
+        old = self.pieces.get(index)
+        self.pieces[index] = piece
+        self.resized(len(piece) - len(old) if old is not None else len(piece) + PIECE_OVERHEAD)
+        if self.weight > self.db.cache.budget // 4:
+            self._spill(index)
+
+    def _forget(self, index: int) -> None:
+        piece = self.pieces.pop(index, None)
+        if piece is not None:
+            self.resized(-len(piece) - PIECE_OVERHEAD)
+
+    def _spill(self, keep: int) -> None:
+        """Too much of one string is in memory: drop the clean pieces."""
+        for index in [index for index in self.pieces if index != keep and index not in self.touched and index not in self.flying]:
+            self._forget(index)
+
+    # -- what the store needs
+
+    def load(self, meta: Meta) -> None:
+        if meta.body is None:
+            self.size = meta.length
+        else:
+            self.data = meta.body
+            self.weight += len(meta.body)
+
+    def body(self) -> bytes:
+        return self.data
+
+    def length(self) -> int:
+        return self.size
+
+    def save(self, batch: Any) -> None:
+        # The commonest record by far, so the short way is written out.
+        if self.oid or self.expire is not None or self.saved:
+            super().save(batch)
+            return
+        data = self.data
+        batch.put(self.db.prefix + self.key, b"\x01\x00" + data if len(data) < 512 else encode_inline(STRING, None, data))
+        self.saved = 0
+
+    def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
+        for index, piece in changes.items():
+            yield PIECE + pack_u32(index), None if piece is None else pack_value(piece)
+
+    def shed(self, count: int) -> bool:
+        for _ in range(min(count, len(self.pieces))):
+            self.pieces.popitem()
+        return not self.pieces
+
+    def copy_to(self, target: Value) -> None:
+        if not isinstance(target, String):
+            raise TypeError("a string is copied to a string")
+        if not self.oid:
+            target.set(self.data)
+            return
+        for at in range(0, self.size, CHUNK):
+            target.write(at, self.read(at, min(at + CHUNK, self.size)))
+
+    def encoding(self) -> bytes:
+        """As Redis decides it: `int`, `embstr` up to 44 bytes, else `raw`."""
+        if self.oid or len(self.data) > 44:
+            return b"raw"
+        if len(self.data) <= 20 and parse_int(self.data) is not None:
+            return b"int"
+        return b"embstr"
+
+

@@ -1,0 +1,18 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.runner import Runner
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Runner]:
+    """Runs commands in process on a fresh store on disk; the store is checked when the test ends."""
+    runner = Runner(tmp_path / "store")
+    yield runner
+    runner.close()
