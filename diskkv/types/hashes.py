@@ -47,19 +47,6 @@ class Hash(Members):
                 added += 1
         return added
 
-    def remove(self, fields: Sequence[bytes]) -> int:
-        """Remove fields; how many there were. The key goes with the last one."""
-        removed = 0
-        for field in fields:
-            if self.get(field) is not None:
-                if not removed:
-                    self.touch()
-                self.drop(field)
-                removed += 1
-        if removed and not len(self):
-            self.vanish()
-        return removed
-
     # -- what the store needs
 
     def pack(self, value: Any) -> bytes:
