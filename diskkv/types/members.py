@@ -212,6 +212,19 @@ class Members(Value):
             self.resized(-self.weigh(old))
         return old
 
+    def remove(self, members: Iterable[bytes]) -> int:
+        """Remove members; how many there were. The key goes with the last one."""
+        removed = 0
+        for member in members:
+            if self.get(member) is not None:
+                if not removed:
+                    self.touch()
+                self.drop(member)
+                removed += 1
+        if removed and not len(self):
+            self.vanish()
+        return removed
+
     def _grown(self) -> None:
         if self.oid:
             if self.weight > self.ceiling:
@@ -222,7 +235,7 @@ class Members(Value):
     def enlarge(self) -> None:
         """Become large: every member is a change."""
         self.promote(dict(self.resident))
-        self.ceiling = self.db.cache.budget // 4
+        self.ceiling = max(self.db.cache.budget // 4, 2 * self.weight)
 
     # -- random members
 
@@ -415,6 +428,8 @@ class Members(Value):
     def landed(self) -> None:
         self.flying = {}
         self.overlay = None
+        if self.weight > self.db.cache.budget // 4 and self.linked:
+            self._spill()
 
     def shed(self, count: int) -> bool:
         self.picks = self.overlay = None
