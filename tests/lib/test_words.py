@@ -16,7 +16,7 @@ WORDS = {
     b'a"b c"': [b"ab c"],
     b"\"\" ''": [b"", b""],
     rb'"\n\r\t\b\a\q\\\"\x41\xzz"': [b'\n\r\t\b\aq\\"Axzz'],
-    rb"'\n\'\\'": [rb"\n'\\"],
+    rb"'\n\'\\x'": [rb"\n'\\x"],
     rb"\x41": [rb"\x41"],
     b"a\x0bb": [b"a\x0bb"],
     b"a\0b": [b"a"],

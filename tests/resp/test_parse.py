@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,7 +154,7 @@ def test_the_cut_into_packets_does_not_matter(data: bytes, cuts: list[int]) -> N
     edges = [0, *sorted(cuts), max([len(data), *cuts])]
     outcome = parse(data)
     assert parse(*one_by_one(data)) == outcome
-    assert parse(*[data[start:end] for start, end in zip(edges, edges[1:], strict=False)]) == outcome
+    assert parse(*[data[start:end] for start, end in pairwise(edges)]) == outcome
     assert parse(data, authenticated=False) == outcome or "unauth" in parse(data, authenticated=False)[1]
 
 
