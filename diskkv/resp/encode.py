@@ -10,19 +10,17 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from diskkv.errors import CommandError
+from diskkv.lib.multibulk import HEADS, encode_bulks
 from diskkv.lib.numbers import format_double
 from diskkv.replies import NilArray, NoReply, Pairs, Push, Score, Several, Simple, Verbatim
 
 Encoder = Callable[[Any], bytes]
 
-_HEADS = [b"$%d\r\n" % size for size in range(4096)]
-# The same with the end of the item before, for joining many.
-_LINKS = [b"\r\n" + head for head in _HEADS]
-_link = _LINKS.__getitem__
-
 
 class Encoders(dict[type, Encoder]):
     """A table that looks a type's bases up when the type itself isn't there, and remembers what it found."""
+
+    protocol = 2
 
     def __missing__(self, kind: type) -> Encoder:
         for base in kind.__mro__:
@@ -38,34 +36,6 @@ def encode(value: object, protocol: int) -> bytes:
     return ENCODERS[protocol][type(value)](value)
 
 
-def encode_command(argv: Sequence[bytes]) -> bytes:
-    """A request as clients send it and the log keeps it: an array of bulk strings."""
-    try:
-        if len(argv) == 3:
-            first, second, third = argv
-            heads = _HEADS[len(first)], _LINKS[len(second)], _LINKS[len(third)]
-            return b"*3\r\n%b%b%b%b%b%b\r\n" % (heads[0], first, heads[1], second, heads[2], third)
-        return b"*%d%b\r\n" % (len(argv), b"".join([_LINKS[len(arg)] + arg for arg in argv]))
-    except IndexError:  # an argument is longer than the table
-        return _bulks(argv)
-
-
-def _bulks(items: Sequence[bytes]) -> bytes:
-    """An array whose items are all bulk strings; TypeError if one isn't `bytes`."""
-    count = len(items)
-    if not count:
-        return b"*0\r\n"
-    try:
-        links = list(map(_link, map(len, items)))
-    except IndexError:  # an item is longer than the table
-        links = [b"\r\n$%d\r\n" % len(item) for item in items]
-    pieces: list[bytes] = [b""] * (2 * count + 1)
-    pieces[0:-1:2] = links
-    pieces[1::2] = items
-    pieces[-1] = b"\r\n"
-    return b"*%d" % count + b"".join(pieces)
-
-
 def _integer(value: int) -> bytes:
     return b":%d\r\n" % value
 
@@ -73,7 +43,7 @@ def _integer(value: int) -> bytes:
 def _bulk(value: bytes) -> bytes:
     size = len(value)
     if size < 4096:
-        return _HEADS[size] + value + b"\r\n"
+        return HEADS[size] + value + b"\r\n"
     return b"$%d\r\n%b\r\n" % (size, value)
 
 
@@ -121,7 +91,7 @@ def _sequence(table: Encoders) -> Encoder:
     def encode_sequence(items: Sequence[Any]) -> bytes:
         if items and type(items[0]) is bytes:
             try:
-                return _bulks(items)
+                return encode_bulks(items)
             except TypeError:
                 pass  # not only bytes
         return b"*%d\r\n" % len(items) + _items(table, items)
@@ -205,3 +175,4 @@ def _with_rest(table: Encoders, sequence: Encoder) -> Encoders:
 
 
 ENCODERS: dict[int, Encoders] = {2: _resp2(), 3: _resp3()}
+ENCODERS[3].protocol = 3

@@ -24,10 +24,11 @@ from diskkv.errors import BadFormat, LogFailed, StoreError, StoreLocked
 from diskkv.format import FORMAT, keys
 from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
+from diskkv.lib.multibulk import encode_command
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
 from diskkv.store.expiry import Expiry
-from diskkv.store.log import Log, LogReader, NullLog, Position, encode_command, sync_directory
+from diskkv.store.log import Log, LogReader, NullLog, Position, sync_directory
 from diskkv.store.value import Value
 from diskkv.store.writer import LOG_BYTES, LOG_COMMANDS, Writer
 

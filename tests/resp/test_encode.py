@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diskkv.errors import NoSuchKey, WrongType
+from diskkv.lib.multibulk import encode_command
 from diskkv.replies import NIL_ARRAY, NO_REPLY, OK, Pairs, Push, Score, Several, Simple, Verbatim
-from diskkv.resp.encode import ENCODERS, encode, encode_command
+from diskkv.resp.encode import ENCODERS, encode
 from diskkv.resp.parse import RequestParser
 
 # value, RESP2, RESP3
