@@ -15,7 +15,7 @@ from diskkv.cli.shell_words import quoted
 Formatter = Callable[[Reply], bytes]
 
 _EMPTY = {Kind.ARRAY: b"(empty array)", Kind.MAP: b"(empty hash)", Kind.SET: b"(empty set)", Kind.PUSH: b"(empty push)"}
-_MARKS = {Kind.ARRAY: b")", Kind.MAP: b"#", Kind.SET: b"~", Kind.PUSH: b">"}
+_MARKS = {Kind.ARRAY: b")", Kind.MAP: b"#", Kind.SET: b"~", Kind.PUSH: b")"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,10 @@ class Style:
     terminator: bytes = b"\n"
 
     def format(self, reply: Reply, *, as_is: bool = False) -> bytes:
-        """All bytes to print for a reply; `as_is` is for commands whose reply is a text to be read, such as INFO."""
-        if as_is or self.name == "raw":
+        """All bytes to print for a reply; `as_is` is for commands whose reply is a text of lines, such as INFO."""
+        if as_is:
+            return raw(reply, self.delimiter)
+        if self.name == "raw":
             return raw(reply, self.delimiter) + self.terminator
         return _STYLES[self.name](reply)
 
@@ -85,7 +87,10 @@ def _numbered(reply: Reply, prefix: bytes) -> bytes:
         parts.append((prefix if number > 1 else b"") + b"%*d%b " % (width, number, mark))
         text = standard(next(items), inner)
         if is_map:
-            text = text[:-1] + b" => " + standard(next(items), inner)
+            item = next(items)
+            value = standard(item, inner)
+            # A list of several lines starts on one of its own, so that its numbers stand in one column.
+            text = text[:-1] + b" => " + (b"\n" + inner if item.items and b"\n" in value[:-1] else b"") + value
         parts.append(text)
     return b"".join(parts)
 

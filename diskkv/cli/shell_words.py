@@ -22,7 +22,7 @@ _ESCAPED = re.compile(rb"\\(x[0-9a-fA-F]{2}|[\s\S])")
 
 def split(line: bytes) -> list[bytes] | None:
     """The words of a line, or None if its quotes don't balance or something sticks to a closing quote."""
-    words = []
+    words: list[bytes] = []
     at, end = 0, len(line)
     while True:
         while at < end and line[at] in SPACE:
