@@ -16,6 +16,7 @@ import click
 SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("diskkv.cli.serve", "Serve a store to Redis clients."),
     "shell": ("diskkv.cli.shell", "Talk to a server, or to a store in process."),
+    "settings": ("diskkv.cli.settings", "List every setting, its default and what it does."),
     "check": ("diskkv.cli.check", "Examine a store and report what is wrong with it."),
     "dump": ("diskkv.cli.dump", "Print what lies in a store, one record a line."),
 }

@@ -30,7 +30,8 @@ class Connection(asyncio.Protocol):
         self.unix = unix
         self.session: Session = server.executor.open_session(self)
         self.parser = RequestParser(max_bulk=server.settings["proto-max-bulk-len"])
-        self.transport: asyncio.Transport
+        # asyncio's Transport; uvloop's are no instances of it
+        self.transport: Any = None
         self.out: list[bytes] = []
         self.closing = False
         self.connected = False
@@ -46,7 +47,6 @@ class Connection(asyncio.Protocol):
     # -- asyncio's calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.connected = True
         self.server.connected(self)

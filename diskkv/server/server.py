@@ -17,6 +17,11 @@ from diskkv.dispatch.executor import Executor
 from diskkv.errors import LogFailed, SettingError, StoreError
 from diskkv.server.connection import Connection
 
+try:
+    import uvloop
+except ImportError:  # not on every platform; asyncio's own loop serves, more slowly
+    uvloop = None  # type: ignore[assignment]  # the stub package has no such case
+
 journal = logging.getLogger("diskkv")
 
 DENIED = (
@@ -215,7 +220,7 @@ def parse_output_limits(text: str) -> dict[str, tuple[int, int, int]]:
     return limits
 
 
-def _loopback(transport: asyncio.Transport) -> bool:
+def _loopback(transport: Any) -> bool:
     name = transport.get_extra_info("peername")
     try:
         address = ipaddress.ip_address(name[0].split("%")[0])
@@ -242,14 +247,10 @@ def run(executor: Executor, ready: Any = None) -> None:
         await server.serve()
 
     try:
-        runner: Any
-        try:
-            import uvloop
-        except ImportError:
-            runner = asyncio.Runner if hasattr(asyncio, "Runner") else None
-            asyncio.run(main())
-        else:
+        if uvloop is not None:
             uvloop.run(main())
+        else:
+            asyncio.run(main())
     finally:
         try:
             executor.store.close()

@@ -136,8 +136,15 @@ class Writer:
     def encode_all(self) -> None:
         """Encode everything frozen now: a command is about to change all keys."""
         for db in self._store.databases:
-            while db.frozen:
-                self.encode(db, next(iter(db.frozen)))
+            self._encode_some(db, len(db.frozen))
+
+    def _encode_some(self, db: Database, count: int) -> None:
+        # Taken from the dict's end: its front, once some are gone, is found only by walking over the gaps.
+        frozen, flying, objects, batch = db.frozen, db.flying, db.objects, self._batch
+        for _ in range(min(count, len(frozen))):
+            key = frozen.popitem()[0]
+            flying[key] = None
+            objects[key].save(batch)
 
     def finish(self) -> None:
         """Wait until no checkpoint is active. Gives up the lock while it waits."""
@@ -195,10 +202,7 @@ class Writer:
             for db in store.databases:
                 while db.frozen:
                     with store.lock:
-                        for _ in range(SLICE):
-                            if not db.frozen:
-                                break
-                            self.encode(db, next(iter(db.frozen)))
+                        self._encode_some(db, SLICE)
                     time.sleep(0)
             batch = self._batch
             for prefix, records, changes in self._flights:
