@@ -47,7 +47,7 @@ def open_executor(
             store.log.policy = settings["appendfsync"]
         elif name == "slowlog-log-slower-than":
             microseconds = settings["slowlog-log-slower-than"]
-            executor.stats.slow_after = microseconds * 1000 if microseconds >= 0 else -1
+            executor.stats.slow_after = microseconds * 1000 if microseconds >= 0 else 1 << 62
         elif name == "slowlog-max-len":
             executor.stats.slow_limit = settings["slowlog-max-len"]
 

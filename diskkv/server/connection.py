@@ -11,6 +11,7 @@ from diskkv.dispatch.blocking import Waiter
 from diskkv.dispatch.executor import POSTPONED, Postponed
 from diskkv.dispatch.session import Session
 from diskkv.errors import CommandError, ProtocolError, Unblocked
+from diskkv.lib.multibulk import HEADS
 from diskkv.replies import Blocked
 from diskkv.resp.encode import ENCODERS
 from diskkv.resp.parse import RequestParser
@@ -59,12 +60,14 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        server = self.server
         if self.closing:
             return
+        server = self.server
+        store = server.store
         with server.lock:
             if not server.ticking:
                 server.begin_tick()
+            self.session.last_seen = store.now
             if self._todo or self._waiter is not None:
                 self._read_ahead(data)
                 return
@@ -74,8 +77,6 @@ class Connection(asyncio.Protocol):
                 self._chunks = [] if self.parser.buffered() else [data]
             elif self._chunks:
                 self._chunks.append(data)
-            store = server.store
-            self.session.last_seen = store.now
             before = store.changes
             self._feed(data)
             if store.changes != before:
@@ -97,8 +98,8 @@ class Connection(asyncio.Protocol):
         for index, argv in enumerate(requests):
             reply = execute(session, argv)
             kind = reply.__class__
-            if kind is bytes:
-                out.append(b"$%d\r\n%b\r\n" % (len(reply), reply))
+            if kind is bytes and len(reply) < 4096:
+                out.append(HEADS[len(reply)] + reply + b"\r\n")
                 continue
             if kind is Blocked or kind is Postponed:
                 self._hold(argv, reply)

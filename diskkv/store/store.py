@@ -76,12 +76,17 @@ class Store:
         self.recovering = False
         self.failed: str | None = None
         self.failures = 0
-        self.large: dict[Value, None] = {}
+        # changed since the last freeze; of these, those with records; and garbage records to be written
+        self.dirty: list[Value] = []
+        self.large: list[Value] = []
         self.dead: list[bytes] = []
+        # what `Value.stamp` becomes with a change; see `Writer`
+        self.stamp = 2
         self.ready_keys: list[tuple[Database, bytes]] = []
         self.hash32: Callable[[bytes], bytes] = keys.member_hasher(0)
         self.path: str | None = None
         self.cache = Cache(sizes.cache)
+        self.cache.pinned_from = self.stamp
         self.expiry = Expiry(self)
         self.writer = Writer(self)
         self.databases: list[Database] = []
@@ -178,7 +183,9 @@ class Store:
             raise BadFormat("the store has no state record")
         state = unpack_state(raw)
         self.cache.clear()
+        self.cache.pinned_from = self.stamp
         self.expiry.clear()
+        self.dirty.clear()
         self.large.clear()
         self.dead.clear()
         self.log.parts.clear()
@@ -256,8 +263,11 @@ class Store:
                 log.commit()
             except OSError as error:
                 self._undo(os.strerror(error.errno or 0))
-            if self.writer.due():
-                self.writer.freeze()
+            writer = self.writer
+            if writer.encoding:
+                writer.step()
+            elif writer.due():
+                writer.freeze()
         if self.cache.used > self.cache.budget:
             self.cache.trim()
 
@@ -305,6 +315,18 @@ class Store:
 
     # -- what objects need
 
+    def stamp_value(self, value: Value) -> None:
+        """A value is about to change for the first time since the last freeze, or for the first time at all."""
+        if not value.linked:
+            value.db.link(value)
+            self.changes -= 1
+            return
+        self.writer.secure(value)
+        value.stamp = self.stamp
+        self.dirty.append(value)
+        if value.oid:
+            self.large.append(value)
+
     def new_oid(self) -> int:
         """An object id that was never used before."""
         self._next_oid += 1
@@ -336,14 +358,13 @@ class Store:
     def bury(self, value: Value) -> None:
         """A value is dead: have its records deleted and its memory freed, little by little."""
         if value.oid:
-            self.large.pop(value, None)
             self.dead.append(keys.garbage_object(value.oid))
             self._graveyard.append(value)
 
     def bury_database(self, db: Database) -> None:
         """All of a database is dead (before it gets a new epoch)."""
-        for value in [value for value in self.large if value.db is db]:
-            del self.large[value]
+        self.dirty = [value for value in self.dirty if value.db is not db]
+        self.large = [value for value in self.large if value.db is not db]
         self.dead.append(keys.garbage_epoch(db.epoch))
         self._graveyard.append(DeadDatabase(self, db.objects))
 
