@@ -44,7 +44,7 @@ class Judge:
         if left == right and name_of(argv) not in RANDOM:
             return True
         if left[0] != right[0] or left[0] in "-!":
-            return left == right
+            return bool(left == right)
         try:
             return self._equal_enough(argv, left, right, before)
         except (TypeError, ValueError):  # a reply nested where it should be flat, or an odd number of halves of pairs
@@ -53,19 +53,19 @@ class Judge:
     def _equal_enough(self, argv: Argv, left: Reply, right: Reply, before: tuple[Reply, Reply] | None) -> bool:
         name = name_of(argv)
         if name in UNORDERED:
-            return _bag(left) == _bag(right)
+            return bool(_bag(left) == _bag(right))
         if name == b"HGETALL":
-            return _pairs(left) == _pairs(right)
+            return bool(_pairs(left) == _pairs(right))
         if name in MOMENTS:
             return _near(left[1], right[1], MOMENTS[name])
         if name in RANDOM:
             return _chance(argv, left, right, before)
         if name in SHAPES or subcommand_of(argv) in SHAPES_OF:
-            return _shape(left) == _shape(right)
+            return bool(_shape(left) == _shape(right))
         if subcommand_of(argv) == (b"OBJECT", b"ENCODING"):
             return not self.encodings
         if name == b"HELLO":
-            return _greeting(left) == _greeting(right)
+            return bool(_greeting(left) == _greeting(right))
         if name in (b"SORT", b"SORT_RO"):
             return _sorted(argv, left, right)
         return False

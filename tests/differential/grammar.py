@@ -76,6 +76,8 @@ def _alternatives(tokens: list[str], at: int, closing: str) -> tuple[list[Draw],
             items = []
         elif token == "+":
             items[-1] = _repeated(items[-1])
+        elif token in ")]}":
+            raise BadTable(f"{' '.join(tokens)}: {token} closes nothing")
         elif token in _CLOSING:
             inner, at = _alternatives(tokens, at, _CLOSING[token])
             if at >= len(tokens):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .compare import SCANS, Argv, name_of
 from .hazards import without_wait
 from .wire import Address, Connection, Lost, Reply, encode
@@ -9,7 +11,7 @@ from .wire import Address, Connection, Lost, Reply, encode
 LOST = "!"
 
 # What is read before a command of chance, so that its outcome can be judged.
-READINGS = {
+READINGS: dict[bytes, Callable[[bytes], Argv]] = {
     b"SPOP": lambda key: (b"SMEMBERS", key),
     b"SRANDMEMBER": lambda key: (b"SMEMBERS", key),
     b"HRANDFIELD": lambda key: (b"HGETALL", key),
@@ -50,10 +52,12 @@ class Pair:
         if name in READINGS and len(argv) > 1:
             wires = [(READINGS[name](argv[1]), False), (argv, True)]
             return [*wires, ((b"DEL", argv[1]), False)] if name == b"SPOP" else wires
-        if len(argv) == 1:
+        if name == b"EXEC":  # with words too many as well: Redis aborts the transaction then
+            self.in_multi = False
+        elif len(argv) == 1:
             if name == b"MULTI":
                 self.in_multi = True
-            elif name in (b"EXEC", b"DISCARD"):
+            elif name == b"DISCARD":
                 self.in_multi = False
             elif name == b"RESET":
                 self.in_multi = False

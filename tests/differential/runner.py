@@ -6,7 +6,7 @@ order in which a server sees all commands is the order of the steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .compare import Argv, Judge, name_of
@@ -19,7 +19,7 @@ BATCH = 50
 BATCH_BYTES = 48 << 10  # below what two socket buffers hold, so that a server which stops reading until we read cannot dead-lock with us
 DATABASES = 16
 
-_CONTENT = {
+_CONTENT: dict[bytes, Callable[[bytes], Argv]] = {
     b"string": lambda key: (b"GET", key),
     b"list": lambda key: (b"LRANGE", key, b"0", b"-1"),
     b"hash": lambda key: (b"HGETALL", key),
@@ -187,7 +187,7 @@ class Runner:
                 yield from self._settle(pair, inner, one, other, earlier if inner_judged else None, place, judged=inner_judged)
                 earlier = one, other
             return
-        if name in (b"EXEC", b"DISCARD", b"RESET") and len(argv) == 1:
+        if name == b"EXEC" or (name in (b"DISCARD", b"RESET") and len(argv) == 1):
             pair.queued = []
         if not self.judge.equal(argv, left, right, before) and not self.deviations.cover(argv, left, right):
             yield Difference(place, argv, left, right)

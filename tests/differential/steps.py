@@ -46,6 +46,7 @@ _REFILLS = [
         "SADD <own_set> <sortable>+",
         "ZADD <own_zset> (<score> <member>)+",
         "ZADD <own_zset> (0 <member>)+",
+        "ZADD <own_lex> (0 <member>)+",
         "SET <own_str> <value>",
         "SET <own_num> <increment>",
         "SET <own_bits> <value>",

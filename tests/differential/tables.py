@@ -108,6 +108,7 @@ TABLES["sorted_set"] = """
 4 ZADD <zset> {NX | XX | GT | LT | CH | INCR} <score> <member>
 2 ZADD <zset> {NX | XX | GT | LT | CH} (<score> <member>)+
 2 ZADD <zset> (0 <member>)+
+3 ZADD <own_lex> (0 <member>)+
 3 ZINCRBY <zset> <score> <member>
 2 ZCARD <zset>
 3 ZSCORE <zset> <member>
@@ -116,22 +117,22 @@ TABLES["sorted_set"] = """
 2 ZREVRANK <zset> <member>
 3 ZREM <zset> <member>+
 2 ZCOUNT <zset> <min> <max>
-2 ZLEXCOUNT <zset> <lex> <lex>
+2 ZLEXCOUNT <lex_key> <lex> <lex>
 3 ZRANGE <zset> <index> <index> {WITHSCORES | REV}
 3 ZRANGE <zset> <min> <max> BYSCORE {WITHSCORES | REV | LIMIT <limit> <limit>}
-2 ZRANGE <zset> <lex> <lex> BYLEX {REV | LIMIT <limit> <limit>}
-1 ZRANGE <zset> <index> <index> {WITHSCORES | REV | BYSCORE | BYLEX | LIMIT <limit> <limit>}
+3 ZRANGE <lex_key> <lex> <lex> BYLEX {WITHSCORES | REV | LIMIT <limit> <limit>}
+1 ZRANGE <lex_key> <index> <index> {WITHSCORES | REV | BYSCORE | BYLEX | LIMIT <limit> <limit>}
 2 ZRANGESTORE <own_zset> <zset> <index> <index> {REV}
 2 ZRANGESTORE <own_zset> <zset> <min> <max> BYSCORE {REV | LIMIT <limit> <limit>}
-1 ZRANGESTORE <own_zset> <zset> <lex> <lex> BYLEX {REV | LIMIT <limit> <limit> | WITHSCORES}
+1 ZRANGESTORE <own_zset> <lex_key> <lex> <lex> BYLEX {REV | LIMIT <limit> <limit> | WITHSCORES}
 2 ZREVRANGE <zset> <index> <index> {WITHSCORES}
 2 ZRANGEBYSCORE <zset> <min> <max> {WITHSCORES | LIMIT <limit> <limit>}
 2 ZREVRANGEBYSCORE <zset> <max> <min> {WITHSCORES | LIMIT <limit> <limit>}
-1 ZRANGEBYLEX <zset> <lex> <lex> {LIMIT <limit> <limit>}
-1 ZREVRANGEBYLEX <zset> <lex> <lex> {LIMIT <limit> <limit>}
+2 ZRANGEBYLEX <lex_key> <lex> <lex> {LIMIT <limit> <limit>}
+2 ZREVRANGEBYLEX <lex_key> <lex> <lex> {LIMIT <limit> <limit>}
 1 ZREMRANGEBYRANK <zset> <index> <index>
 1 ZREMRANGEBYSCORE <zset> <min> <max>
-1 ZREMRANGEBYLEX <zset> <lex> <lex>
+1 ZREMRANGEBYLEX <lex_key> <lex> <lex>
 2 ZPOPMIN <zset> [<count>]
 2 ZPOPMAX <zset> [<count>]
 2 ZMPOP <keys_zset> (MIN | MAX) [COUNT <count>]
@@ -156,10 +157,10 @@ TABLES["bitmap"] = """
 4 BITPOS (<bits> | <str>) <bit> [<bitindex> [<bitindex> [BYTE | BIT]]]
 2 BITOP (AND | OR | XOR) <own_bits> (<bits> | <str>)+
 1 BITOP NOT <own_bits> <bits>
-4 BITFIELD <bits> {GET <ftype> <foffset> | SET <ftype> <foffset> <increment> | INCRBY <ftype> <foffset> <increment> | OVERFLOW (WRAP | SAT | FAIL)}
-4 BITFIELD <bits> [OVERFLOW (WRAP | SAT | FAIL)] (GET <ftype> <foffset> | SET <ftype> <foffset> <increment> | INCRBY <ftype> <foffset> <increment>)+
-2 BITFIELD_RO (<bits> | <str>) (GET <ftype> <foffset>)+
-1 BITFIELD_RO <bits> {GET <ftype> <foffset> | SET <ftype> <foffset> <increment>}
+4 BITFIELD <bits> {GET <field_at> | SET <field_at> <increment> | INCRBY <field_at> <increment> | OVERFLOW (WRAP | SAT | FAIL)}
+4 BITFIELD <bits> [OVERFLOW (WRAP | SAT | FAIL)] (GET <field_at> | SET <field_at> <increment> | INCRBY <field_at> <increment>)+
+2 BITFIELD_RO (<bits> | <str>) (GET <field_at>)+
+1 BITFIELD_RO <bits> {GET <field_at> | SET <field_at> <increment>}
 1 SET <own_bits> <value>
 1 GET <bits>
 """
@@ -230,8 +231,8 @@ TABLES["connection"] = """
 """
 
 TABLES["transactions"] = """
-1 MULTI
-1 MULTI x
+0.3 MULTI
+0.3 MULTI x
 1 EXEC
 1 EXEC x
 1 DISCARD
@@ -241,4 +242,15 @@ TABLES["transactions"] = """
 """
 
 DEFAULT_GROUPS = tuple(TABLES)
-SHARES = {"string": 20, "hash": 14, "list": 16, "set": 12, "sorted_set": 22, "bitmap": 8, "generic": 18, "server": 0.3, "connection": 2, "transactions": 0.5}
+SHARES: dict[str, float] = {
+    "string": 20,
+    "hash": 14,
+    "list": 16,
+    "set": 12,
+    "sorted_set": 22,
+    "bitmap": 8,
+    "generic": 18,
+    "server": 0.3,
+    "connection": 2,
+    "transactions": 0.5,
+}

@@ -18,16 +18,19 @@ FAMILIES: dict[str, tuple[bytes, ...]] = {
     "list": (b"l1", b"l2", b"l3"),
     "set": (b"t1", b"t2", b"t3", b"t4"),
     "zset": (b"z1", b"z2", b"z3", b"z4"),
+    "lex": (b"y1", b"y2"),
 }
-# Families a command on any key may use. `short` is kept out: LCS is quadratic, so its keys must stay short.
-MIXED = tuple(key for family, keys in FAMILIES.items() if family != "short" for key in keys)
+# Families a command on any key may use. `short` is kept out: LCS is quadratic, so its keys must stay short. So is `lex`: ranges by name
+# are defined among equal scores only.
+MIXED = tuple(key for family, keys in FAMILIES.items() if family not in ("short", "lex") for key in keys)
+WITHOUT_ZSETS = tuple(key for key in MIXED if not key.startswith(b"z"))
 MISSING = (b"nokey", b"no:such", b"")
 
 ODD = (
     b"", b"0", b"-1", b"1", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808", b"-9223372036854775809",
     b"4294967296", b"2147483648", b"-2147483649", b"18446744073709551616", b"1.5", b"-0", b"+1", b" 1", b"1 ", b"01", b"0x10", b"1e3",
     b"nan", b"NaN", b"inf", b"-inf", b"+inf", b"infinity", b"1e400", b"-1e400", b"1e-400", b"3.0", b".5", b"5.", b"abc", b"a\r\nb", b"\x00",
-    b"\xff\xfe", b"*", b"(", b"[", b"(1", b"[a", b"-", b"+", b"WITHSCORES", b"LIMIT", b"COUNT", b"NX", b"EX", b"GET", b"MATCH", b"#1", b"u8",
+    b"\xff\xfe", b"*", b"(", b"[", b"(1", b"[a", b"-", b"+", b"WITHSCORES", b"LIMIT", b"COUNT", b"NX", b"EX", b"GET", b"MATCH", b"#1",
 )  # fmt: skip
 TEXTS = (
     b"a", b"b", b"hello", b"Hello World", b"", b"foobar", b"10", b"-3", b"3.14", b"0", b"9223372036854775807", b"1e2", b"x\r\ny\x00z",
@@ -36,9 +39,11 @@ TEXTS = (
 MEMBERS = (b"a", b"b", b"c", b"d", b"e", b"1", b"2", b"3", b"10", b"-5", b"", b"foo", b"a\r\n\x00", b"\xff", b"1.5")
 SORTABLE = (b"1", b"2", b"3", b"10", b"-5", b"1.5", b"7", b"0")
 PATTERNS = (
-    b"*", b"s*", b"h?", b"[a-l]*", b"[^s]*", b"*1", b"\\*", b"", b"?", b"z[1-3]", b"f*", b"a*", b"[b-a]*", b"[", b"*[", b"t\\1", b"**", b"no*",
+    b"*", b"s*", b"h?", b"[a-l]*", b"[^s]*", b"*1", b"\\*", b"", b"?", b"z[1-3]", b"f*", b"a*", b"[b-a]*", b"[", b"*[", b"t\\1", b"**",
 )  # fmt: skip
-SCORES = (b"0", b"1", b"2", b"3", b"5", b"-1", b"1.5", b"0.1", b"-2.25", b"1e3", b"100", b"3.0", b"1e20", b"17179869184", b"0.3333333333333333")
+SCORES = (
+    b"0", b"1", b"2", b"3", b"5", b"-1", b"1.5", b"0.1", b"-2.25", b"1e3", b"100", b"3.0", b"1e20", b"17179869184", b"0.3333333333333333",
+)  # fmt: skip
 INDEXES = (b"0", b"1", b"2", b"3", b"5", b"-1", b"-2", b"-3", b"-10", b"10", b"100", b"-100")
 OFFSET_LIMIT = 100_000
 
@@ -65,11 +70,12 @@ Single = Callable[[Source], bytes]
 def key(family: str, wrong: float = 0.05) -> Single:
     """A key of the family; with chance `wrong` one that has another type as a rule, sometimes one that never exists."""
     own = FAMILIES[family] if family != "any" else MIXED
+    strange = WITHOUT_ZSETS if family == "lex" else MIXED
 
     def draw(source: Source) -> bytes:
         dice = source.rng.random()
         if dice < wrong:
-            return source.rng.choice(MIXED)
+            return source.rng.choice(strange)
         if dice < wrong * 1.6:
             return source.rng.choice(MISSING)
         return source.rng.choice(own)
@@ -146,7 +152,9 @@ def fraction(source: Source) -> bytes:
     rng = source.rng
     if source.odd(0.05):
         return source.odd_word()
-    return rng.choice((b"1", b"0.5", b"-1.5", b"0.1", b"3.0e3", b"1e-3", b"2.25", b"-0.1", b"100", b"5.0e-1", b"%d.%d" % (rng.randint(-99, 99), rng.randint(0, 99))))
+    if rng.random() < 0.3:
+        return b"%d.%d" % (rng.randint(-99, 99), rng.randint(0, 99))
+    return rng.choice((b"1", b"0.5", b"-1.5", b"0.1", b"3.0e3", b"1e-3", b"2.25", b"-0.1", b"100", b"5.0e-1"))
 
 
 def score(source: Source) -> bytes:
@@ -177,7 +185,7 @@ def lex_bound(source: Source) -> bytes:
 
 
 def seconds(source: Source) -> bytes:
-    """A time to live of hours at least, so that nothing expires during a run; equal ones are rare, so GT and LT never hang on a millisecond."""
+    """A time to live of hours, so that nothing expires during a run; equal ones are rare, so GT and LT never hang on a millisecond."""
     return source.rng.choice((b"0", b"-1", b"-100")) if source.odd(0.06) else b"%d" % source.rng.randint(7200, 9_999_999)
 
 
@@ -248,6 +256,7 @@ WORDS |= {f"own_{family}": key(family, 0.01) for family in FAMILIES}
 WORDS |= {f"keys_{family}": numkeys(family) for family in FAMILIES}
 WORDS |= {
     "any": key("any"),
+    "lex_key": key("lex"),
     "value": value,
     "text": among(tuple(text for text in TEXTS if len(text) < 30), 0.02),
     "member": member,
@@ -277,12 +286,11 @@ WORDS |= {
     "get": among((b"#", b"n*", b"s*", b"h1->*", b"h*->a", b"#->1", b"nokey", b"*"), 0.02),
     "rank": among((b"1", b"2", b"-1", b"-2", b"3"), 0.05),
     "maxlen": among((b"0", b"1", b"2", b"10"), 0.05),
-    "timeout": among((b"0", b"0.01", b"0.01", b"0.005", b"0.02"), 0.04),
+    "timeout": among((b"0", b"0.001", b"0.002", b"0.002", b"0.005"), 0.04),
     "db": among((b"0", b"1", b"2", b"0"), 0.06),
     "cursor": among((b"0",), 0.04),
     "scancount": among((b"1", b"2", b"10", b"1000"), 0.04),
-    "ftype": field_type,
-    "foffset": field_offset,
+    "field_at": lambda source: [field_type(source), field_offset(source)],
     "weights": weights,
     "unknown": missing_command,
     "odd": Source.odd_word,
