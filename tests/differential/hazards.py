@@ -40,7 +40,7 @@ def hazardous(argv: list[bytes]) -> bool:
     if name in (b"SETRANGE", b"SETBIT") and len(argv) > 2:
         return LARGEST_OFFSET < _number(argv[2]) < 1 << 32 and not (name == b"SETRANGE" and _number(argv[2]) > 1 << 29)
     if name == b"BITFIELD":
-        return any(_number(word.lstrip(b"#")) * 64 > LARGEST_OFFSET and _number(word.lstrip(b"#")) < 1 << 33 for word in argv[3::1] if _is_offset(argv, word))
+        return any(_bad_field(earlier, later) for earlier, later in pairwise(argv))
     if name in (b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER") and len(argv) > 2:
         return _number(argv[2]) < -1000
     if name in (b"ZADD", b"ZINCRBY") and argv[1:2] and argv[1] in FAMILIES["lex"]:
@@ -48,7 +48,8 @@ def hazardous(argv: list[bytes]) -> bool:
     if name == b"SORT":
         return {b"BY", b"ALPHA", b"STORE"} <= {word.upper() for word in argv[2:]}
     if name == b"CLIENT" and len(argv) > 2:
-        return (argv[1].upper() == b"PAUSE" and _number(argv[2]) > 0) or (argv[1].upper() == b"REPLY" and argv[2].upper() in (b"OFF", b"SKIP"))
+        subcommand, word = argv[1].upper(), argv[2].upper()
+        return (subcommand == b"PAUSE" and _number(word) > 0) or (subcommand == b"REPLY" and word in (b"OFF", b"SKIP"))
     return False
 
 
@@ -93,4 +94,5 @@ def _bad_option_moment(argv: list[bytes]) -> bool:
 
 def _bad_field(kind: bytes, offset: bytes) -> bool:
     """Whether BITFIELD would read these two words as a field so far out that the string becomes huge, yet not so far that it is refused."""
-    return kind[:1].lower() in (b"u", b"i") and LARGEST_OFFSET < _number(offset.lstrip(b"#")) * 64 < 1 << 39
+    bits = _number(offset.lstrip(b"#")) * (64 if offset[:1] == b"#" else 1)
+    return kind[:1].lower() in (b"u", b"i") and LARGEST_OFFSET < bits < 1 << 39
