@@ -28,16 +28,20 @@ class Pair:
         self.in_multi = False  # as predicted from what was sent; replies may still be under way
         self.queued: list[tuple[Argv, bool]] = []
         self.parked: Argv | None = None
+        self.parked_ids: list[bytes] = []
         self.waiting = False  # between PARK and JOIN
-        for side in self.sides:
+        for side in self.sides if protocol != 2 else ():  # RESP2 is what a connection begins with
             greeting = side.call(b"HELLO", b"%d" % protocol)
             if greeting[0] == "-":
                 raise Lost(f"HELLO {protocol} was refused: {greeting[1]!r}")
-        self.ids = tuple(side.call(b"CLIENT", b"ID")[1] for side in self.sides)
 
     def close(self) -> None:
         for side in self.sides:
             side.close()
+
+    def ids(self) -> list[bytes]:
+        """What each side calls this client."""
+        return [b"%d" % side.call(b"CLIENT", b"ID")[1] for side in self.sides]
 
     def expand(self, argv: Argv) -> list[tuple[Argv, bool]]:
         """The commands that stand for one step, each with whether it is judged by the reading just before it.

@@ -153,6 +153,11 @@ class Runner:
 
     def _park(self, pair: Pair, step: Step, at: int) -> Iterator[Difference]:
         """ECHO and the blocking command go out together: once ECHO is answered, the client waits."""
+        if not pair.parked_ids:
+            if pair.in_multi:
+                yield from self._settle(pair, step.argv, *pair.call(*step.argv), None, at)
+                return
+            pair.parked_ids = pair.ids()
         pair.send([(b"ECHO", b"parked"), step.argv])
         pair.parked, pair.waiting = step.argv, True
         self.commands += 2
@@ -162,8 +167,8 @@ class Runner:
         if not pair.waiting or self.overseer is None:
             return
         argv, pair.waiting = pair.parked or (), False
-        for side, number in zip(self.overseer.sides, pair.ids, strict=True):
-            side.send(encode((b"CLIENT", b"UNBLOCK", b"%d" % number)))
+        for side, number in zip(self.overseer.sides, pair.parked_ids, strict=True):
+            side.send(encode((b"CLIENT", b"UNBLOCK", number)))
         yield from self._settle(self.overseer, (b"CLIENT", b"UNBLOCK"), *self.overseer.read(), None, at)
         left, right = pair.read()
         yield from self._settle(pair, argv, left, right, None, at)
