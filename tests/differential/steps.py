@@ -8,12 +8,12 @@ clients that block while another pushes, and refills that carry a key from the s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
-from .grammar import Table, compile_form
+from .grammar import Draw, Table, compile_form
 from .hazards import hazardous
 from .tables import SHARES, TABLES
 from .words import Source
@@ -34,62 +34,58 @@ class Step:
     argv: tuple[bytes, ...]
 
 
-_REFILLS = [
-    compile_form(form)
-    for form in (
-        "HSET <own_hash> (<field> <value>)+",
-        "HSET <own_hash> (<field> <text>)+",
-        "RPUSH <own_list> <value>+",
-        "RPUSH <own_list> <sortable>+",
-        "SADD <own_set> <member>+",
-        "SADD <own_set> <intmember>+",
-        "SADD <own_set> <sortable>+",
-        "ZADD <own_zset> (<score> <member>)+",
-        "ZADD <own_zset> (0 <member>)+",
-        "ZADD <own_lex> (0 <member>)+",
-        "SET <own_str> <value>",
-        "SET <own_num> <increment>",
-        "SET <own_bits> <value>",
-        "SET <own_short> <text>",
-    )
-]
-_PARKS = [
-    compile_form(form)
-    for form in (
-        "BLPOP <own_list>+ 0",
-        "BRPOP <own_list>+ 0",
-        "BLMOVE <own_list> <own_list> (LEFT | RIGHT) (LEFT | RIGHT) 0",
-        "BRPOPLPUSH <own_list> <own_list> 0",
-        "BLMPOP 0 <keys_list> (LEFT | RIGHT) [COUNT <count>]",
-        "BZPOPMIN <own_zset>+ 0",
-        "BZPOPMAX <own_zset>+ 0",
-        "BZMPOP 0 <keys_zset> (MIN | MAX) [COUNT <count>]",
-    )
-]
-_WAKES = [
-    compile_form(form)
-    for form in (
-        "RPUSH <own_list> <value>+",
-        "LPUSH <own_list> <value>+",
-        "ZADD <own_zset> (<score> <member>)+",
-        "LMOVE <own_list> <own_list> (LEFT | RIGHT) (LEFT | RIGHT)",
-        "RENAME <own_list> <own_list>",
-        "COPY <own_zset> <own_zset> REPLACE",
-        "ZUNIONSTORE <own_zset> <keys_set>",
-        "SORT <set> ALPHA STORE <own_list>",
-        "SET <own_list> <text>",
-        "DEL <own_list>+",
-    )
-]
+_REFILLS = (
+    "HSET <own_hash> (<field> <value>)+",
+    "HSET <own_hash> (<field> <text>)+",
+    "RPUSH <own_list> <value>+",
+    "RPUSH <own_list> <sortable>+",
+    "SADD <own_set> <member>+",
+    "SADD <own_set> <intmember>+",
+    "SADD <own_set> <sortable>+",
+    "ZADD <own_zset> (<score> <member>)+",
+    "ZADD <own_zset> (0 <member>)+",
+    "ZADD <own_lex> (0 <member>)+",
+    "SET <own_str> <value>",
+    "SET <own_num> <increment>",
+    "SET <own_bits> <value>",
+    "SET <own_short> <text>",
+)
+_PARKS = (
+    "BLPOP <own_list>+ 0",
+    "BRPOP <own_list>+ 0",
+    "BLMOVE <own_list> <own_list> (LEFT | RIGHT) (LEFT | RIGHT) 0",
+    "BRPOPLPUSH <own_list> <own_list> 0",
+    "BLMPOP 0 <keys_list> (LEFT | RIGHT) [COUNT <count>]",
+    "BZPOPMIN <own_zset>+ 0",
+    "BZPOPMAX <own_zset>+ 0",
+    "BZMPOP 0 <keys_zset> (MIN | MAX) [COUNT <count>]",
+)
+_WAKES = (
+    "RPUSH <own_list> <value>+",
+    "LPUSH <own_list> <value>+",
+    "ZADD <own_zset> (<score> <member>)+",
+    "LMOVE <own_list> <own_list> (LEFT | RIGHT) (LEFT | RIGHT)",
+    "RENAME <own_list> <own_list>",
+    "COPY <own_zset> <own_zset> REPLACE",
+    "ZUNIONSTORE <own_zset> <keys_set>",
+    "SORT <set> ALPHA STORE <own_list>",
+    "SET <own_list> <text>",
+    "DEL <own_list>+",
+)
 
 
 class Author:
     """Writes the steps of one chapter."""
 
-    def __init__(self, source: Source, groups: Iterable[str]) -> None:
+    def __init__(self, source: Source, groups: Collection[str]) -> None:
         self.source = source
         self.tables = [_TABLES[group] for group in groups]
         self.shares = list(accumulate(SHARES[group] for group in groups))
+        known = set().union(*(table.names for table in self.tables))
+        self.refills, self.parks, self.wakes = (
+            [compile_form(form) for form in forms if form.split()[0] in known] for forms in (_REFILLS, _PARKS, _WAKES)
+        )
+        self.transactions = "transactions" in groups
 
     def write(self, length: int) -> Iterator[Step]:
         """Endless scenes, cut after `length` steps."""
@@ -103,21 +99,21 @@ class Author:
         rng = self.source.rng
         lane = rng.randrange(LANES)
         dice = rng.random()
-        if dice < 0.62:
-            yield from self._singles(lane, rng.randint(5, 60))
-        elif dice < 0.80:
+        if 0.62 <= dice < 0.80 and self.refills:
             yield from self._refill(lane)
-        elif dice < 0.94:
+        elif 0.80 <= dice < 0.94 and self.transactions:
             yield from self._transaction(lane)
-        else:
+        elif dice >= 0.94 and self.parks:
             yield from self._parked(lane)
+        else:
+            yield from self._singles(lane, rng.randint(5, 60))
 
     def _singles(self, lane: int, times: int) -> Iterator[Step]:
         for _ in range(times):
             yield Step(lane, PLAIN, self.command())
 
     def _refill(self, lane: int) -> Iterator[Step]:
-        argv = self._from(_REFILLS)
+        argv = self._from(self.refills)
         yield Step(lane, PLAIN, (b"DEL", argv[1]))
         yield Step(lane, PLAIN, argv)
 
@@ -137,9 +133,9 @@ class Author:
 
     def _parked(self, lane: int) -> Iterator[Step]:
         other = (lane + 1) % LANES
-        yield Step(lane, PARK, self._from(_PARKS))
+        yield Step(lane, PARK, self._from(self.parks))
         for _ in range(self.source.rng.randint(1, 3)):
-            yield Step(other, PLAIN, self._from(_WAKES))
+            yield Step(other, PLAIN, self._from(self.wakes))
         yield Step(lane, JOIN, ())
 
     def command(self) -> tuple[bytes, ...]:
@@ -151,7 +147,7 @@ class Author:
             if not hazardous(argv):
                 return tuple(argv)
 
-    def _from(self, forms: list) -> tuple[bytes, ...]:  # type: ignore[type-arg]
+    def _from(self, forms: list[Draw]) -> tuple[bytes, ...]:
         while True:
             argv: list[bytes] = []
             self.source.rng.choice(forms)(self.source, argv)
