@@ -87,7 +87,7 @@ def plot(rows: Sequence[Row], path: Path) -> None:
             [place + 0.2 for place in places], [row["cpu_ratio"] for row in shown], 0.4, label="server CPU per request (less is better)"
         )
         panel.axhline(1, color="black", linewidth=0.8)
-        panel.set_xticks(list(places), [row["command"] for row in shown])
+        panel.set_xticks(list(places), [row["command"] for row in shown], fontsize=8)
         panel.set_title(f"diskkv / Redis with AOF everysec, 50 clients, P={depth}")
         panel.legend()
     figure.tight_layout()
