@@ -3,3 +3,4 @@
 from diskkv.types import hashes as hashes
 from diskkv.types import sets as sets
 from diskkv.types import strings as strings
+from diskkv.types import zsets as zsets
