@@ -10,6 +10,7 @@ from typing import Any
 from diskkv.clock import perf_ns
 from diskkv.config import Settings
 from diskkv.dispatch.blocking import Waiter, Waiters
+from diskkv.dispatch.cursors import Cursors
 from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import Front, Session
 from diskkv.dispatch.stats import Stats
@@ -41,6 +42,7 @@ class Executor:
         self.sessions: dict[int, Session] = {}
         self.pubsub = PubSub()
         self.waiters = Waiters(self)
+        self.cursors = Cursors()
         self.stats = Stats()
         self._usage = self.stats.usage
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick
@@ -263,8 +265,8 @@ class Executor:
 
     def _watched_expired(self, session: Session) -> bool:
         """Whether a key that existed when it was watched has expired since: looking it up deletes it, which touches its watchers."""
-        for db, key in session.watching:
-            db.find(key)
+        for index, key in session.watching:
+            self.store.databases[index].find(key)
         return session.watcher is not None and session.watcher.touched
 
     def reselect(self) -> None:

@@ -71,7 +71,8 @@ class Session:
         self.queue: list[tuple[Command, list[bytes]]] | None = None
         self.queue_broken = False
         self.watcher: Watcher | None = None
-        self.watching: list[tuple[Database, bytes]] = []
+        # database number and key: SWAPDB leaves a number's watchers with the number
+        self.watching: list[tuple[int, bytes]] = []
         self.subscriptions: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
         self.reply_mode = "on"
@@ -129,12 +130,12 @@ class Session:
     def unwatch(self) -> None:
         """Forget all watched keys (UNWATCH, EXEC, DISCARD, disconnecting)."""
         if self.watcher is not None:
-            for db, key in self.watching:
-                watchers = db.watched.get(key)
-                if watchers is not None:
-                    watchers.remove(self.watcher)
-                    if not watchers:
-                        del db.watched[key]
+            for index, key in self.watching:
+                watched = self.store.databases[index].watched
+                watchers = watched[key]
+                watchers.remove(self.watcher)
+                if not watchers:
+                    del watched[key]
             self.watching = []
             self.watcher = None
 
@@ -142,9 +143,15 @@ class Session:
         """Have EXEC fail if the key changes from now on."""
         if self.watcher is None:
             self.watcher = Watcher()
-        if (self.db, key) not in self.watching:
-            self.watching.append((self.db, key))
+        if (self.index, key) not in self.watching:
+            self.watching.append((self.index, key))
             self.db.watched.setdefault(key, []).append(self.watcher)
+
+    def enter_multi(self) -> None:
+        """Queue what follows (MULTI)."""
+        self.queue = []
+        self.queue_broken = False
+        self.regate()
 
     def leave_multi(self) -> None:
         """Forget the queue and the watched keys (EXEC, DISCARD, RESET)."""
