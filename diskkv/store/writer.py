@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from diskkv.clock import monotonic
 from diskkv.errors import Damaged, StoreError
 from diskkv.format import keys
 from diskkv.format.meta import pack_state
@@ -86,7 +86,7 @@ class Writer:
         self._landed_mark = 0
         self._flying_commands = 0
         self._retry_at = 0.0
-        self._since = time.monotonic()
+        self._since = monotonic()
         self._wake = threading.Event()
         self._encoded = threading.Event()
         self._stopping = False
@@ -115,7 +115,7 @@ class Writer:
     def freeze(self) -> None:
         """Begin a checkpoint of the state as it is now. REQUIRES: none is active, and the log has been committed."""
         store = self._store
-        if self.error is not None and time.monotonic() < self._retry_at:
+        if self.error is not None and monotonic() < self._retry_at:
             return
         store.log.rotate()
         self.frozen, store.dirty = store.dirty, []
@@ -136,7 +136,7 @@ class Writer:
         self._batch = batch
         self._encoded.clear()
         self.active = self.encoding = True
-        self._since = time.monotonic()
+        self._since = monotonic()
         self._wake.set()
 
     def secure(self, value: Value) -> None:
@@ -210,12 +210,12 @@ class Writer:
             journal.warning("no new log segment, going on in the old one: %s", error)
         with store.lock:
             dirty = store.dirty or store.dead
-            rested = time.monotonic() - self._since >= SECONDS
+            rested = monotonic() - self._since >= SECONDS
             if dirty and not self.active and not store.log.parts and not store.recovering and (rested or self.due()):
                 self.freeze()
 
     def _carry_out(self) -> None:
-        started = time.monotonic()
+        started = monotonic()
         store = self._store
         try:
             while not self._encoded.wait(PATIENCE):
@@ -236,7 +236,7 @@ class Writer:
             return
         with store.lock:
             self._land()
-            self.last_ms = int((time.monotonic() - started) * 1000)
+            self.last_ms = int((monotonic() - started) * 1000)
             store.landed.notify_all()
         store.log.drop_before(self._position.segment)
 
@@ -280,7 +280,7 @@ class Writer:
             self._flying_commands = 0
             self.failures += 1
             self.error = reason
-            self._retry_at = time.monotonic() + RETRY_SECONDS
+            self._retry_at = monotonic() + RETRY_SECONDS
             store.landed.notify_all()
         self._heal()
 
@@ -288,7 +288,7 @@ class Writer:
         """Wait for room and open the engine anew: after a failed write LevelDB refuses all others."""
         store = self._store
         while not self._stopping:
-            time.sleep(RETRY_SECONDS)
+            self._wake.wait(RETRY_SECONDS)
             try:
                 store.log.probe()
                 with store.lock:
