@@ -34,7 +34,8 @@ def docs() -> Docs:
         return Reply(Kind.BULK, value.encode())
 
     def about(name: str) -> list[Reply]:
-        below = [part for other in USAGES if other.startswith(f"{name} ") for part in (text(other.replace(" ", "|").lower()), about_map(other))]
+        inner = [other for other in USAGES if other.startswith(f"{name} ")]
+        below = [part for other in inner for part in (text(other.replace(" ", "|").lower()), about_map(other))]
         extra = [text("subcommands"), Reply(Kind.MAP, items=below)] if below else []
         return [text("usage"), text(USAGES[name]), text("group"), text("string"), *extra]
 
