@@ -13,7 +13,6 @@ from diskkv.format import ZSET
 from diskkv.lib.glob import compile_glob
 from diskkv.lib.numbers import INT_MAX, format_double, parse_float, parse_int
 from diskkv.replies import NIL_ARRAY, Blocked, Pairs
-from diskkv.types.ranked import Item
 from diskkv.types.zsets import ZSet
 
 command = group("sorted_set")
@@ -171,15 +170,15 @@ def _pop_counted(ctx: Session, key: bytes, raw: Sequence[bytes], *, highest: boo
         return []
     found = pop(zset, count, highest=highest)
     # Without a count this is one flat pair, in both protocols.
-    return Pairs([(member, score) for score, member in found]) if raw else [found[0][1], found[0][0]]
+    return Pairs(found) if raw else list(found[0])
 
 
-def pop(zset: ZSet, count: int, *, highest: bool) -> list[Item]:
+def pop(zset: ZSet, count: int, *, highest: bool) -> list[tuple[bytes, float]]:
     """Take up to `count` items from one end of a sorted set, the outermost first."""
     count = min(count, len(zset))
     if not highest:
-        return zset.remove_items(0, count)
-    return zset.remove_items(len(zset) - count, len(zset))[::-1]
+        return zset.remove_by_rank(0, count)
+    return zset.remove_by_rank(len(zset) - count, len(zset))[::-1]
 
 
 @command("BZPOPMIN key [key ...] timeout", WRITE | FAST | BLOCKING, since="5.0.0", keys=Keys(1, -2, 1))
@@ -199,7 +198,7 @@ def _pop_or_wait(ctx: Session, keys: Sequence[bytes], raw_timeout: bytes, name: 
     for key in keys:
         zset = ctx.db.get(key, ZSet)
         if zset is not None:
-            score, member = pop(zset, 1, highest=name == b"ZPOPMAX")[0]
+            member, score = pop(zset, 1, highest=name == b"ZPOPMAX")[0]
             ctx.log_as(name, key)
             return [key, member, score]
     return Blocked(keys, ZSET, _deadline(ctx, seconds))
@@ -248,7 +247,7 @@ def _pop_first(ctx: Session, keys: Sequence[bytes], count: int, highest: bool) -
         if zset is not None:
             found = pop(zset, count, highest=highest)
             ctx.log_as(b"ZPOPMAX" if highest else b"ZPOPMIN", key, b"%d" % len(found))
-            return [key, [[member, score] for score, member in found]]
+            return [key, [list(pair) for pair in found]]
     return None
 
 
@@ -260,7 +259,7 @@ def zrandmember(ctx: Session, key: bytes, *options: bytes) -> Any:
     """Return one or more random members."""
     if not options:
         zset = ctx.db.get(key, ZSet)
-        return zset.item(ctx.random.randrange(len(zset)))[1] if zset is not None else None
+        return zset.at_rank(ctx.random.randrange(len(zset)))[0] if zset is not None else None
     count = integer(options[0])
     if count < -INT_MAX:
         raise CommandError(f"value is out of range, value must between {-INT_MAX} and {INT_MAX}")
@@ -275,18 +274,18 @@ def zrandmember(ctx: Session, key: bytes, *options: bytes) -> Any:
         raise OutOfRange
     found = _draw(ctx, zset, count)
     if len(options) == 2:
-        return Pairs([(member, score) for score, member in found])
-    return [member for _, member in found]
+        return Pairs(found)
+    return [member for member, _ in found]
 
 
-def _draw(ctx: Session, zset: ZSet, count: int) -> list[Item]:
+def _draw(ctx: Session, zset: ZSet, count: int) -> list[tuple[bytes, float]]:
     """That many random items: different ones, or if negative, each drawn from all."""
     size = len(zset)
     if count >= size:
-        return zset.ranked(0, size)
+        return zset.pairs_by_rank(0, size)
     if count < 0:
-        return [zset.item(rank) for rank in ctx.random.choices(range(size), k=-count)]
-    return [zset.item(rank) for rank in ctx.random.sample(range(size), count)]
+        return [zset.at_rank(rank) for rank in ctx.random.choices(range(size), k=-count)]
+    return [zset.at_rank(rank) for rank in ctx.random.sample(range(size), count)]
 
 
 @command("ZSCAN key cursor [MATCH pattern] [COUNT count]", READONLY, since="2.8.0")
