@@ -11,6 +11,7 @@ from diskkv.clock import perf_ns
 from diskkv.config import Settings
 from diskkv.dispatch.blocking import Waiter, Waiters
 from diskkv.dispatch.cursors import Cursors
+from diskkv.dispatch.positions import NoKeys, key_positions
 from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import Front, Session
 from diskkv.dispatch.stats import Stats
@@ -60,6 +61,8 @@ class Executor:
         session = Session(self, front)
         session.id = self._next_id
         self._next_id += 1
+        session.authenticated = not self.settings["requirepass"]
+        session.regate()
         self.sessions[session.id] = session
         return session
 
@@ -143,8 +146,7 @@ class Executor:
 
     def call_now(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """As `call`, where nobody can wait (EXEC, scripts): Blocked becomes its timeout reply."""
-        reply = self.call(session, command, argv)
-        return reply.timeout_reply if reply.__class__ is Blocked else reply
+        return without_waiting(self.call(session, command, argv))
 
     @contextmanager
     def atomic(self) -> Iterator[None]:
@@ -195,7 +197,7 @@ class Executor:
                 self.store.admit()
             except LogFailed as error:
                 return self._refuse(session, error)
-        if session.protocol == 2 and session.subscribed() and not flags & Flag.PUBSUB and command.name not in WHILE_SUBSCRIBED:
+        if session.protocol == 2 and session.subscribed() and not flags & Flag.WHILE_SUBSCRIBED:
             return self._refuse(
                 session,
                 CommandError(
@@ -210,7 +212,27 @@ class Executor:
             return QUEUED
         if (command.writes or command.name == "exec") and self.store.writer.backlogged():
             return POSTPONED
+        if session.no_touch:
+            return self._call_untouched(session, command, argv)
         return self.call(session, command, argv)
+
+    def _call_untouched(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        """CLIENT NO-TOUCH: run a command without its counting as a use of its keys. TOUCH means it."""
+        if command.name == "touch":
+            return self.call(session, command, argv)
+        try:
+            keys = [argv[position] for position in key_positions(command, argv)]
+        except NoKeys:
+            keys = []
+        objects = session.db.objects
+        before = {key: value.freq for key in keys if (value := objects.get(key)) is not None}
+        try:
+            return self.call(session, command, argv)
+        finally:
+            for key, freq in before.items():
+                value = objects.get(key)
+                if value is not None:
+                    value.freq = freq
 
     def _execute_quietly(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """CLIENT REPLY OFF and SKIP: the command runs, its reply does not leave."""
@@ -234,6 +256,30 @@ class Executor:
 
     # -- for commands
 
+    def pause(self, until: int, *, everything: bool) -> None:
+        """CLIENT PAUSE: let no commands that write, or none at all, run until a time. Never shortens or weakens a pause in force."""
+        paused = self.paused()
+        self.paused_until = max(self.paused_until, until)
+        self.paused_all = everything or (paused and self.paused_all)
+        self.gated = self.gated or self.paused()
+
+    def unpause(self) -> None:
+        """End a pause."""
+        self.paused_until = 0
+        self.paused_all = False
+
+    def reset(self, session: Session) -> None:
+        """Make a session as if it were new (RESET); its number, its library and what it has answered stay."""
+        session.leave_multi()
+        self.pubsub.forget(session)
+        session.select(0)
+        session.protocol = 2
+        session.name = b""
+        session.reply_mode = "on"
+        session.no_evict = session.no_touch = False
+        session.authenticated = not self.settings["requirepass"]
+        session.regate()
+
     def execute_queue(self, session: Session) -> Any:
         """EXEC's work: run what was queued, atomically; None (a null array) when a watched key was touched."""
         queue = session.queue
@@ -246,7 +292,8 @@ class Executor:
         if touched:
             return None
         with self.atomic():
-            return [self.call_now(session, command, argv) for command, argv in queue]
+            call = self._call_untouched if session.no_touch else self.call
+            return [without_waiting(call(session, command, argv)) for command, argv in queue]
 
     def _watched_expired(self, session: Session) -> bool:
         """Whether a key that existed when it was watched has expired since: looking it up deletes it, which touches its watchers."""
@@ -274,4 +321,6 @@ class Executor:
             raise reply
 
 
-WHILE_SUBSCRIBED = frozenset({"ping", "quit", "reset"})
+def without_waiting(reply: Any) -> Any:
+    """A reply where nobody can wait: Blocked becomes its timeout reply."""
+    return reply.timeout_reply if reply.__class__ is Blocked else reply

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from diskkv.dispatch.table import Flag
 from diskkv.errors import CommandError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Stats:
         self.connections = self.rejected_connections = 0
 
     def _note_slow(self, command: Command, argv: list[bytes], nanoseconds: int, session: Session) -> None:
-        if not self.slow_limit or command.name == "exec":
+        if not self.slow_limit or command.flags & Flag.SKIP_SLOWLOG:
             return
         shown = [_shorten(arg) for arg in argv[:SHOWN_ARGUMENTS]]
         if len(argv) > SHOWN_ARGUMENTS:
