@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import hiredis
-
 import diskkv.types  # noqa: F401  registers the data types
 from diskkv import commands
 from diskkv.clock import Clock, system_clock
@@ -14,6 +12,7 @@ from diskkv.dispatch.executor import Executor
 from diskkv.dispatch.session import Session
 from diskkv.engine import Engine
 from diskkv.errors import Damaged
+from diskkv.resp.parse import RequestParser
 from diskkv.store.store import Sizes, Store
 
 
@@ -48,7 +47,7 @@ def open_executor(
             store.log.policy = settings["appendfsync"]
         elif name == "slowlog-log-slower-than":
             microseconds = settings["slowlog-log-slower-than"]
-            executor.stats.slow_after = microseconds * 1000 if microseconds >= 0 else -1
+            executor.stats.slow_after = microseconds * 1000 if microseconds >= 0 else 1 << 62
         elif name == "slowlog-max-len":
             executor.stats.slow_limit = settings["slowlog-max-len"]
 
@@ -71,9 +70,11 @@ class Replay:
         session = self._session
         # A recovery replaces the store's databases: point at the present ones.
         session.db = store.databases[session.index]
-        reader = hiredis.Reader()
-        reader.feed(tick)
-        while (argv := reader.gets()) is not False:
-            if not isinstance(argv, list) or not argv:
-                raise Damaged(f"the log holds something that is not a command: {argv!r}")
-            session.executor.replay(session, argv)
+        parser = RequestParser(max_bulk=1 << 40)
+        requests = parser.feed(tick)
+        while requests:
+            for argv in requests:
+                session.executor.replay(session, argv)
+            requests = parser.feed(b"") if parser.more else []
+        if parser.buffered():
+            raise Damaged("the log holds something that is not a command")

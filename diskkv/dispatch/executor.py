@@ -45,6 +45,7 @@ class Executor:
         self.waiters = Waiters(self)
         self.cursors = Cursors()
         self.stats = Stats()
+        self._usage = self.stats.usage
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick
         self.gated = False
         self.paused_until = 0
@@ -121,7 +122,14 @@ class Executor:
         before = store.changes
         reply: Any
         try:
-            reply = command.handler(session, *argv[command.skip :])
+            # Spelled out for the commonest numbers of arguments: unpacking a slice costs a tenth of a microsecond.
+            count = len(argv) - command.skip
+            if count == 1:
+                reply = command.handler(session, argv[-1])
+            elif count == 2:
+                reply = command.handler(session, argv[-2], argv[-1])
+            else:
+                reply = command.handler(session, *argv[command.skip :])
         except CommandError as error:
             reply = error
         except Exception:
@@ -135,13 +143,20 @@ class Executor:
                 for effect in effects:
                     store.record(session.index, effect)
                 session.effects = None
+            if store.ready_keys and not self._nested:
+                self.waiters.serve()
         elif session.effects is not None:
             session.effects = None
-        if store.ready_keys and not self._nested:
-            self.waiters.serve()
         clock = perf_ns()
-        self.stats.note(command, argv, clock - self._clock, reply, session)
+        spent = clock - self._clock
         self._clock = clock
+        usage = self._usage.get(command)
+        if usage is None:
+            usage = self.stats.usage_of(command)
+        usage.calls += 1
+        usage.nanoseconds += spent
+        if spent > self.stats.slow_after or reply.__class__ in ERRORS:
+            self.stats.note(command, usage, argv, spent, reply, session)
         return reply
 
     def call_now(self, session: Session, command: Command, argv: list[bytes]) -> Any:
@@ -324,3 +339,11 @@ class Executor:
 def without_waiting(reply: Any) -> Any:
     """A reply where nobody can wait: Blocked becomes its timeout reply."""
     return reply.timeout_reply if reply.__class__ is Blocked else reply
+
+
+def _error_classes(root: type[CommandError] = CommandError) -> frozenset[type]:
+    return frozenset({root}.union(*(_error_classes(kind) for kind in root.__subclasses__())))
+
+
+# An exact set, because isinstance costs three times as much.
+ERRORS = _error_classes()

@@ -21,7 +21,7 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 from zlib import crc32
@@ -330,14 +330,6 @@ def _read_tick(file: BinaryIO, offset: int) -> bytes | None:
     if len(data) < size or crc32(data, _seed(offset, synced)) != crc:
         return None
     return data
-
-
-def encode_command(argv: Sequence[bytes]) -> bytes:
-    """A command as the log and the wire spell it."""
-    if len(argv) == 3:
-        name, key, value = argv
-        return b"*3\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(name), name, len(key), key, len(value), value)
-    return b"*%d\r\n%b" % (len(argv), b"".join([b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in argv]))
 
 
 def segment_name(path: str, number: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import logging
 import os
 import random
@@ -24,12 +25,13 @@ from diskkv.errors import BadFormat, LogFailed, StoreError, StoreLocked
 from diskkv.format import FORMAT, keys
 from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
+from diskkv.lib.multibulk import encode_command
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
 from diskkv.store.expiry import Expiry
-from diskkv.store.log import Log, LogReader, NullLog, Position, encode_command, sync_directory
+from diskkv.store.log import Log, LogReader, NullLog, Position, sync_directory
 from diskkv.store.value import Value
-from diskkv.store.writer import LOG_BYTES, LOG_COMMANDS, Writer
+from diskkv.store.writer import LOG_BYTES, LOG_WORK, Writer
 
 journal = logging.getLogger("diskkv")
 
@@ -68,19 +70,24 @@ class Store:
         self.now = clock()
         self.random = random.Random()
         self.log_bytes = LOG_BYTES
-        self.log_commands = LOG_COMMANDS
+        self.log_work = LOG_WORK
         self.changes = 0
         self.expired = 0
         self.replaying = False
         self.recovering = False
         self.failed: str | None = None
         self.failures = 0
-        self.large: dict[Value, None] = {}
+        # changed since the last freeze; of these, those with records; and garbage records to be written
+        self.dirty: list[Value] = []
+        self.large: list[Value] = []
         self.dead: list[bytes] = []
+        # what `Value.stamp` becomes with a change; see `Writer`
+        self.stamp = 2
         self.ready_keys: list[tuple[Database, bytes]] = []
         self.hash32: Callable[[bytes], bytes] = keys.member_hasher(0)
         self.path: str | None = None
         self.cache = Cache(sizes.cache)
+        self.cache.pinned_from = self.stamp
         self.expiry = Expiry(self)
         self.writer = Writer(self)
         self.databases: list[Database] = []
@@ -177,7 +184,9 @@ class Store:
             raise BadFormat("the store has no state record")
         state = unpack_state(raw)
         self.cache.clear()
+        self.cache.pinned_from = self.stamp
         self.expiry.clear()
+        self.dirty.clear()
         self.large.clear()
         self.dead.clear()
         self.log.parts.clear()
@@ -202,11 +211,16 @@ class Store:
         reader = LogReader(self.log.path, start) if self.path is not None else None
         if reader is not None:
             self.replaying = True
+            # Replay makes objects by the hundred thousand and no cycles: the collector would only walk over them.
+            collecting = gc.isenabled()
+            gc.disable()
             try:
                 for tick in reader:
                     self._apply(tick)
             finally:
                 self.replaying = False
+                if collecting:
+                    gc.enable()
             if reader.dropped:
                 journal.warning("the log ended in the middle of a write: %d bytes were dropped", reader.dropped)
             self.log.start(reader.end)
@@ -255,8 +269,11 @@ class Store:
                 log.commit()
             except OSError as error:
                 self._undo(os.strerror(error.errno or 0))
-            if self.writer.due():
-                self.writer.freeze()
+            writer = self.writer
+            if writer.encoding:
+                writer.step()
+            elif writer.due():
+                writer.freeze()
         if self.cache.used > self.cache.budget:
             self.cache.trim()
 
@@ -304,6 +321,18 @@ class Store:
 
     # -- what objects need
 
+    def stamp_value(self, value: Value) -> None:
+        """A value is about to change for the first time since the last freeze, or for the first time at all."""
+        if not value.linked:
+            value.db.link(value)
+            self.changes -= 1
+            return
+        self.writer.secure(value)
+        value.stamp = self.stamp
+        self.dirty.append(value)
+        if value.oid:
+            self.large.append(value)
+
     def new_oid(self) -> int:
         """An object id that was never used before."""
         self._next_oid += 1
@@ -335,14 +364,13 @@ class Store:
     def bury(self, value: Value) -> None:
         """A value is dead: have its records deleted and its memory freed, little by little."""
         if value.oid:
-            self.large.pop(value, None)
             self.dead.append(keys.garbage_object(value.oid))
             self._graveyard.append(value)
 
     def bury_database(self, db: Database) -> None:
         """All of a database is dead (before it gets a new epoch)."""
-        for value in [value for value in self.large if value.db is db]:
-            del self.large[value]
+        self.dirty = [value for value in self.dirty if value.db is not db]
+        self.large = [value for value in self.large if value.db is not db]
         self.dead.append(keys.garbage_epoch(db.epoch))
         self._graveyard.append(DeadDatabase(self, db.objects))
 

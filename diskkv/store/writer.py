@@ -1,25 +1,29 @@
 """The checkpoint: what is dirty goes from memory into the engine.
 
-1. `freeze`, under the lock at a tick's end: the dirty keys become the frozen ones, large objects hand over what changed in them, and
+1. `freeze`, under the lock at a tick's end: the dirty values become the frozen ones, large objects hand over what changed in them, and
    the log position is noted. It costs the same however large the objects are.
-2. The writer's thread encodes the frozen keys, a few at a time under the lock; a key that a command touches first is encoded by that
-   command before it changes anything (`encode`). So the batch is the exact state at the noted position.
+2. The frozen values are encoded, a few at the end of each tick, or by the writer's thread when ticks are rare; one that a command is
+   about to change is encoded by that command first (`secure`). So the batch is the exact state at the noted position.
 3. Without the lock, it adds what the large objects handed over and writes the one atomic batch, the log position in it.
 4. `land`, under the lock: what flew is clean, and the log's older segments go.
 
 A batch that can't be written is kept and tried again, by reopening the engine once there is room; meanwhile the log goes on, until
 it has grown so far that writers must wait.
+
+Stamps say where a value stands. `Store.stamp` is an even number that grows by two with each freeze; a changed value carries it. A value
+whose stamp is `frozen_stamp` is frozen and not yet encoded; encoding adds one. Those from `Cache.pinned_from` on are ahead of the
+engine and stay resident. So the second change of a value between two checkpoints costs one comparison.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from diskkv.clock import monotonic
 from diskkv.errors import Damaged, StoreError
 from diskkv.format import keys
 from diskkv.format.meta import pack_state
@@ -27,19 +31,20 @@ from diskkv.store.log import Position
 from diskkv.store.reclaim import Reclaimer
 
 if TYPE_CHECKING:
-    from diskkv.store.database import Database
     from diskkv.store.store import Store
     from diskkv.store.value import Value
 
-# A checkpoint begins when this much log or this many ticks' commands would have to be replayed, or after SECONDS of rest. It bounds
-# the time that opening takes after a crash: 100,000 commands are replayed in about 0.5 s.
-LOG_BYTES = 24 << 20
-LOG_COMMANDS = 100_000
+# A checkpoint begins when this much log, or commands of this much work, would have to be replayed after a crash, or after SECONDS of
+# rest. A unit of work is a command on a key that is dirty already, 1.7 us of replay; the first change of a key costs three of them.
+LOG_BYTES = 48 << 20
+LOG_WORK = 300_000
 SECONDS = 5.0
-# Writers wait once this many times LOG_BYTES or LOG_COMMANDS are not yet in the engine.
-BACKLOG = 3
-# Keys encoded at a time under the lock: about 0.1 ms.
-SLICE = 64
+# Writers wait once so many times LOG_BYTES or LOG_WORK are not yet in the engine.
+BACKLOG = 1.5
+# Keys encoded at a time, at the end of a tick: about 0.1 ms. The thread does it only when ticks are rare, because two threads that
+# both want the interpreter cost more than the encoding itself.
+SLICE = 96
+PATIENCE = 0.01
 RETRY_SECONDS = 0.5
 
 journal = logging.getLogger("diskkv")
@@ -62,12 +67,16 @@ class Writer:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.active = False
+        self.encoding = False
         self.error: str | None = None
         self.commands = 0
         self.checkpoints = 0
         self.failures = 0
         self.last_ms = 0
         self.reclaimer = Reclaimer(store)
+        self.frozen: list[Value] = []
+        self.frozen_stamp = -1
+        self._at = 0
         self._batch: Any = None
         self._flights: list[Flight] = []
         self._values: list[Value] = []
@@ -77,8 +86,9 @@ class Writer:
         self._landed_mark = 0
         self._flying_commands = 0
         self._retry_at = 0.0
-        self._since = time.monotonic()
+        self._since = monotonic()
         self._wake = threading.Event()
+        self._encoded = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -91,29 +101,30 @@ class Writer:
 
     def due(self) -> bool:
         """Whether enough is dirty for a checkpoint to begin."""
+        store = self._store
         return not self.active and (
-            self.commands >= self._store.log_commands or self._store.log.written - self._landed_mark >= self._store.log_bytes
+            self.commands + 2 * len(store.dirty) >= store.log_work or store.log.written - self._landed_mark >= store.log_bytes
         )
 
     def backlogged(self) -> bool:
         """Whether so much waits for the engine that writers must wait, too."""
-        return (
-            self.commands + self._flying_commands >= BACKLOG * self._store.log_commands
-            or self._store.log.written - self._landed_mark >= BACKLOG * self._store.log_bytes
-        )
+        store = self._store
+        work = self.commands + self._flying_commands + 2 * (len(store.dirty) + len(self.frozen))
+        return work >= BACKLOG * store.log_work or store.log.written - self._landed_mark >= BACKLOG * store.log_bytes
 
     def freeze(self) -> None:
         """Begin a checkpoint of the state as it is now. REQUIRES: none is active, and the log has been committed."""
         store = self._store
-        if self.error is not None and time.monotonic() < self._retry_at:
+        if self.error is not None and monotonic() < self._retry_at:
             return
         store.log.rotate()
-        for db in store.databases:
-            db.frozen, db.dirty = db.dirty, {}
-            db.born_flying, db.born = db.born, {}
-        self._values = list(store.large)
+        self.frozen, store.dirty = store.dirty, []
+        self.frozen_stamp = store.stamp
+        store.stamp += 2
+        self._at = 0
+        self._values = [value for value in store.large if value.linked]
         self._flights = [value.freeze() for value in self._values]
-        store.large.clear()
+        store.large = []
         self._dead, store.dead = store.dead, []
         self._position = store.log.position()
         self._log_mark = store.log.written
@@ -123,24 +134,39 @@ class Writer:
         for raw in self._dead:
             batch.put(raw, b"")
         self._batch = batch
-        self.active = True
-        self._since = time.monotonic()
+        self._encoded.clear()
+        self.active = self.encoding = True
+        self._since = monotonic()
         self._wake.set()
 
-    def encode(self, db: Database, key: bytes) -> None:
-        """Encode one frozen key now: a command is about to change it."""
-        del db.frozen[key]
-        db.flying[key] = None
-        db.objects[key].save(self._batch)
+    def secure(self, value: Value) -> None:
+        """A command is about to change or replace a value: if it is frozen, encode it as it is."""
+        if value.stamp == self.frozen_stamp:
+            value.stamp += 1
+            value.save(self._batch)
 
     def encode_all(self) -> None:
         """Encode everything frozen now: a command is about to change all keys."""
-        for db in self._store.databases:
-            while db.frozen:
-                self.encode(db, next(iter(db.frozen)))
+        while self.encoding:
+            self.step()
+
+    def step(self) -> None:
+        """Encode a few of the frozen keys. REQUIRES: `encoding`: a checkpoint is active and not all is encoded."""
+        at, stamp, batch = self._at, self.frozen_stamp, self._batch
+        for value in self.frozen[at : at + SLICE]:
+            if value.stamp == stamp and value.linked:
+                value.stamp = stamp + 1
+                value.save(batch)
+        self._at = at + SLICE
+        if self._at < len(self.frozen):
+            return
+        self.frozen_stamp = -1
+        self.encoding = False
+        self._encoded.set()
 
     def finish(self) -> None:
         """Wait until no checkpoint is active. Gives up the lock while it waits."""
+        self.encode_all()
         while self.active:
             self._store.landed.wait()
 
@@ -183,23 +209,20 @@ class Writer:
         except OSError as error:
             journal.warning("no new log segment, going on in the old one: %s", error)
         with store.lock:
-            dirty = store.large or store.dead or any(db.dirty for db in store.databases)
-            rested = time.monotonic() - self._since >= SECONDS
+            dirty = store.dirty or store.dead
+            rested = monotonic() - self._since >= SECONDS
             if dirty and not self.active and not store.log.parts and not store.recovering and (rested or self.due()):
                 self.freeze()
 
     def _carry_out(self) -> None:
-        started = time.monotonic()
+        started = monotonic()
         store = self._store
         try:
-            for db in store.databases:
-                while db.frozen:
-                    with store.lock:
-                        for _ in range(SLICE):
-                            if not db.frozen:
-                                break
-                            self.encode(db, next(iter(db.frozen)))
-                    time.sleep(0)
+            while not self._encoded.wait(PATIENCE):
+                with store.lock:
+                    for _ in range(8):
+                        if self.encoding:
+                            self.step()
             batch = self._batch
             for prefix, records, changes in self._flights:
                 for sub, value in records(changes):
@@ -213,14 +236,12 @@ class Writer:
             return
         with store.lock:
             self._land()
-            self.last_ms = int((time.monotonic() - started) * 1000)
+            self.last_ms = int((monotonic() - started) * 1000)
             store.landed.notify_all()
         store.log.drop_before(self._position.segment)
 
     def _land(self) -> None:
-        for db in self._store.databases:
-            db.flying = {}
-            db.born_flying = {}
+        self._store.cache.pinned_from = self._store.stamp
         for value in self._values:
             value.landed()
         self.reclaimer.add(self._dead)
@@ -231,32 +252,35 @@ class Writer:
         self.error = None
 
     def _forget_flight(self) -> None:
-        self._batch, self._flights, self._values, self._dead = None, [], [], []
-        self.active = False
+        self._batch, self._flights, self._values, self._dead, self.frozen = None, [], [], [], []
+        self.frozen_stamp = -1
+        self.active = self.encoding = False
 
     def _failed(self, reason: str) -> None:
         """The batch was not written, as far as is known: what it held is dirty again, for a later one."""
         store = self._store
         journal.error("a checkpoint failed, the log goes on and it will be tried again: %s", reason)
         with store.lock:
-            for db in store.databases:
-                for key in db.flying:
-                    db.objects[key].saved = store.UNKNOWN
-                db.dirty = {**db.flying, **db.frozen, **db.dirty}
-                db.born = {**db.born_flying, **db.born}
-                db.frozen, db.flying, db.born_flying = {}, {}, {}
+            # What encoding noted as saved may not be, for these and for what has taken their places since.
+            for value in self.frozen:
+                if value.linked and value.stamp != store.stamp:
+                    value.stamp = store.stamp
+                    store.dirty.append(value)
+            for value in store.dirty:
+                value.saved = store.UNKNOWN
             for value in self._values:
                 value.touched = {**value.flying, **value.touched}
                 value.flying = {}
                 if value.linked:
-                    store.large[value] = None
+                    store.large.append(value)
             store.dead = self._dead + store.dead
+            store.cache.pinned_from = store.stamp
             self._forget_flight()
             self.commands += self._flying_commands
             self._flying_commands = 0
             self.failures += 1
             self.error = reason
-            self._retry_at = time.monotonic() + RETRY_SECONDS
+            self._retry_at = monotonic() + RETRY_SECONDS
             store.landed.notify_all()
         self._heal()
 
@@ -264,7 +288,7 @@ class Writer:
         """Wait for room and open the engine anew: after a failed write LevelDB refuses all others."""
         store = self._store
         while not self._stopping:
-            time.sleep(RETRY_SECONDS)
+            self._wake.wait(RETRY_SECONDS)
             try:
                 store.log.probe()
                 with store.lock:
