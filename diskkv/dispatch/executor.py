@@ -97,7 +97,7 @@ class Executor:
             command = found
         count = len(argv)
         if count < command.low or count > command.high:
-            return self._refuse(session, WrongArity(command.name))
+            return self._refuse(session, WrongArity(command.name), command)
         if session.gated or self.gated:
             return self._execute_gated(session, command, argv)
         return self.call(session, command, argv)
@@ -190,10 +190,15 @@ class Executor:
 
     # -- gates, in Redis' order
 
-    def _refuse(self, session: Session, error: CommandError) -> CommandError:
+    def _refuse(self, session: Session, error: CommandError, command: Command | None = None) -> Any:
         if session.queue is not None:
             session.queue_broken = True
-        self.stats.refused(error)
+        self.stats.refused(error, command)
+        if session.reply_mode != "on":
+            if session.reply_mode == "skip":
+                session.reply_mode = "on"
+                session.regate()
+            return NO_REPLY
         return error
 
     def _execute_gated(self, session: Session, command: Command, argv: list[bytes]) -> Any:
@@ -204,14 +209,14 @@ class Executor:
     def _through_gates(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         flags = command.flags
         if not session.authenticated and not flags & Flag.NO_AUTH:
-            return self._refuse(session, NoAuth())
+            return self._refuse(session, NoAuth(), command)
         if session.queue is not None and flags & Flag.NO_MULTI:
-            return self._refuse(session, CommandError("Command not allowed inside a transaction"))
+            return self._refuse(session, CommandError("Command not allowed inside a transaction"), command)
         if command.writes and (self.store.failed is not None or self.store.log.sync_error is not None):
             try:
                 self.store.admit()
             except LogFailed as error:
-                return self._refuse(session, error)
+                return self._refuse(session, error, command)
         if session.protocol == 2 and session.subscribed() and not flags & Flag.WHILE_SUBSCRIBED:
             return self._refuse(
                 session,
@@ -219,6 +224,7 @@ class Executor:
                     f"Can't execute '{command.name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
                     "are allowed in this context"
                 ),
+                command,
             )
         if self.paused() and (self.paused_all or flags & (Flag.WRITE | Flag.MAY_REPLICATE)) and command.name != "client|unpause":
             return POSTPONED

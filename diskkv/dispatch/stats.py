@@ -66,8 +66,10 @@ class Stats:
         if nanoseconds > self.slow_after:
             self._note_slow(command, argv, nanoseconds, session)
 
-    def refused(self, error: CommandError) -> None:
-        """A command did not get past the gates."""
+    def refused(self, error: CommandError, command: Command | None) -> None:
+        """A command was unknown, or did not get past the gates."""
+        if command is not None:
+            self.usage_of(command).rejected += 1
         self.errors[error.code] = self.errors.get(error.code, 0) + 1
 
     def total_calls(self) -> int:
