@@ -13,6 +13,7 @@ from diskkv.dispatch.session import Session
 from diskkv.engine import Engine
 from diskkv.errors import Damaged
 from diskkv.resp.parse import RequestParser
+from diskkv.store.log import Disk
 from diskkv.store.store import Sizes, Store
 
 
@@ -22,6 +23,7 @@ def open_executor(
     *,
     clock: Clock = system_clock,
     engine: Callable[[Engine], Engine] | None = None,
+    disk: Disk | None = None,
 ) -> Executor:
     """Open a store (a directory, or `:memory:`) and return what executes commands on it. Close it with `executor.store.close()`.
 
@@ -37,6 +39,7 @@ def open_executor(
         databases=settings["databases"],
         clock=clock,
         engine=engine,
+        disk=disk,
     )
     executor = Executor(store, settings)
 
@@ -45,13 +48,17 @@ def open_executor(
             store.cache.budget = Sizes.of(settings["maxmemory"]).cache
         elif name == "appendfsync":
             store.log.policy = settings["appendfsync"]
+        elif name == "checkpoint-log-size":
+            store.log_bytes = settings["checkpoint-log-size"]
+        elif name == "checkpoint-commands":
+            store.log_commands = settings["checkpoint-commands"]
         elif name == "slowlog-log-slower-than":
             microseconds = settings["slowlog-log-slower-than"]
             executor.stats.slow_after = microseconds * 1000 if microseconds >= 0 else 1 << 62
         elif name == "slowlog-max-len":
             executor.stats.slow_limit = settings["slowlog-max-len"]
 
-    for name in ("slowlog-log-slower-than", "slowlog-max-len"):
+    for name in ("slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", "checkpoint-commands"):
         changed(name)
     settings.listeners.append(changed)
     return executor
