@@ -73,6 +73,8 @@ class Executor:
     def begin(self) -> None:
         """A tick begins."""
         store = self.store
+        if store.recovering:
+            store.wait_until_recovered()
         store.now = store.clock()
         self._clock = perf_ns()
         self.gated = (
@@ -263,8 +265,8 @@ class Executor:
 
     def _watched_expired(self, session: Session) -> bool:
         """Whether a key that existed when it was watched has expired since: looking it up deletes it, which touches its watchers."""
-        for db, key in session.watching:
-            db.find(key)
+        for index, key in session.watching:
+            self.store.databases[index].find(key)
         return session.watcher is not None and session.watcher.touched
 
     def reselect(self) -> None:
@@ -280,6 +282,8 @@ class Executor:
         found = self.find(argv)
         if isinstance(found, CommandError):
             raise found
+        # SWAPDB exchanges the databases within a tick.
+        session.db = self.store.databases[session.index]
         reply = found.handler(session, *argv[found.skip :])
         session.effects = None
         self.store.writer.commands += 1

@@ -71,7 +71,8 @@ class Session:
         self.queue: list[tuple[Command, list[bytes]]] | None = None
         self.queue_broken = False
         self.watcher: Watcher | None = None
-        self.watching: list[tuple[Database, bytes]] = []
+        # by number: SWAPDB exchanges the databases, while who watches stays with the number
+        self.watching: list[tuple[int, bytes]] = []
         self.subscriptions: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
         self.reply_mode = "on"
@@ -129,7 +130,8 @@ class Session:
     def unwatch(self) -> None:
         """Forget all watched keys (UNWATCH, EXEC, DISCARD, disconnecting)."""
         if self.watcher is not None:
-            for db, key in self.watching:
+            for index, key in self.watching:
+                db = self.store.databases[index]
                 watchers = db.watched.get(key)
                 if watchers is not None:
                     watchers.remove(self.watcher)
@@ -142,8 +144,8 @@ class Session:
         """Have EXEC fail if the key changes from now on."""
         if self.watcher is None:
             self.watcher = Watcher()
-        if (self.db, key) not in self.watching:
-            self.watching.append((self.db, key))
+        if (self.index, key) not in self.watching:
+            self.watching.append((self.index, key))
             self.db.watched.setdefault(key, []).append(self.watcher)
 
     def leave_multi(self) -> None:
