@@ -15,6 +15,7 @@ from diskkv.errors import Damaged
 from diskkv.resp.parse import RequestParser
 from diskkv.store.log import Disk
 from diskkv.store.store import Sizes, Store
+from diskkv.store.writer import LOG_BYTES, LOG_WORK
 
 
 def open_executor(
@@ -49,16 +50,15 @@ def open_executor(
         elif name == "appendfsync":
             store.log.policy = settings["appendfsync"]
         elif name == "checkpoint-log-size":
-            store.log_bytes = settings["checkpoint-log-size"]
-        elif name == "checkpoint-commands":
-            store.log_commands = settings["checkpoint-commands"]
+            size = settings["checkpoint-log-size"]
+            store.log_bytes, store.log_work = size, max(1, LOG_WORK * size // LOG_BYTES)
         elif name == "slowlog-log-slower-than":
             microseconds = settings["slowlog-log-slower-than"]
             executor.stats.slow_after = microseconds * 1000 if microseconds >= 0 else 1 << 62
         elif name == "slowlog-max-len":
             executor.stats.slow_limit = settings["slowlog-max-len"]
 
-    for name in ("slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", "checkpoint-commands"):
+    for name in ("slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size"):
         changed(name)
     settings.listeners.append(changed)
     return executor

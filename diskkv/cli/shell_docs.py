@@ -93,7 +93,7 @@ def argument_usage(argument: Reply) -> str:
     elif kind == "block":
         text = " ".join(below)
     elif kind == "pure-token":
-        text = ""
+        token, text = token or '""', ""
     else:
         text = _text(fields.get("display_text")) or _text(fields["name"])
     once = f"{token} {text}".strip() if token else text

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -73,7 +74,8 @@ class HintProcessor(Processor):
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
         document = transformation_input.document
         fragments: StyleAndTextTuples = list(transformation_input.fragments)
-        if self._terminal.hints and document.is_cursor_at_the_end and transformation_input.lineno == document.line_count - 1:
+        shown = self._terminal.hints and not get_app().is_done
+        if shown and document.is_cursor_at_the_end and transformation_input.lineno == document.line_count - 1:
             fragments.append(("class:hint", hint(document.text, self._docs)))
         return Transformation(fragments)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from diskkv.dispatch.args import integer
+from diskkv.dispatch.args import small_integer
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import FAST, LOADING, STALE, group
 from diskkv.errors import CommandError, WrongArity
@@ -32,7 +32,7 @@ def echo(ctx: Session, message: bytes) -> bytes:
 @command("SELECT index", LOADING | STALE | FAST, since="1.0.0")
 def select(ctx: Session, index: bytes) -> Any:
     """Choose the numbered database that the following commands work on."""
-    number = integer(index)
+    number = small_integer(index)
     if not 0 <= number < len(ctx.store.databases):
         raise CommandError("DB index is out of range")
     ctx.select(number)

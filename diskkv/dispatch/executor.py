@@ -10,6 +10,7 @@ from typing import Any
 from diskkv.clock import perf_ns
 from diskkv.config import Settings
 from diskkv.dispatch.blocking import Waiter, Waiters
+from diskkv.dispatch.cursors import Cursors
 from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import Front, Session
 from diskkv.dispatch.stats import Stats
@@ -41,6 +42,7 @@ class Executor:
         self.sessions: dict[int, Session] = {}
         self.pubsub = PubSub()
         self.waiters = Waiters(self)
+        self.cursors = Cursors()
         self.stats = Stats()
         self._usage = self.stats.usage
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick

@@ -71,7 +71,7 @@ class Session:
         self.queue: list[tuple[Command, list[bytes]]] | None = None
         self.queue_broken = False
         self.watcher: Watcher | None = None
-        # by number: SWAPDB exchanges the databases, while who watches stays with the number
+        # database number and key: SWAPDB leaves a number's watchers with the number
         self.watching: list[tuple[int, bytes]] = []
         self.subscriptions: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
@@ -131,12 +131,11 @@ class Session:
         """Forget all watched keys (UNWATCH, EXEC, DISCARD, disconnecting)."""
         if self.watcher is not None:
             for index, key in self.watching:
-                db = self.store.databases[index]
-                watchers = db.watched.get(key)
-                if watchers is not None:
-                    watchers.remove(self.watcher)
-                    if not watchers:
-                        del db.watched[key]
+                watched = self.store.databases[index].watched
+                watchers = watched[key]
+                watchers.remove(self.watcher)
+                if not watchers:
+                    del watched[key]
             self.watching = []
             self.watcher = None
 
@@ -147,6 +146,12 @@ class Session:
         if (self.index, key) not in self.watching:
             self.watching.append((self.index, key))
             self.db.watched.setdefault(key, []).append(self.watcher)
+
+    def enter_multi(self) -> None:
+        """Queue what follows (MULTI)."""
+        self.queue = []
+        self.queue_broken = False
+        self.regate()
 
     def leave_multi(self) -> None:
         """Forget the queue and the watched keys (EXEC, DISCARD, RESET)."""

@@ -7,6 +7,7 @@ check the lower bound here.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections.abc import Iterator
@@ -35,13 +36,15 @@ class LevelEngine:
             "compression": "snappy",
         }
         self._memory = block_cache + 2 * write_buffer
-        self._db = self._open()
+        self._db: Any
+        self._lookup: Any
+        self._open()
 
-    def _open(self) -> Any:
+    def _open(self) -> None:
         if not os.path.isdir(self.path):
             create_aside(self.path)
         try:
-            return plyvel.DB(self.path, create_if_missing=False, **self._options)
+            self._db = plyvel.DB(self.path, create_if_missing=False, **self._options)
         except plyvel.CorruptionError as error:
             raise Damaged(f"{self.path}: {error}") from None
         except plyvel.IOError as error:
@@ -49,10 +52,11 @@ class LevelEngine:
             if "lock" in text.lower():
                 raise StoreLocked(f"{self.path} is in use by another process") from None
             raise StoreError(f"{self.path}: {text}") from None
+        self._lookup = functools.partial(self._db.get, verify_checksums=True)
 
     def get(self, key: bytes) -> bytes | None:
         try:
-            value: bytes | None = self._db.get(key, verify_checksums=True)
+            value: bytes | None = self._lookup(key)
         except FAILURES as error:
             raise self._failure(error) from None
         return value
@@ -117,7 +121,7 @@ class LevelEngine:
 
     def reopen(self) -> None:
         self._db.close()
-        self._db = self._open()
+        self._open()
 
     def statistics(self) -> dict[str, int]:
         size = sum(entry.stat().st_size for entry in os.scandir(self.path) if entry.is_file())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import logging
 import os
 import random
@@ -30,7 +31,7 @@ from diskkv.store.database import Database
 from diskkv.store.expiry import Expiry
 from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, sync_directory
 from diskkv.store.value import Value
-from diskkv.store.writer import LOG_BYTES, LOG_COMMANDS, Writer
+from diskkv.store.writer import LOG_BYTES, LOG_WORK, Writer
 
 journal = logging.getLogger("diskkv")
 
@@ -70,7 +71,7 @@ class Store:
         self.now = clock()
         self.random = random.Random()
         self.log_bytes = LOG_BYTES
-        self.log_commands = LOG_COMMANDS
+        self.log_work = LOG_WORK
         self.changes = 0
         self.expired = 0
         self.replaying = False
@@ -216,11 +217,16 @@ class Store:
         reader = LogReader(self.log.path, start, stop) if self.path is not None else None
         if reader is not None:
             self.replaying = True
+            # Replay makes objects by the hundred thousand and no cycles: the collector would only walk over them.
+            collecting = gc.isenabled()
+            gc.disable()
             try:
                 for tick in reader:
                     self._apply(tick)
             finally:
                 self.replaying = False
+                if collecting:
+                    gc.enable()
             if reader.dropped:
                 journal.warning("the log ended in the middle of a write: %d bytes were dropped", reader.dropped)
             if stop is None:

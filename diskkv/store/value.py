@@ -138,7 +138,7 @@ class Value:
         """What `freeze` handed over is in the engine."""
         self.flying = {}
 
-    def settle(self) -> None:
+    def resolve(self) -> None:
         """Resolve an UNKNOWN `saved`: ask the engine what it has for the key. REQUIRES: no checkpoint is being written."""
         raw = self.db.store.engine.get(self.db.prefix + self.key)
         self.saved = None if raw is None else decode(raw).expire or 0
@@ -147,7 +147,7 @@ class Value:
         """Put the meta record, and the expiry record in step with it, into a batch."""
         db = self.db
         if self.saved == UNKNOWN:
-            self.settle()
+            self.resolve()
         if self.oid:
             raw = encode_header(self.tag, self.expire, self.oid, self.length(), self.extras())
         else:
@@ -169,7 +169,7 @@ class Gone(Value):
 
     def save(self, batch: Any) -> None:
         if self.saved == UNKNOWN:
-            self.settle()
+            self.resolve()
         if self.saved is not None:
             batch.delete(self.db.prefix + self.key)
             if self.saved:

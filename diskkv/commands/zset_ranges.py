@@ -1,0 +1,265 @@
+"""Sorted sets by rank, score or member: reading ranges, counting, removing, storing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from diskkv.dispatch.args import Args, integer
+from diskkv.dispatch.session import Session
+from diskkv.dispatch.table import DENYOOM, FAST, READONLY, WRITE, Keys, group
+from diskkv.errors import BadSyntax, CommandError
+from diskkv.lib.numbers import parse_float
+from diskkv.replies import Pairs
+from diskkv.types.zsets import LexBound, ZSet
+
+command = group("sorted_set")
+
+# The ranks, from and up to, that a range means in a sorted set.
+Span = Callable[[ZSet], tuple[int, int]]
+
+
+# -- bounds
+
+
+def _by_rank(start: bytes, stop: bytes, *, reverse: bool = False) -> Span:
+    """Ranks, both included, negative ones from the end; counted from the highest score when `reverse`."""
+    low, high = integer(start), integer(stop)
+
+    def span(zset: ZSet) -> tuple[int, int]:
+        size = len(zset)
+        first = max(low + size, 0) if low < 0 else low
+        last = min(high + size if high < 0 else high, size - 1)
+        if first > last:
+            return 0, 0
+        return (size - 1 - last, size - first) if reverse else (first, last + 1)
+
+    return span
+
+
+def _by_score(low: bytes, high: bytes) -> Span:
+    """Scores, both included unless they begin with a parenthesis."""
+    (least, without_least), (most, without_most) = _score_bound(low), _score_bound(high)
+    return lambda zset: zset.between(least, most, without_low=without_least, without_high=without_most)
+
+
+def _score_bound(raw: bytes) -> tuple[float, bool]:
+    open_ = raw[:1] == b"("
+    text = raw[1:] if open_ else raw
+    score = parse_float(text)
+    if score is None:
+        score = _as_strtod(text)
+    return score, open_
+
+
+def _as_strtod(text: bytes) -> float:
+    """Bounds are read less strictly than scores: nothing is 0, spaces may lead, and what overflows is infinite."""
+    text = text.partition(b"\0")[0].lstrip(b" \t\n\v\f\r")
+    score = parse_float(text) if text else 0.0
+    if score is None:
+        try:
+            score = float(text)
+        except ValueError:
+            score = None
+        # What `float` takes and C does not: not-a-numbers apart, underscores and spaces at the end.
+        if score is None or score != score or b"_" in text or text[-1:].isspace():
+            raise CommandError("min or max is not a float")
+    return score
+
+
+def _by_member(low: bytes, high: bytes, *, reverse: bool = False) -> Span:
+    """Members by their bytes: each bound has a bracket or a parenthesis, or is `-` or `+`."""
+    least, most = _member_bound(low), _member_bound(high)
+    if least is HIGHEST or most is LOWEST:
+        return lambda zset: (0, 0)
+    return lambda zset: zset.between_members(least, most, reverse=reverse)
+
+
+LOWEST: LexBound = (None, False)
+HIGHEST: LexBound = (None, True)
+
+
+def _member_bound(raw: bytes) -> LexBound:
+    if raw == b"-":
+        return LOWEST
+    if raw == b"+":
+        return HIGHEST
+    if raw[:1] not in (b"[", b"("):
+        raise CommandError("min or max not valid string range item")
+    return raw[1:], raw[:1] == b"("
+
+
+# -- reading
+
+
+class Range:
+    """What a range command asks for, read from its words."""
+
+    __slots__ = ("limit", "offset", "reverse", "span", "with_scores")
+
+    def __init__(self, low: bytes, high: bytes, options: Sequence[bytes], *, by: bytes = b"", reverse: bool | None = False,
+                 storing: bool = False) -> None:  # fmt: skip
+        """`by` is SCORE, LEX, RANK, or empty when an option may say so; `reverse` is None when REV may be given."""
+        args = Args(options)
+        self.offset, self.limit = 0, -1
+        self.with_scores = False
+        while args:
+            match args.word():
+                case b"WITHSCORES" if not storing:
+                    self.with_scores = True
+                case b"LIMIT" if len(args) >= 2:
+                    self.offset, self.limit = args.int(), args.int()
+                case b"REV" if reverse is None:
+                    reverse = True
+                case b"BYLEX" if not by:
+                    by = b"LEX"
+                case b"BYSCORE" if not by:
+                    by = b"SCORE"
+                case _:
+                    raise BadSyntax
+        self.reverse = bool(reverse)
+        if by in (b"", b"RANK"):
+            # As in Redis, LIMIT with a count of -1 is not noticed here, and without effect.
+            if self.limit != -1:
+                raise CommandError("syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
+            self.offset = 0
+            self.span = _by_rank(low, high, reverse=self.reverse)
+            return
+        if self.with_scores and by == b"LEX":
+            raise CommandError("syntax error, WITHSCORES not supported in combination with BYLEX")
+        if self.reverse:
+            low, high = high, low
+        self.span = _by_score(low, high) if by == b"SCORE" else _by_member(low, high, reverse=self.reverse)
+
+    def ranks(self, zset: ZSet) -> tuple[int, int]:
+        """The ranks, from and up to, of what is asked for."""
+        start, stop = self.span(zset)
+        offset, limit = self.offset, self.limit
+        if offset < 0 or not limit:
+            return 0, 0
+        if self.reverse:
+            stop -= offset
+            if limit > 0:
+                start = max(start, stop - limit)
+        else:
+            start += offset
+            if limit > 0:
+                stop = min(stop, start + limit)
+        return (start, stop) if start < stop else (0, 0)
+
+
+def _read(ctx: Session, key: bytes, asked: Range) -> Any:
+    zset = ctx.db.get(key, ZSet)
+    if zset is None:
+        return []
+    start, stop = asked.ranks(zset)
+    if asked.with_scores:
+        pairs = zset.pairs_by_rank(start, stop)
+        return Pairs(pairs[::-1] if asked.reverse else pairs)
+    members = zset.by_rank(start, stop)
+    return members[::-1] if asked.reverse else members
+
+
+@command(
+    "ZRANGE key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]", READONLY, since="1.2.0",
+)
+def zrange(ctx: Session, key: bytes, start: bytes, stop: bytes, *options: bytes) -> Any:
+    """Return the members in a range of ranks, scores or members."""
+    return _read(ctx, key, Range(start, stop, options, reverse=None))
+
+
+@command("ZREVRANGE key start stop [WITHSCORES]", READONLY, since="1.2.0")
+def zrevrange(ctx: Session, key: bytes, start: bytes, stop: bytes, *options: bytes) -> Any:
+    """Return the members in a range of ranks, from the highest score."""
+    return _read(ctx, key, Range(start, stop, options, by=b"RANK", reverse=True))
+
+
+@command("ZRANGEBYSCORE key min max [WITHSCORES] [LIMIT offset count]", READONLY, since="1.0.5")
+def zrangebyscore(ctx: Session, key: bytes, low: bytes, high: bytes, *options: bytes) -> Any:
+    """Return the members in a range of scores."""
+    return _read(ctx, key, Range(low, high, options, by=b"SCORE"))
+
+
+@command("ZREVRANGEBYSCORE key max min [WITHSCORES] [LIMIT offset count]", READONLY, since="2.2.0")
+def zrevrangebyscore(ctx: Session, key: bytes, high: bytes, low: bytes, *options: bytes) -> Any:
+    """Return the members in a range of scores, from the highest."""
+    return _read(ctx, key, Range(high, low, options, by=b"SCORE", reverse=True))
+
+
+@command("ZRANGEBYLEX key min max [LIMIT offset count]", READONLY, since="2.8.9")
+def zrangebylex(ctx: Session, key: bytes, low: bytes, high: bytes, *options: bytes) -> Any:
+    """Return the members between two, where all scores are equal."""
+    return _read(ctx, key, Range(low, high, options, by=b"LEX"))
+
+
+@command("ZREVRANGEBYLEX key max min [LIMIT offset count]", READONLY, since="2.8.9")
+def zrevrangebylex(ctx: Session, key: bytes, high: bytes, low: bytes, *options: bytes) -> Any:
+    """Return the members between two, from the last, where all scores are equal."""
+    return _read(ctx, key, Range(high, low, options, by=b"LEX", reverse=True))
+
+
+@command(
+    "ZRANGESTORE dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]", WRITE | DENYOOM, since="6.2.0", keys=Keys(1, 2, 1),
+)
+def zrangestore(ctx: Session, destination: bytes, source: bytes, low: bytes, high: bytes, *options: bytes) -> int:
+    """Store a range of a sorted set as another; reply how many members it has."""
+    asked = Range(low, high, options, reverse=None, storing=True)
+    zset = ctx.db.get(source, ZSet)
+    return store(ctx, destination, zset.pairs_by_rank(*asked.ranks(zset)) if zset is not None else [])
+
+
+def store(ctx: Session, key: bytes, pairs: Sequence[tuple[bytes, float]]) -> int:
+    """Make a key a sorted set with these scores, whatever it was, or nothing when there are none; how many there are."""
+    if not pairs:
+        ctx.db.delete(key)
+        return 0
+    zset = ctx.db.replace(key, ZSet)
+    for member, score in pairs:
+        zset.assign(member, score)
+    return len(zset)
+
+
+# -- counting and removing
+
+
+def _count(ctx: Session, key: bytes, span: Span) -> int:
+    zset = ctx.db.get(key, ZSet)
+    if zset is None:
+        return 0
+    start, stop = span(zset)
+    return stop - start
+
+
+@command("ZCOUNT key min max", READONLY | FAST, since="2.0.0")
+def zcount(ctx: Session, key: bytes, low: bytes, high: bytes) -> int:
+    """Return how many members have scores in a range."""
+    return _count(ctx, key, _by_score(low, high))
+
+
+@command("ZLEXCOUNT key min max", READONLY | FAST, since="2.8.9")
+def zlexcount(ctx: Session, key: bytes, low: bytes, high: bytes) -> int:
+    """Return how many members lie between two, where all scores are equal."""
+    return _count(ctx, key, _by_member(low, high))
+
+
+def _remove(ctx: Session, key: bytes, span: Span) -> int:
+    zset = ctx.db.get(key, ZSet)
+    return len(zset.remove_by_rank(*span(zset))) if zset is not None else 0
+
+
+@command("ZREMRANGEBYRANK key start stop", WRITE, since="2.0.0")
+def zremrangebyrank(ctx: Session, key: bytes, start: bytes, stop: bytes) -> int:
+    """Take the members in a range of ranks away; reply how many."""
+    return _remove(ctx, key, _by_rank(start, stop))
+
+
+@command("ZREMRANGEBYSCORE key min max", WRITE, since="1.2.0")
+def zremrangebyscore(ctx: Session, key: bytes, low: bytes, high: bytes) -> int:
+    """Take the members with scores in a range away; reply how many."""
+    return _remove(ctx, key, _by_score(low, high))
+
+
+@command("ZREMRANGEBYLEX key min max", WRITE, since="2.8.9")
+def zremrangebylex(ctx: Session, key: bytes, low: bytes, high: bytes) -> int:
+    """Take the members between two away, where all scores are equal; reply how many."""
+    return _remove(ctx, key, _by_member(low, high))

@@ -1,0 +1,531 @@
+"""Members: the common ground of hashes, sets and sorted sets, a map from member to value.
+
+`resident` maps members to values in memory. While `complete` is true it holds exactly the members and nothing else: always in the
+inline form, and in a large object from its birth until it is evicted or `_spill`ed. A large object that is not complete knows its
+exact `size`, and of `resident` this holds: a value is the truth, None means known to be absent, and every member in `touched` or
+`flying` is in it. So a look-up is `resident` and then, unless complete, the engine; touched and flying matter to scans alone.
+
+On disk a large object's members are records `MEMBER hash32(member) member`, hence in hash order, and that order is the one of
+`cursor_scan` and the space in which `_window` throws its dart. A walk merges the engine's records with the sorted subs of what is
+touched or flying; that list is kept, and grows by insertion, until a checkpoint freezes or lands (measured on 100,000 touched members:
+60 ms to build, then 15 us for a step of ten).
+
+Random members. `Picks` is a list of all members, made when a large complete object is first asked for a random one; from then on
+additions and removals keep it right at O(1) each, so draws are exactly uniform. An incomplete object answers from a window of
+neighbours in hash order at a random place, which nobody without the seed can tell from chance; `pop` uses a window up.
+
+What a type adds: `ENTRY`, `weigh`, `pack` and `unpack` (below), `body` and the inline part of `load`. One that keeps other records
+beside the members (sorted sets) extends `put`, `drop` and `records`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from diskkv.format import MEMBER, keys
+from diskkv.format.meta import Meta, unpack_items
+from diskkv.format.ordered import pack_u32, unpack_u32
+from diskkv.store.value import Value
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from diskkv.store.database import Database
+
+# An object becomes large when it has more members than this, or more bytes in them.
+SMALL_COUNT = 128
+SMALL_BYTES = 4096
+# A whole read makes an object of up to so many members complete, if it takes no more than an eighth of the budget.
+GATHER_COUNT = 5000
+# How many neighbours a random member of an incomplete object is chosen from, and how many `pop` takes at a time.
+WINDOW = 64
+POP_WINDOW = 256
+# From one wanted member in so many on, reading all of an incomplete object is cheaper than a window for each.
+READ_ALL_FROM = 64
+CURSOR_END = 1 << 32
+
+
+class Weigher(Protocol):
+    """Tells the bytes of a value."""
+
+    def __call__(self, value: Any, /) -> int: ...
+
+
+class Members(Value):
+    """A map from member to value; see the module's docstring. `len` is exact and O(1)."""
+
+    __slots__ = ("ceiling", "complete", "limit", "overlay", "picks", "resident", "size")
+
+    # What a resident member costs besides its bytes, and a value's bytes. (A builtin or a staticmethod: it must not bind.)
+    ENTRY: ClassVar[int] = 100
+    weigh: ClassVar[Weigher] = len
+
+    resident: dict[bytes, Any]
+
+    def __init__(self, db: Database, key: bytes) -> None:
+        super().__init__(db, key)
+        self.resident = {}
+        self.complete = True
+        self.size = 0
+        self.limit = self.weight + SMALL_BYTES
+        self.ceiling = 0
+        self.picks: Picks | None = None
+        self.overlay: Overlay | None = None
+
+    # -- for each type to define
+
+    def pack(self, value: Any) -> bytes:
+        """A value as its record holds it. Runs in another thread."""
+        raise NotImplementedError
+
+    def unpack(self, raw: bytes) -> Any:
+        """The value that `pack` packed; never None."""
+        raise NotImplementedError
+
+    def fill(self, items: list[Any]) -> None:
+        """Fill `resident` and add to `weight` from the entries of the inline form."""
+        raise NotImplementedError
+
+    # -- looking at members
+
+    def __len__(self) -> int:
+        return len(self.resident) if self.complete else self.size
+
+    def get(self, member: bytes) -> Any:
+        """The member's value, or None when it is absent."""
+        value = self.resident.get(member)
+        if value is not None or self.complete:
+            return value
+        return self._stored(member)
+
+    def items(self) -> Iterable[tuple[bytes, Any]]:
+        """All members with their values, as a stream if they are many. REQUIRES: nothing is changed meanwhile."""
+        if not self.complete and self.size <= GATHER_COUNT:
+            self._gather()
+        if self.complete:
+            return self.resident.items()
+        if self._newer():
+            return ((sub[4:], value) for sub, value in self.walk())
+        # Nothing to merge: half of the time of a walk.
+        prefix = keys.data_prefix(self.oid) + MEMBER
+        width, unpack = len(prefix) + 4, self.unpack
+        records = self.db.store.engine.scan(prefix, keys.after(prefix))
+        return ((raw_key[width:], unpack(raw)) for raw_key, raw in records)
+
+    def members(self) -> Iterable[bytes]:
+        """All members. REQUIRES: nothing is changed meanwhile."""
+        if self.complete:
+            return self.resident
+        return (member for member, _ in self.items())
+
+    def cursor_scan(self, cursor: int, count: int) -> tuple[int, list[tuple[bytes, Any]]]:
+        """From a cursor (0 at the start) about `count` members with values, and where to go on, 0 for the end.
+
+        The cursor is the least hash that has not been returned, so it stays good over changes, eviction and restart: a member that is
+        present from the first call to the last is returned. Members of the same hash come together. A small object comes whole.
+        """
+        if not self.oid:
+            return 0, list(self.resident.items())
+        found: list[tuple[bytes, Any]] = []
+        if cursor >= CURSOR_END:
+            return 0, found
+        last = b""
+        for sub, value in self.walk(pack_u32(cursor)):
+            place = sub[:4]
+            if len(found) >= count and place != last:
+                return unpack_u32(place), found
+            last = place
+            found.append((sub[4:], value))
+        return 0, found
+
+    def walk(self, start: bytes = b"") -> Iterator[tuple[bytes, Any]]:
+        """The (hash32 + member, value) in order from `start` on. REQUIRES: large; nothing is changed meanwhile."""
+        prefix = keys.data_prefix(self.oid) + MEMBER
+        width = len(prefix)
+        unpack = self.unpack
+        newer = self._newer()
+        at = bisect_left(newer, start) if start else 0
+        count = len(newer)
+        following = newer[at] if at < count else None
+        for raw_key, raw in self.db.store.engine.scan(prefix + start, keys.after(prefix)):
+            sub = raw_key[width:]
+            while following is not None and following < sub:
+                value = self.resident.get(following[4:])
+                if value is not None:
+                    yield following, value
+                at += 1
+                following = newer[at] if at < count else None
+            if following != sub:
+                yield sub, unpack(raw)
+        while at < count:
+            value = self.resident.get(newer[at][4:])
+            if value is not None:
+                yield newer[at], value
+            at += 1
+
+    # -- changing members
+
+    def put(self, member: bytes, value: Any) -> Any:
+        """Give a member a value; the old one, or None when it is new. REQUIRES: `touch` has been called by this command."""
+        old = self.resident.get(member)
+        if old is None:
+            if self.complete:
+                self.resident[member] = value
+                if self.oid:
+                    self.touched[member] = value
+                    if self.picks is not None:
+                        self.picks.added(member)
+                self.resized(self.ENTRY + len(member) + self.weigh(value))
+                self._grown()
+                return None
+            old = self._stored(member)
+        self.resident[member] = value
+        if self.oid:
+            self.touched[member] = value
+        if old is None:
+            self.size += 1
+            self.resized(self.weigh(value))
+            return None
+        delta = self.weigh(value) - self.weigh(old)
+        if delta:
+            self.resized(delta)
+            if delta > 0:
+                self._grown()
+        return old
+
+    def drop(self, member: bytes) -> Any:
+        """Remove a member; its value, or None when it was absent. REQUIRES: `touch` has been called by this command.
+
+        Does not `vanish`: whoever removes looks afterwards whether anything is left.
+        """
+        if self.complete:
+            old = self.resident.pop(member, None)
+            if old is None:
+                return None
+            if self.oid:
+                self.touched[member] = None
+                if self.picks is not None:
+                    self.picks.stale.add(member)
+            self.resized(-self.ENTRY - len(member) - self.weigh(old))
+            return old
+        old = self.get(member)
+        if old is not None:
+            self.resident[member] = self.touched[member] = None
+            self.size -= 1
+            self.resized(-self.weigh(old))
+        return old
+
+    def remove(self, members: Iterable[bytes]) -> int:
+        """Remove members; how many there were. The key goes with the last one."""
+        removed = 0
+        for member in members:
+            if self.get(member) is not None:
+                if not removed:
+                    self.touch()
+                self.drop(member)
+                removed += 1
+        if removed and not len(self):
+            self.vanish()
+        return removed
+
+    def _grown(self) -> None:
+        if self.oid:
+            if self.weight > self.ceiling:
+                self._spill()
+        elif len(self.resident) > SMALL_COUNT or self.weight - self.ENTRY * len(self.resident) > self.limit:
+            self.enlarge()
+
+    def enlarge(self) -> None:
+        """Become large: every member is a change."""
+        self.promote(dict(self.resident))
+        self.ceiling = max(self.db.cache.budget // 4, 2 * self.weight)
+
+    # -- random members
+
+    def pop(self) -> tuple[bytes, Any]:
+        """Remove a random member; it and its value. REQUIRES: not empty; `touch` has been called by this command."""
+        rng = self.db.store.random
+        if not self.complete:
+            return self._pop_stored(rng)
+        if not self.oid:
+            member = self._nth(int(rng.random() * len(self.resident)))
+            return member, self.drop(member)
+        picks = self.picks
+        if picks is None:
+            picks = self.picks = Picks(self.resident)
+        member = picks.take(rng)
+        value = self.drop(member)
+        picks.stale.discard(member)
+        return member, value
+
+    def pick(self) -> tuple[bytes, Any]:
+        """A random member and its value. REQUIRES: not empty."""
+        rng = self.db.store.random
+        if not self.complete:
+            return rng.choice(self._window(rng, WINDOW))
+        if not self.oid:
+            member = self._nth(int(rng.random() * len(self.resident)))
+        else:
+            if self.picks is None:
+                self.picks = Picks(self.resident)
+            member = self.picks.draw(rng)
+        return member, self.resident[member]
+
+    def sample(self, count: int) -> list[tuple[bytes, Any]]:
+        """Up to `count` different random members with values: all of them when they are no more."""
+        total = len(self)
+        if count >= total:
+            return list(self.items())
+        rng = self.db.store.random
+        if self.complete and (not self.oid or count * 4 > total):
+            chosen: Iterable[bytes] = rng.sample(list(self.resident), count)
+            return [(member, self.resident[member]) for member in chosen]
+        if not self.complete and count * READ_ALL_FROM > total:
+            return self._at_ranks(sorted(rng.sample(range(total), count)))
+        found: dict[bytes, Any] = {}
+        while len(found) < count:
+            member, value = self.pick()
+            found[member] = value
+        return list(found.items())
+
+    def choices(self, count: int) -> list[tuple[bytes, Any]]:
+        """`count` random members with values, each independent of the others. REQUIRES: not empty."""
+        rng = self.db.store.random
+        total = len(self)
+        if self.complete:
+            if count * 4 > total:
+                return rng.choices(list(self.resident.items()), k=count)
+        elif count * READ_ALL_FROM > total:
+            return self._at_ranks(sorted(rng.choices(range(total), k=count)))
+        return [self.pick() for _ in range(count)]
+
+    def _nth(self, place: int) -> bytes:
+        return next(islice(self.resident, place, None))
+
+    def _at_ranks(self, ranks: list[int]) -> list[tuple[bytes, Any]]:
+        """The members at some ranks, which ascend, in random order: one pass over all."""
+        found: list[tuple[bytes, Any]] = []
+        wanted = iter(ranks)
+        following = next(wanted, None)
+        for rank, item in enumerate(self.items()):
+            while following == rank:
+                found.append(item)
+                following = next(wanted, None)
+            if following is None:
+                break
+        self.db.store.random.shuffle(found)
+        return found
+
+    def _window(self, rng: Random, count: int) -> list[tuple[bytes, Any]]:
+        """Up to `count` neighbours in hash order from a random place on, over the end to the start. REQUIRES: large, not empty."""
+        found = list(islice(self.walk(pack_u32(rng.getrandbits(32))), count))
+        missing = min(count, len(self)) - len(found)
+        if missing > 0:
+            found += islice(self.walk(), missing)
+        return [(sub[4:], value) for sub, value in found]
+
+    def _pop_stored(self, rng: Random) -> tuple[bytes, Any]:
+        while True:
+            picks = self.picks
+            if picks is None or not picks.entries:
+                picks = self.picks = self._refill(rng)
+            member = picks.entries.pop()
+            value = self.drop(member)
+            if value is not None:
+                return member, value
+
+    def _refill(self, rng: Random) -> Picks:
+        if self.weight > self.ceiling:
+            self._spill()
+        window = self._window(rng, POP_WINDOW)
+        weigh, entry = self.weigh, self.ENTRY
+        resident = self.resident
+        grown = 0
+        for member, value in window:
+            if member not in resident:
+                resident[member] = value
+                grown += entry + len(member) + weigh(value)
+        self.resized(grown)
+        picks = Picks(member for member, _ in window)
+        rng.shuffle(picks.entries)
+        return picks
+
+    # -- memory and engine
+
+    def _stored(self, member: bytes) -> Any:
+        """What the engine has for a member, remembered. REQUIRES: not complete; `resident` has no value for it."""
+        if self.weight > self.ceiling:
+            self._spill()
+        if member in self.resident:
+            return None
+        store = self.db.store
+        raw = store.engine.get(keys.data_prefix(self.oid) + MEMBER + store.hash32(member) + member)
+        if raw is None:
+            self.resident[member] = None
+            self.resized(self.ENTRY + len(member))
+            return None
+        value = self.resident[member] = self.unpack(raw)
+        self.resized(self.ENTRY + len(member) + self.weigh(value))
+        return value
+
+    def _gather(self) -> None:
+        """Read everything and become complete, unless that takes too much memory."""
+        most = self.db.cache.budget // 8
+        weigh, entry = self.weigh, self.ENTRY
+        found: dict[bytes, Any] = {}
+        weight = 0
+        for sub, value in self.walk():
+            member = sub[4:]
+            found[member] = value
+            weight += entry + len(member) + weigh(value)
+            if weight > most:
+                return
+        self._hold(found, weight)
+        self.complete = True
+
+    def _spill(self) -> None:
+        """Too much of one object is in memory: keep only what the engine does not have yet."""
+        if self.complete:
+            self.size = len(self.resident)
+            self.complete = False
+        # The dict goes the way of dead objects: freeing a million entries at once would stop everything for 60 ms.
+        remains = self.__class__(self.db, self.key)
+        remains.resident = self.resident
+        self.db.store._graveyard.append(remains)
+        kept = {**self.flying, **self.touched}
+        weigh, entry = self.weigh, self.ENTRY
+        self._hold(kept, sum(entry + len(member) + (0 if value is None else weigh(value)) for member, value in kept.items()))
+        self.ceiling = max(self.db.cache.budget // 4, 2 * self.weight)
+
+    def _hold(self, resident: dict[bytes, Any], weight: int) -> None:
+        """Another `resident`, whose members weigh `weight`."""
+        self.resident = resident
+        self.picks = None
+        self.resized(self.limit - SMALL_BYTES + weight - self.weight)
+
+    def _newer(self) -> list[bytes]:
+        """The sorted subs of all that is touched or flying."""
+        overlay = self.overlay
+        if overlay is None or overlay.touched is not self.touched or overlay.flying is not self.flying:
+            overlay = self.overlay = Overlay(self.touched, self.flying)
+        return overlay.subs(self.db.store.hash32)
+
+    # -- what the store needs
+
+    def load(self, meta: Meta) -> None:
+        if meta.body is None:
+            self.size = meta.length
+            self.complete = False
+            self.ceiling = self.db.cache.budget // 4
+        else:
+            self.fill(unpack_items(meta.body))
+
+    def length(self) -> int:
+        return len(self)
+
+    def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
+        hash32, pack = self.db.store.hash32, self.pack
+        for member, value in changes.items():
+            yield MEMBER + hash32(member) + member, None if value is None else pack(value)
+
+    def landed(self) -> None:
+        self.flying = {}
+        self.overlay = None
+        if self.weight > self.db.cache.budget // 4 and self.linked:
+            self._spill()
+
+    def shed(self, count: int) -> bool:
+        if self.picks is not None and self.picks.entries:
+            del self.picks.entries[-count:]
+            return False
+        for remains in (self.resident, self.touched if self.oid else {}):
+            for _ in range(min(count, len(remains))):
+                remains.popitem()
+            if remains:
+                return False
+        return True
+
+    def copy_to(self, target: Value) -> None:
+        if not isinstance(target, Members) or target.__class__ is not self.__class__:
+            raise TypeError("members are copied to a value of the same type")
+        target.touch()
+        for member, value in self.items():
+            target.put(member, value)
+
+
+class Picks:
+    """Members to draw from. One that was removed elsewhere is `stale` until it is met, or comes back.
+
+    Invariant for a complete object: each of its members stands in `entries` exactly once, and what else stands there is in `stale`.
+    """
+
+    __slots__ = ("entries", "stale")
+
+    def __init__(self, members: Iterable[bytes]) -> None:
+        self.entries = list(members)
+        self.stale: set[bytes] = set()
+
+    def added(self, member: bytes) -> None:
+        """A member is new in the object."""
+        if member in self.stale:
+            self.stale.remove(member)
+        else:
+            self.entries.append(member)
+
+    def draw(self, rng: Random) -> bytes:
+        """A random member."""
+        entries, stale = self.entries, self.stale
+        while True:
+            place = int(rng.random() * len(entries))
+            member = entries[place]
+            if member not in stale:
+                return member
+            stale.remove(member)
+            entries[place] = entries[-1]
+            entries.pop()
+
+    def take(self, rng: Random) -> bytes:
+        """A random member, which is no longer in the list."""
+        entries, stale = self.entries, self.stale
+        while True:
+            place = int(rng.random() * len(entries))
+            member = entries[place]
+            last = entries.pop()
+            if place < len(entries):
+                entries[place] = last
+            if member not in stale:
+                return member
+            stale.remove(member)
+
+
+class Overlay:
+    """The subs of one generation of changes, sorted; those that come later are put in their places when next asked for."""
+
+    __slots__ = ("_seen", "_subs", "flying", "touched")
+
+    def __init__(self, touched: dict[Any, Any], flying: dict[Any, Any]) -> None:
+        self.touched = touched
+        self.flying = flying
+        self._seen = 0
+        self._subs: list[bytes] | None = None
+
+    def subs(self, hash32: Callable[[bytes], bytes]) -> list[bytes]:
+        """All of them. REQUIRES: nothing leaves `touched` within a generation, so what is new stands at its end."""
+        touched, flying, subs = self.touched, self.flying, self._subs
+        new = len(touched) - self._seen
+        added = [hash32(member) + member for member in islice(reversed(touched), new) if member not in flying]
+        self._seen += new
+        if subs is None:
+            subs = self._subs = [hash32(member) + member for member in flying]
+            subs += added
+            subs.sort()
+        elif len(added) < 100:
+            for sub in added:
+                insort(subs, sub)
+        else:
+            subs += added
+            subs.sort()
+        return subs

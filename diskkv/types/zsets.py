@@ -1,0 +1,411 @@
+"""Sorted sets: members with scores, in memory a dict and an ordered index (`ranked.py`), in the engine two records a member.
+
+A small one lies whole in its meta record, and its index is built when somebody asks for order. A large one has, besides the member
+records that `Members` writes, a ranked record for each member and a bucket record for each page of the index.
+
+A change goes into `resident` at once; what it means for the index is settled later: `moved` remembers the score that a member had when
+the index last knew it. `settle` brings the index up to date before an ordered read, at a freeze, and when SETTLE members wait, so no
+checkpoint has much to do at once, and a member that changes often is sorted in rarely. `stored` and `stored_flying` remember the score
+of a touched member's ranked record in the engine, None if it has none: that record goes when the new one is written.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import inf, nextafter
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from diskkv.errors import CommandError
+from diskkv.format import BUCKET, MEMBER, RANKED, ZSET, keys
+from diskkv.format.meta import Meta, pack_items
+from diskkv.format.ordered import pack_f64, pack_u32, unpack_f64, unpack_u32
+from diskkv.store.value import data_type
+from diskkv.types.members import SMALL_COUNT, Members
+from diskkv.types.ranked import Content, Item, Ranked
+
+if TYPE_CHECKING:
+    from diskkv.store.database import Database
+
+SETTLE = 512
+# Beside the kinds of records, in what `freeze` hands to `records`.
+DOUBTFUL = b""
+# Redis' limits for `listpack`.
+LISTPACK_ENTRIES = 128
+LISTPACK_VALUE = 64
+
+# A member, None for the lowest or the highest there is, and whether it is excluded.
+LexBound = tuple[bytes | None, bool]
+Records = Callable[[dict[Any, Any]], Iterator[tuple[bytes, "bytes | None"]]]
+
+
+class NotANumber(CommandError):
+    text = "resulting score is not a number (NaN)"
+
+
+def _weightless(score: float) -> int:
+    return 0
+
+
+@data_type
+class ZSet(Members):
+    """Members with scores. Scores are never NaN and never -0.0."""
+
+    __slots__ = ("buckets_flying", "counted", "doubtful", "index", "moved", "stored", "stored_flying")
+
+    tag = ZSET
+    # The score's float is counted here.
+    ENTRY: ClassVar[int] = 124
+    weigh = staticmethod(_weightless)
+
+    resident: dict[bytes, float | None]
+
+    def __init__(self, db: Database, key: bytes) -> None:
+        super().__init__(db, key)
+        self.index: Ranked | None = None
+        # how much of the index's memory is in `weight`
+        self.counted = 0
+        # None as long as there is no index that would have to be told
+        self.moved: dict[bytes, float | None] | None = None
+        self.stored: dict[bytes, float | None] = {}
+        self.stored_flying: dict[bytes, float | None] = {}
+        self.buckets_flying: dict[Item, int | None] = {}
+        # what a checkpoint that failed may have written all the same, and is no longer so
+        self.doubtful: dict[Item, None] = {}
+
+    # -- members
+
+    def assign(self, member: bytes, score: float) -> bool:
+        """Give a member a score; True when the member is new."""
+        old = self.resident.get(member)
+        if old is None and not self.complete:
+            old = self._stored(member)
+        if old == score:
+            return False
+        self.touch()
+        self._change(member, score, old)
+        return old is None
+
+    def increase(self, member: bytes, amount: float) -> float:
+        """Add to a member's score, 0 if it is new; the new score. NotANumber when that is none."""
+        old: float | None = self.get(member)
+        score = amount if old is None else old + amount
+        if score != score:
+            raise NotANumber
+        # -0.0 is folded.
+        score += 0.0
+        if old != score:
+            self.touch()
+            self._change(member, score, old)
+        return score
+
+    def remove(self, members: Iterable[bytes]) -> int:
+        """Take members away; how many were there."""
+        removed = 0
+        for member in members:
+            if self.get(member) is not None:
+                if not removed:
+                    self.touch()
+                self.drop(member)
+                removed += 1
+                if not len(self):
+                    break
+        if removed and not len(self):
+            self.vanish()
+        return removed
+
+    def put(self, member: bytes, value: float) -> float | None:
+        old: float | None = self.get(member)
+        if old != value:
+            self._change(member, value, old)
+        return old
+
+    def _change(self, member: bytes, score: float, old: float | None) -> None:
+        """REQUIRES: touched; `old` is the member's score, and another than `score`."""
+        moved = self.moved
+        if moved is not None and member not in moved:
+            moved[member] = old
+        resident = self.resident
+        resident[member] = score
+        if self.oid:
+            self.touched[member] = score
+            if old is None:
+                if self.complete:
+                    self.resized(124 + len(member))
+                else:
+                    self.size += 1
+                if self.weight > self.ceiling:
+                    self._spill()
+            if moved is not None and len(moved) >= SETTLE:
+                self.settle()
+        elif old is None:
+            self.resized(124 + len(member))
+            count = len(resident)
+            if count > SMALL_COUNT or self.weight - 124 * count - self.counted > self.limit:
+                self.enlarge()
+
+    def drop(self, member: bytes) -> float | None:
+        old: float | None = super().drop(member)
+        moved = self.moved
+        if moved is not None and old is not None:
+            if member not in moved:
+                moved[member] = old
+            if len(moved) >= SETTLE:
+                self.settle()
+        return old
+
+    def enlarge(self) -> None:
+        super().enlarge()
+        self.stored = dict.fromkeys(self.resident)
+        self.index = Ranked(self._fetch)
+        self.index.fill(self._sorted())
+        self.moved = {}
+        self._account(self.index)
+
+    def _sorted(self) -> list[Item]:
+        return sorted([(score, member) for member, score in self.resident.items() if score is not None])
+
+    # -- order
+
+    def settle(self) -> Ranked:
+        """The index, up to date."""
+        moved = self.moved
+        if moved and not self.oid and len(moved) * 4 > len(self.resident):
+            # Cheaper to sort a small zset anew than to apply all this.
+            self.index = None
+        index = self.index
+        if index is None:
+            index = self._open()
+            if not self.oid:
+                return index
+        if moved:
+            self.moved = {}
+            index.apply(moved, self.resident)
+            if self.oid:
+                stored = self.stored
+                for member, old in moved.items():
+                    if member not in stored:
+                        stored[member] = old
+        if index.held != self.counted:
+            self._account(index)
+        return index
+
+    def _open(self) -> Ranked:
+        self.index = index = Ranked(self._fetch)
+        if self.oid:
+            low = keys.data_prefix(self.oid) + BUCKET
+            at = len(low)
+            index.restore(
+                ((unpack_f64(key, at), key[at + 8 :]), unpack_u32(raw)) for key, raw in self.db.store.engine.scan(low, keys.after(low))
+            )
+            return index
+        index.fill(self._sorted())
+        self.moved = {}
+        self._account(index)
+        return index
+
+    def _fetch(self, low: Item, high: Item | None) -> Content:
+        """For the index: the engine's items from `low` up to `high`."""
+        prefix = keys.data_prefix(self.oid) + RANKED
+        at = len(prefix)
+        stop = keys.after(prefix) if high is None else prefix + pack_f64(high[0]) + high[1]
+        found = [key[at:] for key in self.db.store.engine.scan_keys(prefix + pack_f64(low[0]) + low[1], stop)]
+        return array("d", [unpack_f64(sub) for sub in found]), [sub[8:] for sub in found]
+
+    def _ordered(self) -> Ranked:
+        """The index for reading. What is read may load pages: `_limit` after it."""
+        index = self.index
+        return index if index is not None and not self.moved else self.settle()
+
+    def rank(self, member: bytes) -> tuple[int, float] | None:
+        """How many members stand before this one, and its score; None when it is not there."""
+        score: float | None = self.resident.get(member)
+        if score is None and (self.complete or (score := self._stored(member)) is None):
+            return None
+        index = self._ordered()
+        rank = index.rank(score, member)
+        if index.held != self.counted:
+            self._limit()
+        return rank, score
+
+    def by_rank(self, start: int, stop: int) -> list[bytes]:
+        """The members with ranks from `start` up to `stop`. REQUIRES: 0 <= start <= stop <= length."""
+        index = self._ordered()
+        found = index.members(start, stop)
+        if index.held != self.counted:
+            self._limit()
+        return found
+
+    def pairs_by_rank(self, start: int, stop: int) -> list[tuple[bytes, float]]:
+        """As `by_rank`, with their scores."""
+        index = self._ordered()
+        found = index.pairs(start, stop)
+        if index.held != self.counted:
+            self._limit()
+        return found
+
+    def at_rank(self, rank: int) -> tuple[bytes, float]:
+        """The member and score of a rank. REQUIRES: 0 <= rank < length."""
+        index = self._ordered()
+        found = index.at(rank)
+        if index.held != self.counted:
+            self._limit()
+        return found
+
+    def between(self, low: float, high: float, *, without_low: bool = False, without_high: bool = False) -> tuple[int, int]:
+        """The ranks, from and up to, of the members with scores from `low` to `high`, both included unless told otherwise."""
+        if without_low:
+            if low == inf:
+                return 0, 0
+            low = nextafter(low, inf)
+        # What comes behind all members of the score `high` are those of the next higher score.
+        above = high if without_high else nextafter(high, inf) if high != inf else None
+        if above is not None and above <= low:
+            return 0, 0
+        index = self._ordered()
+        start = index.rank(low + 0.0, b"") if low != -inf else 0
+        stop = index.rank(above + 0.0, b"") if above is not None else len(self)
+        if index.held != self.counted:
+            self._limit()
+        return start, stop
+
+    def between_members(self, low: LexBound, high: LexBound, *, reverse: bool = False) -> tuple[int, int]:
+        """The ranks, from and up to, of the members between two by their bytes. A bound is a member, None for the lowest or highest,
+        and whether it is excluded. Means something only when all scores are equal.
+
+        When they are not, a small zset gives what Redis gives, which goes from one end (`reverse`: the other) while the bounds hold.
+        """
+        index = self._ordered()
+        first, last = index.at(0)[1], index.at(len(self) - 1)[1]
+        if first != last and not self.oid:
+            start, stop = _span_unequal(index.members(0, len(self)), low, high, reverse)
+        else:
+            start = 0 if low[0] is None else index.rank(first, low[0] + b"\0" if low[1] else low[0])
+            stop = len(self) if high[0] is None else index.rank(last, high[0] if high[1] else high[0] + b"\0")
+        if index.held != self.counted:
+            self._limit()
+        return start, max(start, stop)
+
+    def remove_by_rank(self, start: int, stop: int) -> list[tuple[bytes, float]]:
+        """Take the members with ranks from `start` up to `stop` away; they are returned in order."""
+        found = self.pairs_by_rank(start, stop)
+        if found:
+            self.touch()
+            for member, score in found:
+                resident = self.resident
+                if not self.complete and resident.get(member) is None:
+                    # What the index says spares `drop` the engine.
+                    self.resized(0 if member in resident else self.ENTRY + len(member))
+                    resident[member] = score
+                self.drop(member)
+            if not len(self):
+                self.vanish()
+        return found
+
+    # -- memory
+
+    def _account(self, index: Ranked) -> None:
+        self.resized(index.held - self.counted)
+        self.counted = index.held
+
+    def _limit(self) -> None:
+        """A read has taken something into memory: count it, and let go of what is clean if this one zset takes too much."""
+        index = self.index
+        if index is not None and index.held != self.counted:
+            self._account(index)
+        if self.oid and self.weight > self.ceiling:
+            self._spill()
+
+    def _spill(self) -> None:
+        index = self.index
+        if index is not None:
+            index.unload()
+            self._account(index)
+        super()._spill()
+
+    def _hold(self, resident: dict[bytes, Any], weight: int) -> None:
+        super()._hold(resident, weight + self.counted)
+
+    # -- what the store needs
+
+    def load(self, meta: Meta) -> None:
+        super().load(meta)
+        if meta.body is None:
+            self.moved = {}
+
+    def fill(self, items: list[Any]) -> None:
+        self.resident = dict(zip(items[::2], items[1::2], strict=True))
+        self.weight += sum(map(len, self.resident)) + len(self.resident) * self.ENTRY
+
+    def body(self) -> bytes:
+        return pack_items([part for entry in self.resident.items() for part in entry])
+
+    def pack(self, value: float) -> bytes:
+        return pack_f64(value)
+
+    def unpack(self, raw: bytes) -> float:
+        return unpack_f64(raw)
+
+    def freeze(self) -> tuple[bytes, Records, dict[Any, Any]]:
+        index = self.settle()
+        # What did not land the last time (these are empty if it did) goes along; of a stored score, the older one is true.
+        if self.stored_flying:
+            flown = [(score, member) for member, score in self.stored.items() if score is not None and member in self.stored_flying]
+            self.doubtful = {**self.doubtful, **dict.fromkeys(flown)}
+        self.stored_flying = stored = {**self.stored, **self.stored_flying} if self.stored_flying else self.stored
+        self.buckets_flying = buckets = {**self.buckets_flying, **index.freeze()}
+        self.stored = {}
+        prefix, _, members = super().freeze()
+        return prefix, self.records, {MEMBER: members, RANKED: stored, BUCKET: buckets, DOUBTFUL: self.doubtful}
+
+    def landed(self) -> None:
+        super().landed()
+        self.stored_flying, self.buckets_flying, self.doubtful = {}, {}, {}
+        if self.index is not None:
+            self.index.landed()
+
+    def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
+        hash32 = self.db.store.hash32
+        stored: dict[bytes, float | None] = changes[RANKED]
+        for doubtful, name in changes[DOUBTFUL]:
+            yield RANKED + pack_f64(doubtful) + name, None
+        for member, score in changes[MEMBER].items():
+            old = stored.get(member)
+            if old is not None and old != score:
+                yield RANKED + pack_f64(old) + member, None
+            if score is None:
+                yield MEMBER + hash32(member) + member, None
+            else:
+                raw = pack_f64(score)
+                yield RANKED + raw + member, b""
+                yield MEMBER + hash32(member) + member, raw
+        for (low, name), count in changes[BUCKET].items():
+            yield BUCKET + pack_f64(low) + name, None if count is None else pack_u32(count)
+
+    def shed(self, count: int) -> bool:
+        return super().shed(count) and (self.index is None or self.index.shed(count))
+
+    def encoding(self) -> bytes:
+        """As Redis decides it for a zset of this size: `listpack` or `skiplist`."""
+        if self.oid or len(self) > LISTPACK_ENTRIES or max(map(len, self.resident)) > LISTPACK_VALUE:
+            return b"skiplist"
+        return b"listpack"
+
+
+def _span_unequal(members: Sequence[bytes], low: LexBound, high: LexBound, reverse: bool) -> tuple[int, int]:
+    """What Redis' linear search finds between two bounds in members that are not in order."""
+
+    def above(member: bytes) -> bool:
+        return low[0] is None or (member > low[0] if low[1] else member >= low[0])
+
+    def below(member: bytes) -> bool:
+        return high[0] is None or (member < high[0] if high[1] else member <= high[0])
+
+    if not above(members[-1]) or not below(members[0]):
+        return 0, 0
+    count = len(members)
+    if reverse:
+        stop = next((index + 1 for index in range(count - 1, -1, -1) if below(members[index])), 0)
+        return next((index + 1 for index in range(stop - 1, -1, -1) if not above(members[index])), 0), stop
+    start = next((index for index in range(count) if above(members[index])), count)
+    return start, next((index for index in range(start, count) if not below(members[index])), count)
