@@ -78,6 +78,8 @@ class Executor:
     def begin(self) -> None:
         """A tick begins."""
         store = self.store
+        if store.recovering:
+            store.wait_until_recovered()
         store.now = store.clock()
         self._clock = perf_ns()
         self.gated = (
@@ -335,6 +337,8 @@ class Executor:
         found = self.find(argv)
         if isinstance(found, CommandError):
             raise found
+        # SWAPDB exchanges the databases within a tick.
+        session.db = self.store.databases[session.index]
         reply = found.handler(session, *argv[found.skip :])
         session.effects = None
         self.store.writer.commands += 1
