@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import hiredis
-
 import diskkv.types  # noqa: F401  registers the data types
 from diskkv import commands
 from diskkv.clock import Clock, system_clock
@@ -14,7 +12,10 @@ from diskkv.dispatch.executor import Executor
 from diskkv.dispatch.session import Session
 from diskkv.engine import Engine
 from diskkv.errors import Damaged
+from diskkv.resp.parse import RequestParser
+from diskkv.store.log import Disk
 from diskkv.store.store import Sizes, Store
+from diskkv.store.writer import LOG_BYTES, LOG_WORK
 
 
 def open_executor(
@@ -23,6 +24,7 @@ def open_executor(
     *,
     clock: Clock = system_clock,
     engine: Callable[[Engine], Engine] | None = None,
+    disk: Disk | None = None,
 ) -> Executor:
     """Open a store (a directory, or `:memory:`) and return what executes commands on it. Close it with `executor.store.close()`.
 
@@ -38,6 +40,7 @@ def open_executor(
         databases=settings["databases"],
         clock=clock,
         engine=engine,
+        disk=disk,
     )
     executor = Executor(store, settings)
 
@@ -46,13 +49,16 @@ def open_executor(
             store.cache.budget = Sizes.of(settings["maxmemory"]).cache
         elif name == "appendfsync":
             store.log.policy = settings["appendfsync"]
+        elif name == "checkpoint-log-size":
+            size = settings["checkpoint-log-size"]
+            store.log_bytes, store.log_work = size, max(1, LOG_WORK * size // LOG_BYTES)
         elif name == "slowlog-log-slower-than":
             microseconds = settings["slowlog-log-slower-than"]
-            executor.stats.slow_after = microseconds * 1000 if microseconds >= 0 else -1
+            executor.stats.slow_after = microseconds * 1000 if microseconds >= 0 else 1 << 62
         elif name == "slowlog-max-len":
             executor.stats.slow_limit = settings["slowlog-max-len"]
 
-    for name in ("slowlog-log-slower-than", "slowlog-max-len"):
+    for name in ("slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size"):
         changed(name)
     settings.listeners.append(changed)
     return executor
@@ -71,9 +77,11 @@ class Replay:
         session = self._session
         # A recovery replaces the store's databases: point at the present ones.
         session.db = store.databases[session.index]
-        reader = hiredis.Reader()
-        reader.feed(tick)
-        while (argv := reader.gets()) is not False:
-            if not isinstance(argv, list) or not argv:
-                raise Damaged(f"the log holds something that is not a command: {argv!r}")
-            session.executor.replay(session, argv)
+        parser = RequestParser(max_bulk=1 << 40)
+        requests = parser.feed(tick)
+        while requests:
+            for argv in requests:
+                session.executor.replay(session, argv)
+            requests = parser.feed(b"") if parser.more else []
+        if parser.buffered():
+            raise Damaged("the log holds something that is not a command")

@@ -89,6 +89,16 @@ def bounded(raw: bytes, low: int, high: int, text: str) -> int:
     return number
 
 
+def small_integer(raw: bytes, text: str | None = None) -> int:
+    """A 32-bit integer, or a CommandError, with the text if given (Redis' getIntFromObjectOrReply)."""
+    number = parse_int(raw)
+    if number is None:
+        raise CommandError(text) if text else NotInteger
+    if not -(2**31) <= number < 2**31:
+        raise CommandError(text or "value is out of range, value must between -2147483648 and 2147483647")
+    return number
+
+
 def double(raw: bytes, error: type[CommandError] = NotFloat) -> float:
     """A double, or the error; never NaN."""
     number = parse_float(raw)
@@ -107,3 +117,13 @@ def timeout(raw: bytes) -> float:
     if seconds * 1000 > 2**63 - 1:
         raise CommandError("timeout is out of range")
     return seconds
+
+
+def milliseconds(raw: bytes) -> int:
+    """A timeout in milliseconds that is not negative, with Redis' two errors."""
+    number = parse_int(raw)
+    if number is None:
+        raise CommandError("timeout is not an integer or out of range")
+    if number < 0:
+        raise CommandError("timeout is negative")
+    return number

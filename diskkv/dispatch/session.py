@@ -23,10 +23,16 @@ class Front(Protocol):
         """Send something that no command asked for (a published message)."""
 
     def close(self) -> None:
-        """Disconnect, after what has been sent."""
+        """Disconnect as soon as everything that has been answered is sent, the reply of the command that asks for it too.
+
+        What the client sent behind that command is not executed any more.
+        """
 
     def describe(self) -> dict[str, str]:
-        """For CLIENT LIST: at least addr, laddr and fd; whatever else the front knows (qbuf, obl, ...)."""
+        """For CLIENT LIST: at least addr, laddr and fd; whatever else the front knows (qbuf, obl, ..., `flags` such as U for unix).
+
+        A front also keeps `session.last_seen` and, for all but the command that is running, `session.last_command` up to date.
+        """
 
 
 class NoFront:
@@ -66,12 +72,13 @@ class Session:
         self.lib_version = b""
         self.created = self.last_seen = self.store.now
         self.last_command = ""
-        # gated: not all commands may run now (MULTI, subscribed in RESP2, not authenticated, CLIENT REPLY); see the executor
+        # gated: not every command simply runs (MULTI, subscribed in RESP2, no password yet, CLIENT REPLY, NO-TOUCH); see the executor
         self.gated = False
         self.queue: list[tuple[Command, list[bytes]]] | None = None
         self.queue_broken = False
         self.watcher: Watcher | None = None
-        self.watching: list[tuple[Database, bytes]] = []
+        # database number and key: SWAPDB leaves a number's watchers with the number
+        self.watching: list[tuple[int, bytes]] = []
         self.subscriptions: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
         self.reply_mode = "on"
@@ -123,18 +130,19 @@ class Session:
             self.queue is not None
             or not self.authenticated
             or self.reply_mode != "on"
+            or self.no_touch
             or (self.protocol == 2 and self.subscribed() > 0)
         )
 
     def unwatch(self) -> None:
         """Forget all watched keys (UNWATCH, EXEC, DISCARD, disconnecting)."""
         if self.watcher is not None:
-            for db, key in self.watching:
-                watchers = db.watched.get(key)
-                if watchers is not None:
-                    watchers.remove(self.watcher)
-                    if not watchers:
-                        del db.watched[key]
+            for index, key in self.watching:
+                watched = self.store.databases[index].watched
+                watchers = watched[key]
+                watchers.remove(self.watcher)
+                if not watchers:
+                    del watched[key]
             self.watching = []
             self.watcher = None
 
@@ -142,9 +150,15 @@ class Session:
         """Have EXEC fail if the key changes from now on."""
         if self.watcher is None:
             self.watcher = Watcher()
-        if (self.db, key) not in self.watching:
-            self.watching.append((self.db, key))
+        if (self.index, key) not in self.watching:
+            self.watching.append((self.index, key))
             self.db.watched.setdefault(key, []).append(self.watcher)
+
+    def enter_multi(self) -> None:
+        """Queue what follows (MULTI)."""
+        self.queue = []
+        self.queue_broken = False
+        self.regate()
 
     def leave_multi(self) -> None:
         """Forget the queue and the watched keys (EXEC, DISCARD, RESET)."""

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from diskkv.dispatch.table import Flag
 from diskkv.errors import CommandError
 
 if TYPE_CHECKING:
@@ -46,27 +47,29 @@ class Stats:
         self.usage: dict[Command, Usage] = {}
         self.errors: dict[str, int] = {}
         self.slow: deque[SlowEntry] = deque()
+        # nanoseconds; a command is slow above it
         self.slow_after = 10_000_000
         self.slow_limit = 128
         self.connections = 0
         self.rejected_connections = 0
         self._next_slow = 0
 
-    def note(self, command: Command, argv: list[bytes], nanoseconds: int, reply: Any, session: Session) -> None:
-        """A command has run."""
-        usage = self.usage.get(command)
-        if usage is None:
-            usage = self.usage[command] = Usage()
-        usage.calls += 1
-        usage.nanoseconds += nanoseconds
+    def usage_of(self, command: Command) -> Usage:
+        """A command's figures; the executor counts calls and time in them itself."""
+        return self.usage.setdefault(command, Usage())
+
+    def note(self, command: Command, usage: Usage, argv: list[bytes], nanoseconds: int, reply: Any, session: Session) -> None:
+        """A command has failed or was slow."""
         if isinstance(reply, CommandError):
             usage.failed += 1
             self.errors[reply.code] = self.errors.get(reply.code, 0) + 1
-        if nanoseconds > self.slow_after >= 0:
+        if nanoseconds > self.slow_after:
             self._note_slow(command, argv, nanoseconds, session)
 
-    def refused(self, error: CommandError) -> None:
-        """A command did not get past the gates."""
+    def refused(self, error: CommandError, command: Command | None) -> None:
+        """A command was unknown, or did not get past the gates."""
+        if command is not None:
+            self.usage_of(command).rejected += 1
         self.errors[error.code] = self.errors.get(error.code, 0) + 1
 
     def total_calls(self) -> int:
@@ -79,7 +82,7 @@ class Stats:
         self.connections = self.rejected_connections = 0
 
     def _note_slow(self, command: Command, argv: list[bytes], nanoseconds: int, session: Session) -> None:
-        if not self.slow_limit or command.name == "exec":
+        if not self.slow_limit or command.flags & Flag.SKIP_SLOWLOG:
             return
         shown = [_shorten(arg) for arg in argv[:SHOWN_ARGUMENTS]]
         if len(argv) > SHOWN_ARGUMENTS:

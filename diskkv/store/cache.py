@@ -45,6 +45,8 @@ class Cache:
         self.evicted = 0
         self.ghost_hits = 0
         self.dead = 0
+        # objects with this stamp or a later one are ahead of the engine and stay; set by the writer
+        self.pinned_from = 0
         self._small: deque[Value] = deque()
         self._main: deque[Value] = deque()
         self._ghosts: dict[int, None] = {}
@@ -73,6 +75,7 @@ class Cache:
     def trim(self) -> bool:
         """Evict until the budget holds. False when too much of what is resident is pinned."""
         patience = PATIENCE
+        pinned_from = self.pinned_from
         small, main = self._small, self._main
         limit = self.budget // 10
         while self.used > self.budget:
@@ -85,7 +88,7 @@ class Cache:
                     value.freq = 0
                     value.queue = MAIN
                     main.append(value)
-                elif value.db.pinned(value.key):
+                elif value.stamp >= pinned_from:
                     self.small_bytes += value.weight
                     small.append(value)
                     patience -= 1
@@ -99,7 +102,7 @@ class Cache:
                 elif value.freq:
                     value.freq -= 1
                     main.append(value)
-                elif value.db.pinned(value.key):
+                elif value.stamp >= pinned_from:
                     main.append(value)
                     patience -= 1
                 else:

@@ -1,18 +1,15 @@
 """One numbered database: from key to typed value, with time.
 
 This is the sole judge of `absent`, `expired` and `wrong type`. `objects` holds what is resident, `Gone` among it for keys known to be
-absent. Four maps say how the memory is ahead of the engine, all keyed by the user's key:
-
-- `dirty`: changed since the last freeze. `frozen`: taken by the running checkpoint, not yet encoded. `flying`: encoded, the batch
-  has not yet landed. A key in any of them is pinned: its object stays resident, so that the engine is never asked for it.
-- `born` and `born_flying`: keys that exist here and have, as far as is known, no record in the engine yet; scans merge them in.
+absent. Whatever is ahead of the engine is pinned there (`Store.dirty`, `Writer.frozen`), so that the engine is never asked for it, and
+scans merge it in.
 """
 
 from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from diskkv.errors import Damaged, WrongType
@@ -29,24 +26,30 @@ V = TypeVar("V", bound=Value)
 
 
 class Database:
-    """The keys of one database. Every method requires the store's lock."""
+    """The keys of one database; `reset` says which. Every method requires the store's lock."""
 
-    def __init__(self, store: Store, epoch: int, count: int = 0) -> None:
+    epoch: int
+    prefix: bytes
+    count: int
+    expiring: int
+    objects: dict[bytes, Value]
+
+    def __init__(self, store: Store) -> None:
         self.store = store
         self.cache = store.cache
-        self.epoch = epoch
-        self.prefix = keys.meta_prefix(epoch)
-        self.count = count
-        self.expiring = 0
-        self.objects: dict[bytes, Value] = {}
-        self.dirty: dict[bytes, None] = {}
-        self.frozen: dict[bytes, None] = {}
-        self.flying: dict[bytes, None] = {}
-        self.born: dict[bytes, None] = {}
-        self.born_flying: dict[bytes, None] = {}
         self.watched: dict[bytes, list[Watcher]] = {}
         # key -> whoever waits for it to come to exist, in order; kept by the dispatcher
         self.awaited: dict[bytes, dict[Any, None]] = {}
+
+    def reset(self, epoch: int, count: int, expiring: int) -> None:
+        """Become what the store's state says, nothing resident (undoing). Every watched key may have changed."""
+        self.epoch = epoch
+        self.prefix = keys.meta_prefix(epoch)
+        self.count = count
+        self.expiring = expiring
+        self.objects = {}
+        for key in self.watched:
+            self.signal(key)
 
     # -- looking up
 
@@ -123,32 +126,36 @@ class Database:
     def link(self, value: Value) -> None:
         """A fresh value comes to exist. REQUIRES: the key was looked up and has no value."""
         key = value.key
-        if key in self.frozen:
-            # The running checkpoint's deletion of the key must be encoded before the object that says so goes.
-            self.store.writer.encode(self, key)
         old = self.objects.get(key)
         if old is not None:
-            value.saved = old.saved
-            self.cache.forget(old)
+            self._supersede(old, value)
         self._place(value)
         self.count += 1
         if key in self.awaited:
             self.store.ready(self, key)
 
+    def _supersede(self, old: Value, value: Value) -> None:
+        """`value` will take the place of `old`: have the running checkpoint encode that first, and take over what is on disk."""
+        self.store.writer.secure(old)
+        value.saved = old.saved
+        self.cache.forget(old)
+
     def _place(self, value: Value) -> None:
-        key = value.key
         value.linked = True
-        self.objects[key] = value
         self.cache.insert(value)
-        self.dirty[key] = None
+        self._enter(value)
+
+    def _enter(self, value: Value) -> None:
+        """Make a linked value its key's, and dirty."""
+        self.objects[value.key] = value
         store = self.store
+        value.stamp = store.stamp
+        store.dirty.append(value)
         store.changes += 1
-        if value.saved is None:
-            self.born[key] = None
         if value.oid:
-            store.large[value] = None
+            store.large.append(value)
         if self.watched:
-            self.signal(key)
+            self.signal(value.key)
 
     def replace(self, key: bytes, kind: type[V]) -> V:
         """A fresh, linked value in place of whatever the key has (SET, the STORE commands). It does not expire."""
@@ -158,10 +165,8 @@ class Database:
             self.link(value)
             return value
         value = kind(self, key)
-        if key in self.frozen:
-            self.store.writer.encode(self, key)
-        value.saved = old.saved
         self._bury(old)
+        self._supersede(old, value)
         self._place(value)
         if key in self.awaited:
             self.store.ready(self, key)
@@ -177,20 +182,16 @@ class Database:
 
     def remove(self, value: Value) -> None:
         """The value ceases to exist, at once whatever its size; its records and memory are freed little by little."""
-        key = value.key
-        if key in self.frozen:
-            self.store.writer.encode(self, key)
-        gone = Gone(self, key)
-        gone.saved = value.saved
+        gone = Gone(self, value.key)
         self._bury(value)
+        self._supersede(value, gone)
         self._place(gone)
-        self.born.pop(key, None)
         self.count -= 1
 
     def _bury(self, value: Value) -> None:
+        self.store.writer.secure(value)
         if value.expire is not None:
             self.expiring -= 1
-        self.cache.forget(value)
         self.store.bury(value)
 
     def set_expire(self, value: Value, when: int | None) -> None:
@@ -209,29 +210,26 @@ class Database:
         old = target.find(key, remember=False)
         if old is not None:
             target.remove(old)
-        source = value.key
-        if source in self.frozen:
-            self.store.writer.encode(self, source)
-        if key in target.frozen:
-            self.store.writer.encode(target, key)
-        gone = Gone(self, source)
+        store = self.store
+        store.writer.secure(value)
+        if value.oid:
+            # Else a FLUSHDB here before the next checkpoint would leave this record, and the reclaimer would take the object for dead.
+            store.erased.append(self.prefix + value.key)
+        gone = Gone(self, value.key)
         gone.saved = value.saved
-        self.cache.forget(value)
-        if value.expire is not None:
-            self.expiring -= 1
         self._place(gone)
-        self.born.pop(source, None)
         self.count -= 1
         held = target.objects.get(key)
+        value.saved = None
         if held is not None:
-            target.cache.forget(held)
-        value.saved = held.saved if held is not None else None
+            target._supersede(held, value)
+        value.resized(len(key) - len(value.key))
         value.db, value.key = target, key
-        value.queue = 0
         if value.expire is not None:
+            self.expiring -= 1
             target.expiring += 1
-            self.store.expiry.add(value.expire, target, key)
-        target._place(value)
+            store.expiry.add(value.expire, target, key)
+        target._enter(value)
         target.count += 1
         if key in target.awaited:
             self.store.ready(target, key)
@@ -249,7 +247,6 @@ class Database:
         self.prefix = keys.meta_prefix(self.epoch)
         self.count = self.expiring = 0
         self.objects = {}
-        self.dirty, self.frozen, self.flying, self.born, self.born_flying = {}, {}, {}, {}, {}
         store.changes += max(deleted, 1)
         return deleted
 
@@ -259,10 +256,6 @@ class Database:
             watcher.touched = True
 
     # -- for the cache
-
-    def pinned(self, key: bytes) -> bool:
-        """Whether the key's object is ahead of the engine and must stay resident."""
-        return key in self.dirty or key in self.flying or key in self.frozen
 
     def dropped(self, value: Value) -> None:
         """The cache has evicted a value."""
@@ -277,18 +270,20 @@ class Database:
         upper = self.prefix + stop if stop is not None else keys.after(self.prefix)
         stored = (raw[width:] for raw in self.store.engine.scan_keys(self.prefix + start, upper))
         last = None
-        for key in heapq.merge(stored, self._newborn(start, stop)) if self.born or self.born_flying else stored:
+        newborn = self._newborn(start, stop)
+        for key in heapq.merge(stored, newborn) if newborn else stored:
             if key != last and self.exists_now(key):
                 yield key
             last = key
 
-    def _newborn(self, start: bytes, stop: bytes | None) -> Iterable[bytes]:
-        found = {key for born in (self.born, self.born_flying) for key in born if key >= start and (stop is None or key < stop)}
-        # A heap hands out the first few in order without sorting all: a SCAN under heavy inserts takes ten of many thousands.
-        heap = list(found)
-        heapq.heapify(heap)
-        while heap:
-            yield heapq.heappop(heap)
+    def _newborn(self, start: bytes, stop: bytes | None) -> list[bytes]:
+        """The keys in a range that may have no record in the engine yet, in order."""
+        found = set()
+        for values in (self.store.dirty, self.store.writer.frozen):
+            for value in values:
+                if value.db is self and value.linked and start <= value.key and (stop is None or value.key < stop):
+                    found.add(value.key)
+        return sorted(found)
 
     def exists_now(self, key: bytes) -> bool:
         """Whether a key that has been met in a scan exists and has not expired; loads nothing."""
@@ -322,8 +317,9 @@ class Database:
 
     def _draw(self) -> bytes | None:
         rng = self.store.random
-        if self.born and rng.random() * self.count < len(self.born):
-            return _pick(self.born, rng)
+        newborn = [value.key for value in self.store.dirty if value.db is self and value.saved is None and value.linked]
+        if newborn and rng.random() * self.count < len(newborn):
+            return rng.choice(newborn)
         low, high = self.prefix, keys.after(self.prefix)
         engine = self.store.engine
         total = engine.approximate_size(low, high)
@@ -353,7 +349,7 @@ class Database:
         return rng.choice(found)[len(low) :]
 
 
-def _pick(mapping: dict[bytes, object] | dict[bytes, None] | dict[bytes, Value], rng: random.Random) -> bytes | None:
+def _pick(mapping: dict[bytes, Value], rng: random.Random) -> bytes | None:
     """A random key of a dict, without copying it: dicts keep order but not rank, so walk to a random place."""
     if not mapping:
         return None

@@ -86,12 +86,10 @@ class Expiry:
         low = self._horizon
         self._horizon = horizon
         self._heap = window
-        for db in store.databases:
-            for held in (db.dirty, db.frozen, db.flying):
-                for key in held:
-                    value = db.objects.get(key)
-                    if value is not None and value.expire is not None and low < value.expire <= horizon:
-                        self._heap.append((value.expire, db.epoch, key))
+        for values in (store.dirty, store.writer.frozen):
+            for value in values:
+                if value.linked and value.expire is not None and low < value.expire <= horizon:
+                    self._heap.append((value.expire, value.db.epoch, value.key))
         heapq.heapify(self._heap)
 
     def clear(self) -> None:

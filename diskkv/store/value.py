@@ -9,7 +9,7 @@ A value is the decoded object behind one key. It has two forms on disk, and `oid
 
 The life of a change. A command takes the value from `Database.get` or `Database.open`, and before it changes anything the type
 calls `touch()`: it links a new value to its key, has a checkpoint that has not yet encoded the value do so first (copy on touch),
-marks the key dirty and tells who watches it. Afterwards the type calls `resized(delta)` with the bytes of memory gained or lost,
+notes the value as dirty and tells who watches it. Afterwards the type calls `resized(delta)` with the bytes of memory gained or lost,
 or `vanish()` when nothing is left in it.
 """
 
@@ -19,24 +19,27 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from diskkv.format import keys
-from diskkv.format.meta import Meta, encode_header, encode_inline
+from diskkv.format.meta import Meta, decode, encode_header, encode_inline
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
 
 # What a cached key costs besides its bytes: the object, its key's header, dict and queue entries (measured: 330 to 400).
 OVERHEAD = 350
+# `Value.saved` after a checkpoint that may or may not have reached the engine.
+UNKNOWN = -1
 
 
 class Value:
     """The decoded object behind one key; see the module's docstring for its life."""
 
-    __slots__ = ("db", "expire", "flying", "freq", "key", "linked", "oid", "queue", "saved", "touched", "weight")
+    __slots__ = ("db", "expire", "flying", "freq", "key", "linked", "oid", "queue", "saved", "stamp", "touched", "weight")
 
     tag: ClassVar[int] = 0
 
-    # `saved` is what the engine has for the key, once what has been encoded lands: None for no record, 0 for one that does not
-    # expire, else its expiry in ms. `weight` is the memory it counts for, `freq` and `queue` belong to the cache.
+    # `stamp` tells when it was last changed, in the writer's counting (see `Writer`). `saved` is what the engine has for the key,
+    # once what has been encoded lands: None for no record, 0 for one that does not expire, else its expiry in ms, or UNKNOWN.
+    # `weight` is the memory it counts for, `freq` and `queue` belong to the cache.
     db: Database
     key: bytes
     expire: int | None
@@ -53,6 +56,7 @@ class Value:
         self.saved = None
         self.freq = 0
         self.queue = 0
+        self.stamp = 0
         self.linked = False
         self.oid = 0
         self.weight = OVERHEAD + len(key)
@@ -62,18 +66,12 @@ class Value:
     def touch(self) -> None:
         """REQUIRES: called before each command's first change to the value."""
         db = self.db
-        if not self.linked:
-            db.link(self)
-            return
-        key = self.key
-        if key in db.frozen:
-            db.store.writer.encode(db, key)
-        db.dirty[key] = None
-        db.store.changes += 1
-        if self.oid:
-            db.store.large[self] = None
+        store = db.store
+        if self.stamp != store.stamp:
+            store.stamp_value(self)
+        store.changes += 1
         if db.watched:
-            db.signal(key)
+            db.signal(self.key)
 
     def resized(self, delta: int) -> None:
         """The value's memory grew by `delta` bytes (or shrank). REQUIRES: linked."""
@@ -92,7 +90,7 @@ class Value:
         self.oid = self.db.store.new_oid()
         self.touched = changes
         self.flying = {}
-        self.db.store.large[self] = None
+        self.db.store.large.append(self)
 
     # -- for each type to define
 
@@ -140,9 +138,16 @@ class Value:
         """What `freeze` handed over is in the engine."""
         self.flying = {}
 
+    def resolve(self) -> None:
+        """Resolve an UNKNOWN `saved`: ask the engine what it has for the key. REQUIRES: no checkpoint is being written."""
+        raw = self.db.store.engine.get(self.db.prefix + self.key)
+        self.saved = None if raw is None else decode(raw).expire or 0
+
     def save(self, batch: Any) -> None:
         """Put the meta record, and the expiry record in step with it, into a batch."""
         db = self.db
+        if self.saved == UNKNOWN:
+            self.resolve()
         if self.oid:
             raw = encode_header(self.tag, self.expire, self.oid, self.length(), self.extras())
         else:
@@ -163,6 +168,8 @@ class Gone(Value):
     __slots__ = ()
 
     def save(self, batch: Any) -> None:
+        if self.saved == UNKNOWN:
+            self.resolve()
         if self.saved is not None:
             batch.delete(self.db.prefix + self.key)
             if self.saved:

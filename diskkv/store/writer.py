@@ -1,46 +1,55 @@
 """The checkpoint: what is dirty goes from memory into the engine.
 
-1. `freeze`, under the lock at a tick's end: the dirty keys become the frozen ones, large objects hand over what changed in them, and
+1. `freeze`, under the lock at a tick's end: the dirty values become the frozen ones, large objects hand over what changed in them, and
    the log position is noted. It costs the same however large the objects are.
-2. The writer's thread encodes the frozen keys, a few at a time under the lock; a key that a command touches first is encoded by that
-   command before it changes anything (`encode`). So the batch is the exact state at the noted position.
+2. The frozen values are encoded, a few at the end of each tick, or by the writer's thread when ticks are rare; one that a command is
+   about to change is encoded by that command first (`secure`). So the batch is the exact state at the noted position.
 3. Without the lock, it adds what the large objects handed over and writes the one atomic batch, the log position in it.
 4. `land`, under the lock: what flew is clean, and the log's older segments go.
 
 A batch that can't be written is kept and tried again, by reopening the engine once there is room; meanwhile the log goes on, until
 it has grown so far that writers must wait.
+
+Stamps say where a value stands. `Store.stamp` is an even number that grows by two with each freeze; a changed value carries it. A value
+whose stamp is `frozen_stamp` is frozen and not yet encoded; encoding adds one. Those from `Cache.pinned_from` on are ahead of the
+engine and stay resident. So the second change of a value between two checkpoints costs one comparison.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from diskkv.errors import Damaged, StoreError
+from diskkv.clock import monotonic
+from diskkv.errors import StoreError
 from diskkv.format import keys
 from diskkv.format.meta import pack_state
 from diskkv.store.log import Position
 from diskkv.store.reclaim import Reclaimer
+from diskkv.store.value import UNKNOWN
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
     from diskkv.store.store import Store
     from diskkv.store.value import Value
 
-# A checkpoint begins when this much log or this many ticks' commands would have to be replayed, or after SECONDS of rest. It bounds
-# the time that opening takes after a crash: 100,000 commands are replayed in about 0.5 s.
-LOG_BYTES = 24 << 20
-LOG_COMMANDS = 100_000
+# A checkpoint begins when this much log, or commands of this much work, would have to be replayed after a crash, or after SECONDS of
+# rest. A unit of work is a command on a key that is dirty already, 1.7 us of replay; the first change of a key costs three of them.
+LOG_BYTES = 48 << 20
+LOG_WORK = 300_000
 SECONDS = 5.0
-# Writers wait once this many times LOG_BYTES or LOG_COMMANDS are not yet in the engine.
-BACKLOG = 3
-# Keys encoded at a time under the lock: about 0.1 ms.
-SLICE = 64
+# Writers wait once so many times LOG_BYTES or LOG_WORK are not yet in the engine.
+BACKLOG = 1.5
+# Keys encoded at a time, at the end of a tick: about 0.1 ms. The thread does it only when ticks are rare, because two threads that
+# both want the interpreter cost more than the encoding itself.
+SLICE = 96
+PATIENCE = 0.01
 RETRY_SECONDS = 0.5
+# What opening the engine anew may write, besides a write buffer: better not to try with less, because it has to be closed for it.
+ROOM_TO_REOPEN = 1 << 20
 
 journal = logging.getLogger("diskkv")
 
@@ -62,23 +71,30 @@ class Writer:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.active = False
+        self.encoding = False
+        # after a failure, until the engine has been opened anew: no checkpoint may begin
+        self.healing = False
         self.error: str | None = None
         self.commands = 0
         self.checkpoints = 0
         self.failures = 0
         self.last_ms = 0
         self.reclaimer = Reclaimer(store)
+        self.frozen: list[Value] = []
+        self.frozen_stamp = -1
+        self._at = 0
         self._batch: Any = None
         self._flights: list[Flight] = []
         self._values: list[Value] = []
         self._dead: list[bytes] = []
+        self._erased: list[bytes] = []
         self._position = Position(0, 0)
         self._log_mark = 0
         self._landed_mark = 0
         self._flying_commands = 0
-        self._retry_at = 0.0
-        self._since = time.monotonic()
+        self._since = monotonic()
         self._wake = threading.Event()
+        self._encoded = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -91,56 +107,85 @@ class Writer:
 
     def due(self) -> bool:
         """Whether enough is dirty for a checkpoint to begin."""
+        store = self._store
         return not self.active and (
-            self.commands >= self._store.log_commands or self._store.log.written - self._landed_mark >= self._store.log_bytes
+            self.commands + 2 * len(store.dirty) >= store.log_work or store.log.written - self._landed_mark >= store.log_bytes
         )
 
     def backlogged(self) -> bool:
         """Whether so much waits for the engine that writers must wait, too."""
-        return (
-            self.commands + self._flying_commands >= BACKLOG * self._store.log_commands
-            or self._store.log.written - self._landed_mark >= BACKLOG * self._store.log_bytes
-        )
+        store = self._store
+        work = self.commands + self._flying_commands + 2 * (len(store.dirty) + len(self.frozen))
+        return work >= BACKLOG * store.log_work or store.log.written - self._landed_mark >= BACKLOG * store.log_bytes
 
     def freeze(self) -> None:
-        """Begin a checkpoint of the state as it is now. REQUIRES: none is active, and the log has been committed."""
+        """Begin a checkpoint of the state as it is now, unless the engine is out of order.
+
+        REQUIRES: none is active, and the log has been committed.
+        """
         store = self._store
-        if self.error is not None and time.monotonic() < self._retry_at:
+        if self.healing:
             return
         store.log.rotate()
-        for db in store.databases:
-            db.frozen, db.dirty = db.dirty, {}
-            db.born_flying, db.born = db.born, {}
-        self._values = list(store.large)
+        self.frozen, store.dirty = store.dirty, []
+        self.frozen_stamp = store.stamp
+        store.stamp += 2
+        self._at = 0
+        # Each once, however often it came in: handing over twice would forget what was handed over first.
+        self._values = [value for value in dict.fromkeys(store.large) if value.linked]
         self._flights = [value.freeze() for value in self._values]
-        store.large.clear()
+        store.large = []
         self._dead, store.dead = store.dead, []
+        self._erased, store.erased = store.erased, []
         self._position = store.log.position()
         self._log_mark = store.log.written
         self._flying_commands, self.commands = self.commands, 0
         batch = store.engine.batch(sync=True)
+        # First, so that whatever has come to stand there since wins.
+        for raw in self._erased:
+            batch.delete(raw)
         batch.put(keys.SYSTEM + b"state", pack_state(store.state(self._position)))
         for raw in self._dead:
             batch.put(raw, b"")
         self._batch = batch
-        self.active = True
-        self._since = time.monotonic()
+        self._encoded.clear()
+        self.active = self.encoding = True
+        self._since = monotonic()
         self._wake.set()
 
-    def encode(self, db: Database, key: bytes) -> None:
-        """Encode one frozen key now: a command is about to change it."""
-        del db.frozen[key]
-        db.flying[key] = None
-        db.objects[key].save(self._batch)
+    def secure(self, value: Value) -> None:
+        """A command is about to change or replace a value: if it is frozen, encode it as it is."""
+        if value.stamp == self.frozen_stamp:
+            value.stamp += 1
+            value.save(self._batch)
 
     def encode_all(self) -> None:
         """Encode everything frozen now: a command is about to change all keys."""
-        for db in self._store.databases:
-            while db.frozen:
-                self.encode(db, next(iter(db.frozen)))
+        while self.encoding:
+            self.step()
+
+    def forget(self, db: Database) -> None:
+        """All of a database is dead: should the checkpoint fail, nothing of it is dirty again. REQUIRES: nothing is left to encode."""
+        self.frozen = [value for value in self.frozen if value.db is not db]
+        self._values = [value for value in self._values if value.db is not db]
+
+    def step(self) -> None:
+        """Encode a few of the frozen keys. REQUIRES: `encoding`: a checkpoint is active and not all is encoded."""
+        at, stamp, batch = self._at, self.frozen_stamp, self._batch
+        for value in self.frozen[at : at + SLICE]:
+            if value.stamp == stamp and value.linked:
+                value.stamp = stamp + 1
+                value.save(batch)
+        self._at = at + SLICE
+        if self._at < len(self.frozen):
+            return
+        self.frozen_stamp = -1
+        self.encoding = False
+        self._encoded.set()
 
     def finish(self) -> None:
         """Wait until no checkpoint is active. Gives up the lock while it waits."""
+        self.encode_all()
         while self.active:
             self._store.landed.wait()
 
@@ -172,7 +217,7 @@ class Writer:
             elif self.reclaimer.pending():
                 try:
                     self.reclaimer.step()
-                except StoreError as error:
+                except (StoreError, OSError) as error:
                     journal.error("reclaiming space failed, will try again: %s", error)
                     self._wake.wait(RETRY_SECONDS)
 
@@ -183,24 +228,24 @@ class Writer:
         except OSError as error:
             journal.warning("no new log segment, going on in the old one: %s", error)
         with store.lock:
-            dirty = store.large or store.dead or any(db.dirty for db in store.databases)
-            rested = time.monotonic() - self._since >= SECONDS
+            dirty = store.dirty or store.dead
+            rested = monotonic() - self._since >= SECONDS
             if dirty and not self.active and not store.log.parts and not store.recovering and (rested or self.due()):
                 self.freeze()
 
     def _carry_out(self) -> None:
-        started = time.monotonic()
+        started = monotonic()
         store = self._store
         try:
-            for db in store.databases:
-                while db.frozen:
-                    with store.lock:
-                        for _ in range(SLICE):
-                            if not db.frozen:
-                                break
-                            self.encode(db, next(iter(db.frozen)))
-                    time.sleep(0)
+            while not self._encoded.wait(PATIENCE):
+                with store.lock:
+                    for _ in range(8):
+                        if self.encoding:
+                            self.step()
             batch = self._batch
+            if self._position.offset:
+                # The engine must not be ahead of the log on the disk: after a loss of power the position would lie behind its end.
+                store.log.sync()
             for prefix, records, changes in self._flights:
                 for sub, value in records(changes):
                     if value is None:
@@ -208,19 +253,23 @@ class Writer:
                     else:
                         batch.put(prefix + sub, value)
             store.engine.write(batch)
-        except (StoreError, OSError) as error:
+        except Exception as error:
+            # Whatever it is: without this thread the store would come to a standstill.
+            if not isinstance(error, (StoreError, OSError)):
+                journal.exception("internal error in a checkpoint")
             self._failed(str(error))
             return
         with store.lock:
             self._land()
-            self.last_ms = int((time.monotonic() - started) * 1000)
+            self.last_ms = int((monotonic() - started) * 1000)
             store.landed.notify_all()
-        store.log.drop_before(self._position.segment)
+        try:
+            store.log.drop_before(self._position.segment)
+        except OSError as error:
+            journal.error("an old log segment can't be deleted: %s", error)
 
     def _land(self) -> None:
-        for db in self._store.databases:
-            db.flying = {}
-            db.born_flying = {}
+        self._store.cache.pinned_from = self._store.stamp
         for value in self._values:
             value.landed()
         self.reclaimer.add(self._dead)
@@ -231,32 +280,36 @@ class Writer:
         self.error = None
 
     def _forget_flight(self) -> None:
-        self._batch, self._flights, self._values, self._dead = None, [], [], []
-        self.active = False
+        self._batch, self._flights, self._values, self._dead, self._erased, self.frozen = None, [], [], [], [], []
+        self.frozen_stamp = -1
+        self.active = self.encoding = False
 
     def _failed(self, reason: str) -> None:
         """The batch was not written, as far as is known: what it held is dirty again, for a later one."""
         store = self._store
         journal.error("a checkpoint failed, the log goes on and it will be tried again: %s", reason)
         with store.lock:
-            for db in store.databases:
-                for key in db.flying:
-                    db.objects[key].saved = store.UNKNOWN
-                db.dirty = {**db.flying, **db.frozen, **db.dirty}
-                db.born = {**db.born_flying, **db.born}
-                db.frozen, db.flying, db.born_flying = {}, {}, {}
+            # What encoding noted as saved may not be, for these and for what has taken their places since.
+            for value in self.frozen:
+                if value.linked and value.stamp != store.stamp:
+                    value.stamp = store.stamp
+                    store.dirty.append(value)
+            for value in store.dirty:
+                value.saved = UNKNOWN
             for value in self._values:
                 value.touched = {**value.flying, **value.touched}
                 value.flying = {}
                 if value.linked:
-                    store.large[value] = None
+                    store.large.append(value)
             store.dead = self._dead + store.dead
+            store.erased = self._erased + store.erased
+            store.cache.pinned_from = store.stamp
             self._forget_flight()
             self.commands += self._flying_commands
             self._flying_commands = 0
             self.failures += 1
             self.error = reason
-            self._retry_at = time.monotonic() + RETRY_SECONDS
+            self.healing = True
             store.landed.notify_all()
         self._heal()
 
@@ -264,13 +317,13 @@ class Writer:
         """Wait for room and open the engine anew: after a failed write LevelDB refuses all others."""
         store = self._store
         while not self._stopping:
-            time.sleep(RETRY_SECONDS)
+            self._wake.wait(RETRY_SECONDS)
+            self._wake.clear()
             try:
-                store.log.probe()
+                store.log.probe(store.sizes.write_buffer + ROOM_TO_REOPEN)
                 with store.lock:
                     store.engine.reopen()
+                    self.healing = False
                 return
-            except Damaged:
-                raise
             except (StoreError, OSError) as error:
                 journal.error("still no way to write: %s", error)

@@ -32,12 +32,13 @@ class String(Value):
 
     tag = STRING
     data: bytes
+    # of a large string only
+    size: int
+    pieces: dict[int, bytes]
 
     def __init__(self, db: Database, key: bytes) -> None:
         super().__init__(db, key)
         self.data = b""
-        self.size = 0
-        self.pieces: dict[int, bytes] = {}
 
     # -- what commands use
 
@@ -110,6 +111,7 @@ class String(Value):
         if not self.oid:
             self.resized(-len(self.data))
             self.data = b""
+            self.pieces = {}
             self.promote({})
             old = 0
         else:
@@ -161,6 +163,7 @@ class String(Value):
     def load(self, meta: Meta) -> None:
         if meta.body is None:
             self.size = meta.length
+            self.pieces = {}
         else:
             self.data = meta.body
             self.weight += len(meta.body)

@@ -1,0 +1,39 @@
+"""Arrays of bulk strings, which both the wire and the log are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+# What stands before an item, by its length.
+HEADS = [b"$%d\r\n" % size for size in range(4096)]
+# The same with the end of the item before, for joining many.
+LINKS = [b"\r\n" + head for head in HEADS]
+_link = LINKS.__getitem__
+
+
+def encode_command(argv: Sequence[bytes]) -> bytes:
+    """A request as clients send it and the log keeps it: an array of bulk strings."""
+    try:
+        if len(argv) == 3:
+            first, second, third = argv
+            heads = HEADS[len(first)], LINKS[len(second)], LINKS[len(third)]
+            return b"*3\r\n%b%b%b%b%b%b\r\n" % (heads[0], first, heads[1], second, heads[2], third)
+        return b"*%d%b\r\n" % (len(argv), b"".join([LINKS[len(arg)] + arg for arg in argv]))
+    except IndexError:  # an argument is longer than the table
+        return encode_bulks(argv)
+
+
+def encode_bulks(items: Sequence[bytes]) -> bytes:
+    """An array whose items are all bulk strings; TypeError if one isn't `bytes`."""
+    count = len(items)
+    if not count:
+        return b"*0\r\n"
+    try:
+        links = list(map(_link, map(len, items)))
+    except IndexError:  # an item is longer than the table
+        links = [b"\r\n$%d\r\n" % len(item) for item in items]
+    pieces: list[bytes] = [b""] * (2 * count + 1)
+    pieces[0:-1:2] = links
+    pieces[1::2] = items
+    pieces[-1] = b"\r\n"
+    return b"*%d" % count + b"".join(pieces)

@@ -1,0 +1,287 @@
+"""One client: bytes in, commands run, bytes out."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from diskkv.dispatch.blocking import Waiter
+from diskkv.dispatch.executor import POSTPONED, Postponed
+from diskkv.dispatch.session import Session
+from diskkv.errors import CommandError, ProtocolError, Unblocked
+from diskkv.lib.multibulk import HEADS
+from diskkv.replies import Blocked
+from diskkv.resp.encode import ENCODERS
+from diskkv.resp.parse import RequestParser
+
+if TYPE_CHECKING:
+    from diskkv.server.server import Server
+
+# A client that waits may send ahead so much before reading from its socket stops.
+READ_AHEAD = 1 << 20
+
+
+class Connection(asyncio.Protocol):
+    """A client's connection, and the front of its session."""
+
+    def __init__(self, server: Server, *, unix: bool) -> None:
+        self.server = server
+        self.unix = unix
+        self.session: Session = server.executor.open_session(self)
+        self.parser = RequestParser(max_bulk=server.settings["proto-max-bulk-len"])
+        # asyncio's Transport; uvloop's are no instances of it
+        self.transport: Any = None
+        self.out: list[bytes] = []
+        self.closing = False
+        self.connected = False
+        self.since = 0.0
+        self._todo: deque[list[bytes]] = deque()
+        self._waiter: Waiter | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._chunks: list[bytes] | None = None
+        self._wrote = False
+        self._over_soft_since: float | None = None
+        self._paused = False
+
+    # -- asyncio's calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.connected = True
+        self.server.connected(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.connected = False
+        self.closing = True
+        self.server.disconnected(self)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        if self.closing:
+            return
+        server = self.server
+        store = server.store
+        with server.lock:
+            if not server.ticking:
+                server.begin_tick()
+            self.session.last_seen = store.now
+            if self._todo or self._waiter is not None:
+                self._read_ahead(data)
+                return
+            # Kept until the tick's end, should its reads have to be done again; see `redo`.
+            if self._chunks is None:
+                server.active.append(self)
+                self._chunks = [] if self.parser.buffered() else [data]
+            elif self._chunks:
+                self._chunks.append(data)
+            before = store.changes
+            self._feed(data)
+            if store.changes != before:
+                self._wrote = True
+
+    def eof_received(self) -> bool:
+        return False
+
+    # -- running commands
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            requests = self.parser.feed(data)
+        except ProtocolError as error:
+            self._refuse(error)
+            return
+        execute, session, out = self.server.executor.execute, self.session, self.out
+        encoders = ENCODERS[session.protocol]
+        for index, argv in enumerate(requests):
+            reply = execute(session, argv)
+            kind = reply.__class__
+            if kind is bytes and len(reply) < 4096:
+                out.append(HEADS[len(reply)] + reply + b"\r\n")
+                continue
+            if kind is Blocked or kind is Postponed:
+                self._hold(argv, reply)
+                self._todo.extend(requests[index + 1 :])
+                return
+            if session.protocol != encoders.protocol:
+                encoders = ENCODERS[session.protocol]
+            out.append(encoders[kind](reply))
+            if self.closing:
+                return
+        if self.parser.more:
+            self.parser.authenticated = session.authenticated
+            self._feed(b"")
+        elif self.parser.buffered() > self.server.settings["client-query-buffer-limit"]:
+            self.close()
+
+    def _hold(self, argv: list[bytes], reply: Any) -> None:
+        """The command can't be answered now: wait for its keys, or for the pause to end. What follows waits behind it."""
+        if reply is POSTPONED:
+            self._todo.append(argv)
+            self.server.postponed(self)
+            return
+        self._waiter = self.server.executor.waiters.park(self.session, argv, reply, self._resume)
+        if reply.deadline is not None:
+            delay = max(0.0, (reply.deadline - self.server.store.clock()) / 1000)
+            self._timer = self.server.loop.call_later(delay, self._timed_out, self._waiter)
+
+    def _resume(self, reply: Any) -> None:
+        """A blocked command has been answered, within some tick."""
+        self._waiter = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.push(reply)
+        if self._todo or self.parser.more:
+            self.server.loop.call_soon(self.go_on)
+
+    def _timed_out(self, waiter: Waiter) -> None:
+        if waiter is self._waiter:
+            with self.server.lock:
+                self.server.begin_tick()
+                self.server.executor.waiters.cancel(waiter)
+                self._resume(waiter.blocked.timeout_reply)
+
+    def go_on(self) -> None:
+        """Run what has waited behind a command that could not be answered."""
+        if self.closing or self._waiter is not None:
+            return
+        with self.server.lock:
+            self.server.begin_tick()
+            self.touch()
+            before = self.server.store.changes
+            session = self.session
+            while self._todo and not self.closing:
+                argv = self._todo.popleft()
+                reply = self.server.executor.execute(session, argv)
+                if reply.__class__ is Blocked:
+                    self._hold(argv, reply)
+                    break
+                if reply is POSTPONED:
+                    self._todo.appendleft(argv)
+                    self.server.postponed(self)
+                    break
+                self.out.append(ENCODERS[session.protocol][reply.__class__](reply))
+            else:
+                if self._paused and not self.closing:
+                    self._paused = False
+                    self.transport.resume_reading()
+                self._feed(b"")
+            if self.server.store.changes != before:
+                self._wrote = True
+
+    def _read_ahead(self, data: bytes) -> None:
+        """Something is waiting: keep what comes, a bounded amount of it."""
+        try:
+            self._todo.extend(self.parser.feed(data))
+        except ProtocolError as error:
+            self._refuse(error)
+            return
+        if not self._paused and (len(self._todo) > 1000 or self.parser.buffered() > READ_AHEAD):
+            self._paused = True
+            self.transport.pause_reading()
+
+    def _refuse(self, error: ProtocolError) -> None:
+        self.touch()
+        self.out.append(b"-ERR " + str(error).encode("utf-8", "surrogateescape") + b"\r\n")
+        self.close()
+
+    # -- replies
+
+    def push(self, reply: Any) -> None:
+        """Send something that this packet did not ask for. REQUIRES: the lock; opens a tick if none is."""
+        if not self.connected:
+            return
+        self.server.begin_tick()
+        self.touch()
+        self.out.append(ENCODERS[self.session.protocol][reply.__class__](reply))
+
+    def touch(self) -> None:
+        """Have `flush` called at the tick's end; what was done in this tick can't be done again."""
+        if self._chunks is None:
+            self.server.active.append(self)
+        self._chunks = []
+
+    def redo(self, error: CommandError) -> None:
+        """The tick's changes were undone: do this client's reads again, or answer the error in place of every reply."""
+        count = len(self.out)
+        self.out.clear()
+        if self._chunks and not self._wrote and self._waiter is None and not self._todo and not self.closing:
+            self._feed(b"".join(self._chunks))
+        else:
+            self.out.extend([ENCODERS[2][CommandError](error)] * count)
+
+    def flush(self) -> None:
+        """The tick has ended: the replies leave."""
+        self._chunks = None
+        self._wrote = False
+        out = self.out
+        if out:
+            if self.connected:
+                self.transport.write(out[0] if len(out) == 1 else b"".join(out))
+            self.out = []
+            if self.transport.get_write_buffer_size():
+                self._check_output()
+        if self.closing and self.connected:
+            self.transport.close()
+
+    def _check_output(self) -> None:
+        """Drop a client that reads too slowly, by client-output-buffer-limit's hard and soft limits."""
+        hard, soft, seconds = self.server.output_limits["pubsub" if self.session.subscribed() else "normal"]
+        size = self.transport.get_write_buffer_size()
+        now = self.server.loop.time()
+        if soft and size > soft:
+            if self._over_soft_since is None:
+                self._over_soft_since = now
+        else:
+            self._over_soft_since = None
+        if (hard and size > hard) or (self._over_soft_since is not None and now - self._over_soft_since > seconds):
+            self.server.report("client %s dropped: it reads too slowly, %d bytes wait for it", self.session.id, size)
+            self.closing = True
+            self.transport.abort()
+
+    def resume_writing(self) -> None:
+        """asyncio: the client has read most of what waited for it."""
+        self._over_soft_since = None
+
+    # -- for the session
+
+    def close(self) -> None:
+        """Disconnect, after what has been answered."""
+        self.closing = True
+        self.server.begin_tick()
+        self.touch()
+
+    def unblock(self, error: bool) -> bool:
+        """CLIENT UNBLOCK. False when the client does not wait."""
+        waiter = self._waiter
+        if waiter is None:
+            return False
+        self.server.executor.waiters.cancel(waiter)
+        self._resume(Unblocked("client unblocked via CLIENT UNBLOCK") if error else waiter.blocked.timeout_reply)
+        return True
+
+    def describe(self) -> dict[str, str]:
+        """For CLIENT LIST."""
+        if self.unix:
+            name = self.transport.get_extra_info("sockname") or ""
+            address = local = f"{name if isinstance(name, str) else name.decode()}:0"
+        else:
+            address, local = (_address(self.transport.get_extra_info(which)) for which in ("peername", "sockname"))
+        raw: socket.socket | None = self.transport.get_extra_info("socket")
+        return {
+            "addr": address,
+            "laddr": local,
+            "fd": str(raw.fileno() if raw is not None else -1),
+            "qbuf": str(self.parser.buffered()),
+            "obl": str(sum(map(len, self.out))),
+            "omem": str(self.transport.get_write_buffer_size() if self.connected else 0),
+        }
+
+
+def _address(name: Any) -> str:
+    if not isinstance(name, tuple) or len(name) < 2:
+        return "?:0"
+    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"

@@ -1,0 +1,267 @@
+"""The server: listens, keeps the ticks, stops gracefully."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import stat
+import sys
+from typing import Any
+
+from diskkv.config import Settings, memory
+from diskkv.dispatch.executor import Executor
+from diskkv.errors import LogFailed, SettingError, StoreError
+from diskkv.server.connection import Connection
+
+try:
+    import uvloop
+except ImportError:  # not on every platform; asyncio's own loop serves, more slowly
+    uvloop = None  # type: ignore[assignment]  # the stub package has no such case
+
+journal = logging.getLogger("diskkv")
+
+DENIED = (
+    b"-DENIED diskkv is running in protected mode because protected mode is enabled and no password is set. In this mode "
+    b"connections are only accepted from the loopback interface. Set requirepass, or protected-mode no, to change that.\r\n"
+)
+TOO_MANY = b"-ERR max number of clients reached\r\n"
+POSTPONED_RETRY = 0.002
+HOUSEKEEPING = 1.0
+# Collecting so many young objects takes about a millisecond.
+YOUNG = 30_000
+
+
+class Server:
+    """Serves one executor's store."""
+
+    def __init__(self, executor: Executor, loop: asyncio.AbstractEventLoop) -> None:
+        self.executor = executor
+        self.store = executor.store
+        self.settings: Settings = executor.settings
+        self.lock = self.store.lock
+        self.loop = loop
+        self.ticking = False
+        self.active: list[Connection] = []
+        self.connections: set[Connection] = set()
+        self.output_limits = parse_output_limits(self.settings["client-output-buffer-limit"])
+        self._postponed: dict[Connection, None] = {}
+        self._servers: list[asyncio.AbstractServer] = []
+        self._stopped: asyncio.Future[None] = loop.create_future()
+        self._unix_path: str | None = None
+        self.settings.listeners.append(self._setting_changed)
+
+    # -- ticks
+
+    def begin_tick(self) -> None:
+        """Open a tick, unless one is open. REQUIRES: the lock."""
+        if not self.ticking:
+            self.ticking = True
+            self.executor.begin()
+            self.loop.call_soon(self.end_tick)
+
+    def end_tick(self) -> None:
+        """Commit, and let the replies leave."""
+        with self.lock:
+            self.ticking = False
+            try:
+                self.store.commit()
+            except LogFailed as error:
+                # The clients' reads are done again on what the store now is; that changes nothing, so it needs no commit.
+                self.executor.begin()
+                for connection in self.active:
+                    connection.redo(error)
+        active, self.active = self.active, []
+        for connection in active:
+            connection.flush()
+        if self.executor.shutdown is not None:
+            self.stop()
+
+    def postponed(self, connection: Connection) -> None:
+        """A connection's next command may not run yet: try again soon."""
+        if not self._postponed:
+            self.loop.call_later(POSTPONED_RETRY, self._retry_postponed)
+        self._postponed[connection] = None
+
+    def _retry_postponed(self) -> None:
+        waiting, self._postponed = self._postponed, {}
+        for connection in waiting:
+            connection.go_on()
+
+    # -- connections
+
+    def connected(self, connection: Connection) -> None:
+        """A client has connected: may it?"""
+        stats = self.executor.stats
+        stats.connections += 1
+        transport = connection.transport
+        refusal = None
+        if len(self.connections) >= self.settings["maxclients"]:
+            refusal = TOO_MANY
+            stats.rejected_connections += 1
+        elif self.settings["protected-mode"] and not self.settings["requirepass"] and not connection.unix and not _loopback(transport):
+            refusal = DENIED
+        self.connections.add(connection)
+        if refusal is not None:
+            connection.closing = True
+            transport.write(refusal)
+            transport.close()
+            return
+        connection.parser.authenticated = connection.session.authenticated
+        raw: Any = transport.get_extra_info("socket")
+        keepalive = self.settings["tcp-keepalive"]
+        if raw is not None and keepalive and not connection.unix:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive)
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, keepalive // 3))
+
+    def disconnected(self, connection: Connection) -> None:
+        """A client has gone."""
+        self.connections.discard(connection)
+        self._postponed.pop(connection, None)
+        with self.lock:
+            self.executor.close_session(connection.session)
+
+    def report(self, text: str, *details: object) -> None:
+        """Say something in the server's report."""
+        journal.warning(text, *details)
+
+    # -- life
+
+    async def listen(self) -> list[str]:
+        """Open every socket that the settings name; their addresses. SettingError when one can't be had."""
+        settings = self.settings
+        port = settings["port"]
+        opened = []
+        if port:
+            for word in settings["bind"].split():
+                optional, host = word.startswith("-"), word.removeprefix("-")
+                host = {"*": "0.0.0.0", "::*": "::"}.get(host, host)
+                try:
+                    server = await self.loop.create_server(
+                        lambda: Connection(self, unix=False), host, port, backlog=settings["tcp-backlog"], reuse_address=True
+                    )
+                except OSError as error:
+                    if optional and error.errno is not None and not _port_taken(error):
+                        continue
+                    reason = "the port is taken" if _port_taken(error) else error.strerror or str(error)
+                    raise SettingError(f"can't listen on {host}:{port}: {reason}") from None
+                self._servers.append(server)
+                opened.append(f"{host}:{port}")
+        path = settings["unixsocket"]
+        if path:
+            if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
+                os.unlink(path)
+            try:
+                server = await self.loop.create_unix_server(
+                    lambda: Connection(self, unix=True), path, backlog=settings["tcp-backlog"]
+                )
+                os.chmod(path, int(settings["unixsocketperm"], 8))
+            except (OSError, ValueError) as error:
+                raise SettingError(f"can't listen on {path}: {error}") from None
+            self._servers.append(server)
+            self._unix_path = path
+            opened.append(path)
+        if not opened:
+            raise SettingError("nowhere to listen: port is 0 and unixsocket is not set")
+        return opened
+
+    async def serve(self) -> None:
+        """Serve until SIGTERM, SIGINT or SHUTDOWN, then close every connection."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.add_signal_handler(number, self.stop)
+        self.loop.call_later(HOUSEKEEPING, self._keep_house)
+        await self._stopped
+        for server in self._servers:
+            server.close()
+        for connection in list(self.connections):
+            connection.flush()
+            connection.transport.close()
+        await asyncio.sleep(0)
+        if self._unix_path is not None and os.path.exists(self._unix_path):
+            os.unlink(self._unix_path)
+
+    def stop(self) -> None:
+        """End `serve`."""
+        if not self._stopped.done():
+            self._stopped.set_result(None)
+
+    def _keep_house(self) -> None:
+        """Once a second: close idle clients, and drop those that are over their soft output limit for too long."""
+        self.loop.call_later(HOUSEKEEPING, self._keep_house)
+        if gc.get_count()[0] < YOUNG:
+            gc.collect(0)
+        idle = self.settings["timeout"] * 1000
+        now = self.store.clock()
+        for connection in list(self.connections):
+            if connection.connected and connection.transport.get_write_buffer_size():
+                connection._check_output()
+            session = connection.session
+            if idle and session.blocked is None and not session.subscribed() and now - session.last_seen > idle:
+                with self.lock:
+                    connection.close()
+
+    def _setting_changed(self, name: str) -> None:
+        if name == "client-output-buffer-limit":
+            self.output_limits = parse_output_limits(self.settings[name])
+        elif name == "proto-max-bulk-len":
+            for connection in self.connections:
+                connection.parser.max_bulk = self.settings[name]
+
+
+def parse_output_limits(text: str) -> dict[str, tuple[int, int, int]]:
+    """client-output-buffer-limit: class -> hard bytes, soft bytes, soft seconds."""
+    words = text.split()
+    if len(words) % 4:
+        raise SettingError("client-output-buffer-limit takes class, hard, soft, seconds")
+    limits = {"normal": (0, 0, 0), "pubsub": (0, 0, 0)}
+    for at in range(0, len(words), 4):
+        if words[at] in limits:
+            limits[words[at]] = (memory(words[at + 1]), memory(words[at + 2]), int(words[at + 3]))
+    return limits
+
+
+def _loopback(transport: Any) -> bool:
+    name = transport.get_extra_info("peername")
+    try:
+        address = ipaddress.ip_address(name[0].split("%")[0])
+    except (TypeError, ValueError, IndexError):
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def _port_taken(error: OSError) -> bool:
+    return "in use" in str(error).lower()
+
+
+def run(executor: Executor, ready: Any = None) -> None:
+    """Serve an executor's store until told to stop, then close the store. `ready` is called with the addresses listened on."""
+    # Other threads run Python now and then: let the loop have the interpreter back soon (the default is 5 ms).
+    sys.setswitchinterval(0.0002)
+    # The cycle collector would walk over every resident object, a second for some millions. What this process drops is freed by
+    # reference counts; the few cycles (errors' tracebacks) are young, and `_keep_house` collects those.
+    gc.disable()
+
+    async def main() -> None:
+        server = Server(executor, asyncio.get_running_loop())
+        addresses = await server.listen()
+        if ready is not None:
+            ready(addresses)
+        await server.serve()
+
+    try:
+        if uvloop is not None:
+            uvloop.run(main())
+        else:
+            asyncio.run(main())
+    finally:
+        try:
+            executor.store.close()
+        except StoreError as error:
+            journal.error("closing the store failed: %s", error)
+            raise

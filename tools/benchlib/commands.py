@@ -1,0 +1,116 @@
+"""diskkv and redis-server in turns under redis-benchmark: throughput and server CPU time per operation."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from statistics import median
+
+from differential import servers
+from differential.servers import Server
+from differential.wire import Connection, Lost
+
+from .process import cpu_seconds, wait_until_quiet
+from .workloads import KEYS, Workload, fill
+
+CLIENTS = 50
+PIPELINE_FACTOR = 4  # requests cost less when pipelined, and CPU time is counted in ticks of 10 ms: send more of them
+
+
+class NoBenchmark(Exception):
+    """redis-benchmark or redis-server is missing, or a run of it failed."""
+
+
+@dataclass
+class Measured:
+    """One workload at one pipeline depth on both servers: requests per second and CPU microseconds per request, a value per round."""
+
+    name: str
+    kind: str
+    pipeline: int
+    rate: dict[str, list[float]] = field(default_factory=lambda: {"diskkv": [], "redis": []})
+    cpu: dict[str, list[float]] = field(default_factory=lambda: {"diskkv": [], "redis": []})
+
+    def row(self) -> dict[str, float | str | int]:
+        """Medians over the rounds; ratios are medians of the ratios within a round."""
+        ratios = [ours / theirs for ours, theirs in zip(self.rate["diskkv"], self.rate["redis"], strict=True)]
+        costs = [ours / theirs if theirs else 0.0 for ours, theirs in zip(self.cpu["diskkv"], self.cpu["redis"], strict=True)]
+        return {
+            "command": self.name,
+            "kind": self.kind,
+            "P": self.pipeline,
+            "diskkv_rps": round(median(self.rate["diskkv"])),
+            "redis_rps": round(median(self.rate["redis"])),
+            "rps_ratio": round(median(ratios), 2),
+            "diskkv_cpu_us": round(median(self.cpu["diskkv"]), 2),
+            "redis_cpu_us": round(median(self.cpu["redis"]), 2),
+            "cpu_ratio": round(median(costs), 2),
+        }
+
+
+def run(
+    workloads: Sequence[Workload],
+    *,
+    rounds: int,
+    requests: int,
+    pipelines: Sequence[int],
+    diskkv_options: Sequence[str],
+    tell: Callable[[str], None],
+) -> list[Measured]:
+    """Measure every workload at every depth, round by round, the servers taking turns at going first."""
+    if shutil.which("redis-benchmark") is None:
+        raise NoBenchmark("redis-benchmark is not installed (Debian: apt-get install redis-tools)")
+    results = [Measured(workload.name, workload.kind, depth) for depth in pipelines for workload in workloads]
+    by_name = {workload.name: workload for workload in workloads}
+    with ExitStack() as stack:
+        both = [
+            stack.enter_context(servers.diskkv("--appendfsync", "everysec", *diskkv_options, port=servers.free_port())),
+            stack.enter_context(servers.redis("--appendonly", "yes", "--appendfsync", "everysec", "--hz", "10", port=servers.free_port())),
+        ]
+        for number in range(rounds):
+            for result in results:
+                tell(f"round {number + 1} of {rounds}: {result.name} P={result.pipeline}")
+                for server in both if number % 2 == 0 else reversed(both):
+                    count = requests * (PIPELINE_FACTOR if result.pipeline > 1 else 1)
+                    rate, cpu = measure(server, by_name[result.name], result.pipeline, count)
+                    result.rate[server.name].append(rate)
+                    result.cpu[server.name].append(cpu)
+    return results
+
+
+def measure(server: Server, workload: Workload, pipeline: int, requests: int) -> tuple[float, float]:
+    """Requests per second, and CPU microseconds per request, of a workload on a server that is emptied and filled for it.
+
+    The CPU time includes what the server still does after the last reply (log, checkpoint), and nothing of the preparation.
+    """
+    connection = Connection(server.address, patience=120)
+    try:
+        fill(connection, iter([(b"FLUSHALL",)]))
+        fill(connection, workload.prepare(requests))
+        probe = connection.call(*(word.replace(b"__rand_int__", b"000000000001") for word in workload.command))
+        if probe[0] == "-":
+            raise NoBenchmark(f"{server.name} refuses {workload.name}: {probe[1].decode(errors='replace')}")
+    except Lost as lost:
+        raise NoBenchmark(f"{server.name}: {lost}") from lost
+    finally:
+        connection.close()
+    wait_until_quiet(server.pid)
+    before = cpu_seconds(server.pid)
+    rate = _load(server, workload, pipeline, requests)
+    wait_until_quiet(server.pid)
+    return rate, (cpu_seconds(server.pid) - before) / requests * 1e6
+
+
+def _load(server: Server, workload: Workload, pipeline: int, requests: int) -> float:
+    where = ["-h", "127.0.0.1", "-p", str(server.port)]
+    how = ["-c", str(CLIENTS), "-n", str(requests), "-P", str(pipeline), "-r", str(KEYS), "--csv"]
+    command = ["redis-benchmark", *where, *how, *(word.decode() for word in workload.command)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    rows = [row for row in csv.reader(done.stdout.splitlines()) if len(row) >= 2 and row[1].replace(".", "", 1).isdigit()]
+    if done.returncode or not rows:
+        raise NoBenchmark(f"redis-benchmark on {server.name}: {(done.stderr or done.stdout).strip()[-500:]}")
+    return float(rows[-1][1])
