@@ -195,6 +195,9 @@ class Executor:
     def _refuse(self, session: Session, error: CommandError, command: Command | None = None) -> Any:
         if session.queue is not None:
             session.queue_broken = True
+            if command is not None and command.name == "exec":
+                session.leave_multi()
+                error = ExecAborted(f"Transaction discarded because of: {error.text}")
         self.stats.refused(error, command)
         if session.reply_mode != "on":
             if session.reply_mode == "skip":
@@ -348,7 +351,7 @@ class Executor:
 
 def without_waiting(reply: Any) -> Any:
     """A reply where nobody can wait: Blocked becomes its timeout reply."""
-    return reply.timeout_reply if reply.__class__ is Blocked else reply
+    return reply.refusal if reply.__class__ is Blocked else reply
 
 
 def _error_classes(root: type[CommandError] = CommandError) -> frozenset[type]:

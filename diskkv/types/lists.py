@@ -47,6 +47,10 @@ class List(Elements):
         self.items: list[bytes] = []
         self.size = 0
 
+    def elements(self) -> list[bytes]:
+        """All of it, for SORT."""
+        return self.range(0, -1)
+
     def __len__(self) -> int:
         return self.count if self.oid else len(self.items)
 

@@ -202,6 +202,10 @@ class ZSet(Members):
         index = self.index
         return index if index is not None and not self.moved else self.settle()
 
+    def elements(self) -> list[bytes]:
+        """All members by rank, for SORT."""
+        return self._ordered().members(0, len(self))
+
     def rank(self, member: bytes) -> tuple[int, float] | None:
         """How many members stand before this one, and its score; None when it is not there."""
         score: float | None = self.resident.get(member)
