@@ -39,6 +39,8 @@ def _candidates(words: Sequence[str], docs: Docs) -> list[str]:
     """All that may stand at the end of these words."""
     if not words:
         return sorted({name.split()[0] for name in docs.all()}) + list(SHELL_WORDS)
+    if words[0] == ":set":
+        return ["hints", "nohints"] if len(words) == 1 else []
     if words[0].lower() == "help":
         below = _subcommands(words[1], docs) if len(words) == 2 else []
         groups = sorted({f"@{doc.group}" for doc in docs.all().values()})

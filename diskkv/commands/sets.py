@@ -228,4 +228,5 @@ def sscan(ctx: Session, key: bytes, cursor: bytes, *options: bytes) -> list[Any]
         return [b"0", []]
     matches, count = scan_options(options)
     place, items = value.cursor_scan(place, count)
-    return [b"%d" % place, [member for member, _ in items if matches is None or matches(member)]]
+    members = [member for member, _ in items if matches is None or matches(member)]
+    return [b"%d" % place, members if value.oid or not value.ordered() else in_order(members)]

@@ -13,7 +13,6 @@ from diskkv.errors import BadSyntax, CommandError, WrongType
 from diskkv.format import SET, ZSET
 from diskkv.replies import Pairs
 from diskkv.types.members import Members
-from diskkv.types.ranked import Item
 
 command = group("sorted_set")
 
@@ -113,7 +112,7 @@ def _find(ctx: Session, key: bytes) -> Members | None:
     return found
 
 
-def _union(asked: Request) -> list[Item]:
+def _union(asked: Request) -> list[tuple[bytes, float]]:
     scores: dict[bytes, float] = {}
     aggregate = asked.aggregate
     for source in asked.ascending():
@@ -125,7 +124,7 @@ def _union(asked: Request) -> list[Item]:
     return _sorted(scores)
 
 
-def _intersection(asked: Request) -> list[Item]:
+def _intersection(asked: Request) -> list[tuple[bytes, float]]:
     first, *others = asked.ascending()
     scores: dict[bytes, float] = {}
     aggregate = asked.aggregate
@@ -141,20 +140,20 @@ def _intersection(asked: Request) -> list[Item]:
     return _sorted(scores)
 
 
-def _difference(asked: Request) -> list[Item]:
+def _difference(asked: Request) -> list[tuple[bytes, float]]:
     first, *others = asked.sources
     others = [source for source in others if len(source)]
     return _sorted({member: score for member, score in first.items() if all(source.score(member) is None for source in others)})
 
 
-def _sorted(scores: dict[bytes, float]) -> list[Item]:
-    return sorted([(score, member) for member, score in scores.items()])
+def _sorted(scores: dict[bytes, float]) -> list[tuple[bytes, float]]:
+    return [(member, score) for score, member in sorted([(score, member) for member, score in scores.items()])]
 
 
-def _shown(found: list[Item], asked: Request) -> Any:
+def _shown(found: list[tuple[bytes, float]], asked: Request) -> Any:
     if asked.with_scores:
-        return Pairs([(member, score) for score, member in found])
-    return [member for _, member in found]
+        return Pairs(found)
+    return [member for member, _ in found]
 
 
 @command(

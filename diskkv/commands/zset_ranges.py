@@ -11,7 +11,6 @@ from diskkv.dispatch.table import DENYOOM, FAST, READONLY, WRITE, Keys, group
 from diskkv.errors import BadSyntax, CommandError
 from diskkv.lib.numbers import parse_float
 from diskkv.replies import Pairs
-from diskkv.types.ranked import Item
 from diskkv.types.zsets import LexBound, ZSet
 
 command = group("sorted_set")
@@ -132,31 +131,33 @@ class Range:
             low, high = high, low
         self.span = _by_score(low, high) if by == b"SCORE" else _by_member(low, high, reverse=self.reverse)
 
-    def items(self, zset: ZSet) -> list[Item]:
-        """The items, in the order asked for."""
+    def ranks(self, zset: ZSet) -> tuple[int, int]:
+        """The ranks, from and up to, of what is asked for."""
         start, stop = self.span(zset)
         offset, limit = self.offset, self.limit
         if offset < 0 or not limit:
-            return []
+            return 0, 0
         if self.reverse:
             stop -= offset
             if limit > 0:
                 start = max(start, stop - limit)
-            return zset.ranked(start, stop)[::-1] if start < stop else []
-        start += offset
-        if limit > 0:
-            stop = min(stop, start + limit)
-        return zset.ranked(start, stop) if start < stop else []
+        else:
+            start += offset
+            if limit > 0:
+                stop = min(stop, start + limit)
+        return (start, stop) if start < stop else (0, 0)
 
 
 def _read(ctx: Session, key: bytes, asked: Range) -> Any:
     zset = ctx.db.get(key, ZSet)
     if zset is None:
         return []
-    found = asked.items(zset)
+    start, stop = asked.ranks(zset)
     if asked.with_scores:
-        return Pairs([(member, score) for score, member in found])
-    return [member for _, member in found]
+        pairs = zset.pairs_by_rank(start, stop)
+        return Pairs(pairs[::-1] if asked.reverse else pairs)
+    members = zset.by_rank(start, stop)
+    return members[::-1] if asked.reverse else members
 
 
 @command(
@@ -204,16 +205,16 @@ def zrangestore(ctx: Session, destination: bytes, source: bytes, low: bytes, hig
     """Store a range of a sorted set as another; reply how many members it has."""
     asked = Range(low, high, options, reverse=None, storing=True)
     zset = ctx.db.get(source, ZSet)
-    return store(ctx, destination, asked.items(zset) if zset is not None else [])
+    return store(ctx, destination, zset.pairs_by_rank(*asked.ranks(zset)) if zset is not None else [])
 
 
-def store(ctx: Session, key: bytes, items: Sequence[Item]) -> int:
-    """Make a key a sorted set with these items, whatever it was, or nothing when there are none; how many there are."""
-    if not items:
+def store(ctx: Session, key: bytes, pairs: Sequence[tuple[bytes, float]]) -> int:
+    """Make a key a sorted set with these scores, whatever it was, or nothing when there are none; how many there are."""
+    if not pairs:
         ctx.db.delete(key)
         return 0
     zset = ctx.db.replace(key, ZSet)
-    for score, member in items:
+    for member, score in pairs:
         zset.assign(member, score)
     return len(zset)
 
@@ -243,7 +244,7 @@ def zlexcount(ctx: Session, key: bytes, low: bytes, high: bytes) -> int:
 
 def _remove(ctx: Session, key: bytes, span: Span) -> int:
     zset = ctx.db.get(key, ZSet)
-    return len(zset.remove_items(*span(zset))) if zset is not None else 0
+    return len(zset.remove_by_rank(*span(zset))) if zset is not None else 0
 
 
 @command("ZREMRANGEBYRANK key start stop", WRITE, since="2.0.0")

@@ -8,19 +8,14 @@ from typing import Any
 from diskkv.dispatch.args import Args, bounded, double, integer, timeout
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import BLOCKING, DENYOOM, FAST, MOVABLEKEYS, READONLY, WRITE, Keys, group
-from diskkv.errors import BadSyntax, CommandError, NotPositive, OutOfRange
+from diskkv.dispatch.walks import draw_options, member_cursor, scan_options
+from diskkv.errors import BadSyntax, CommandError, NotPositive
 from diskkv.format import ZSET
-from diskkv.lib.glob import compile_glob
-from diskkv.lib.numbers import INT_MAX, format_double, parse_float, parse_int
+from diskkv.lib.numbers import INT_MAX, format_double, parse_float
 from diskkv.replies import NIL_ARRAY, Blocked, Pairs
-from diskkv.types.ranked import Item
 from diskkv.types.zsets import ZSet
 
 command = group("sorted_set")
-
-# ZRANDMEMBER with a negative count repeats members as often as it is told to; beyond this it is refused instead of taking all memory.
-MOST_REPEATED = 1 << 22
-
 
 @command("ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]", WRITE | DENYOOM | FAST, since="1.2.0")
 def zadd(ctx: Session, key: bytes, raw: bytes, member: bytes, *more: bytes) -> Any:
@@ -171,15 +166,15 @@ def _pop_counted(ctx: Session, key: bytes, raw: Sequence[bytes], *, highest: boo
         return []
     found = pop(zset, count, highest=highest)
     # Without a count this is one flat pair, in both protocols.
-    return Pairs([(member, score) for score, member in found]) if raw else [found[0][1], found[0][0]]
+    return Pairs(found) if raw else list(found[0])
 
 
-def pop(zset: ZSet, count: int, *, highest: bool) -> list[Item]:
+def pop(zset: ZSet, count: int, *, highest: bool) -> list[tuple[bytes, float]]:
     """Take up to `count` items from one end of a sorted set, the outermost first."""
     count = min(count, len(zset))
     if not highest:
-        return zset.remove_items(0, count)
-    return zset.remove_items(len(zset) - count, len(zset))[::-1]
+        return zset.remove_by_rank(0, count)
+    return zset.remove_by_rank(len(zset) - count, len(zset))[::-1]
 
 
 @command("BZPOPMIN key [key ...] timeout", WRITE | FAST | BLOCKING, since="5.0.0", keys=Keys(1, -2, 1))
@@ -199,7 +194,7 @@ def _pop_or_wait(ctx: Session, keys: Sequence[bytes], raw_timeout: bytes, name: 
     for key in keys:
         zset = ctx.db.get(key, ZSet)
         if zset is not None:
-            score, member = pop(zset, 1, highest=name == b"ZPOPMAX")[0]
+            member, score = pop(zset, 1, highest=name == b"ZPOPMAX")[0]
             ctx.log_as(name, key)
             return [key, member, score]
     return Blocked(keys, ZSET, _deadline(ctx, seconds))
@@ -248,7 +243,7 @@ def _pop_first(ctx: Session, keys: Sequence[bytes], count: int, highest: bool) -
         if zset is not None:
             found = pop(zset, count, highest=highest)
             ctx.log_as(b"ZPOPMAX" if highest else b"ZPOPMIN", key, b"%d" % len(found))
-            return [key, [[member, score] for score, member in found]]
+            return [key, [list(pair) for pair in found]]
     return None
 
 
@@ -260,56 +255,33 @@ def zrandmember(ctx: Session, key: bytes, *options: bytes) -> Any:
     """Return one or more random members."""
     if not options:
         zset = ctx.db.get(key, ZSet)
-        return zset.item(ctx.random.randrange(len(zset)))[1] if zset is not None else None
-    count = integer(options[0])
-    if count < -INT_MAX:
-        raise CommandError(f"value is out of range, value must between {-INT_MAX} and {INT_MAX}")
-    if len(options) > 2 or (len(options) == 2 and options[1].upper() != b"WITHSCORES"):
-        raise BadSyntax
-    if len(options) == 2 and not -INT_MAX // 2 <= count <= INT_MAX // 2:
-        raise OutOfRange
+        return zset.at_rank(ctx.random.randrange(len(zset)))[0] if zset is not None else None
+    count, with_scores = draw_options(options[0], options[1:], b"WITHSCORES")
     zset = ctx.db.get(key, ZSet)
     if zset is None or not count:
         return []
-    if count < -MOST_REPEATED:
-        raise OutOfRange
     found = _draw(ctx, zset, count)
-    if len(options) == 2:
-        return Pairs([(member, score) for score, member in found])
-    return [member for _, member in found]
+    return Pairs(found) if with_scores else [member for member, _ in found]
 
 
-def _draw(ctx: Session, zset: ZSet, count: int) -> list[Item]:
+def _draw(ctx: Session, zset: ZSet, count: int) -> list[tuple[bytes, float]]:
     """That many random items: different ones, or if negative, each drawn from all."""
     size = len(zset)
     if count >= size:
-        return zset.ranked(0, size)
+        return zset.pairs_by_rank(0, size)
     if count < 0:
-        return [zset.item(rank) for rank in ctx.random.choices(range(size), k=-count)]
-    return [zset.item(rank) for rank in ctx.random.sample(range(size), count)]
+        return [zset.at_rank(rank) for rank in ctx.random.choices(range(size), k=-count)]
+    return [zset.at_rank(rank) for rank in ctx.random.sample(range(size), count)]
 
 
 @command("ZSCAN key cursor [MATCH pattern] [COUNT count]", READONLY, since="2.8.0")
 def zscan(ctx: Session, key: bytes, cursor: bytes, *options: bytes) -> list[Any]:
     """Walk through a sorted set's members and scores, some at a call."""
-    place = parse_int(cursor)
-    if place is None or place < 0:
-        raise CommandError("invalid cursor")
+    place = member_cursor(cursor)
     zset = ctx.db.get(key, ZSet)
     if zset is None:
         return [b"0", []]
-    args = Args(options)
-    count, matches = 10, None
-    while args:
-        match args.word():
-            case b"COUNT" if args:
-                count = args.int()
-                if count < 1:
-                    raise BadSyntax
-            case b"MATCH" if args:
-                matches = compile_glob(args.next())
-            case _:
-                raise BadSyntax
+    matches, count = scan_options(options)
     following, found = zset.cursor_scan(place, count)
     shown: list[bytes] = []
     for member, score in found:

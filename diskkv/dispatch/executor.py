@@ -11,6 +11,7 @@ from diskkv.clock import perf_ns
 from diskkv.config import Settings
 from diskkv.dispatch.blocking import Waiter, Waiters
 from diskkv.dispatch.cursors import Cursors
+from diskkv.dispatch.positions import NoKeys, key_positions
 from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import Front, Session
 from diskkv.dispatch.stats import Stats
@@ -61,6 +62,8 @@ class Executor:
         session = Session(self, front)
         session.id = self._next_id
         self._next_id += 1
+        session.authenticated = not self.settings["requirepass"]
+        session.regate()
         self.sessions[session.id] = session
         return session
 
@@ -75,6 +78,8 @@ class Executor:
     def begin(self) -> None:
         """A tick begins."""
         store = self.store
+        if store.recovering:
+            store.wait_until_recovered()
         store.now = store.clock()
         self._clock = perf_ns()
         self.gated = (
@@ -94,7 +99,7 @@ class Executor:
             command = found
         count = len(argv)
         if count < command.low or count > command.high:
-            return self._refuse(session, WrongArity(command.name))
+            return self._refuse(session, WrongArity(command.name), command)
         if session.gated or self.gated:
             return self._execute_gated(session, command, argv)
         return self.call(session, command, argv)
@@ -158,8 +163,7 @@ class Executor:
 
     def call_now(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """As `call`, where nobody can wait (EXEC, scripts): Blocked becomes its timeout reply."""
-        reply = self.call(session, command, argv)
-        return reply.timeout_reply if reply.__class__ is Blocked else reply
+        return without_waiting(self.call(session, command, argv))
 
     @contextmanager
     def atomic(self) -> Iterator[None]:
@@ -188,10 +192,15 @@ class Executor:
 
     # -- gates, in Redis' order
 
-    def _refuse(self, session: Session, error: CommandError) -> CommandError:
+    def _refuse(self, session: Session, error: CommandError, command: Command | None = None) -> Any:
         if session.queue is not None:
             session.queue_broken = True
-        self.stats.refused(error)
+        self.stats.refused(error, command)
+        if session.reply_mode != "on":
+            if session.reply_mode == "skip":
+                session.reply_mode = "on"
+                session.regate()
+            return NO_REPLY
         return error
 
     def _execute_gated(self, session: Session, command: Command, argv: list[bytes]) -> Any:
@@ -202,21 +211,22 @@ class Executor:
     def _through_gates(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         flags = command.flags
         if not session.authenticated and not flags & Flag.NO_AUTH:
-            return self._refuse(session, NoAuth())
+            return self._refuse(session, NoAuth(), command)
         if session.queue is not None and flags & Flag.NO_MULTI:
-            return self._refuse(session, CommandError("Command not allowed inside a transaction"))
+            return self._refuse(session, CommandError("Command not allowed inside a transaction"), command)
         if command.writes and (self.store.failed is not None or self.store.log.sync_error is not None):
             try:
                 self.store.admit()
             except LogFailed as error:
-                return self._refuse(session, error)
-        if session.protocol == 2 and session.subscribed() and not flags & Flag.PUBSUB and command.name not in WHILE_SUBSCRIBED:
+                return self._refuse(session, error, command)
+        if session.protocol == 2 and session.subscribed() and not flags & Flag.WHILE_SUBSCRIBED:
             return self._refuse(
                 session,
                 CommandError(
                     f"Can't execute '{command.name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
                     "are allowed in this context"
                 ),
+                command,
             )
         if self.paused() and (self.paused_all or flags & (Flag.WRITE | Flag.MAY_REPLICATE)) and command.name != "client|unpause":
             return POSTPONED
@@ -225,7 +235,27 @@ class Executor:
             return QUEUED
         if (command.writes or command.name == "exec") and self.store.writer.backlogged():
             return POSTPONED
+        if session.no_touch:
+            return self._call_untouched(session, command, argv)
         return self.call(session, command, argv)
+
+    def _call_untouched(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        """CLIENT NO-TOUCH: run a command without its counting as a use of its keys. TOUCH means it."""
+        if command.name == "touch":
+            return self.call(session, command, argv)
+        try:
+            keys = [argv[position] for position in key_positions(command, argv)]
+        except NoKeys:
+            keys = []
+        objects = session.db.objects
+        before = {key: value.freq for key in keys if (value := objects.get(key)) is not None}
+        try:
+            return self.call(session, command, argv)
+        finally:
+            for key, freq in before.items():
+                value = objects.get(key)
+                if value is not None:
+                    value.freq = freq
 
     def _execute_quietly(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """CLIENT REPLY OFF and SKIP: the command runs, its reply does not leave."""
@@ -249,6 +279,30 @@ class Executor:
 
     # -- for commands
 
+    def pause(self, until: int, *, everything: bool) -> None:
+        """CLIENT PAUSE: let no commands that write, or none at all, run until a time. Never shortens or weakens a pause in force."""
+        paused = self.paused()
+        self.paused_until = max(self.paused_until, until)
+        self.paused_all = everything or (paused and self.paused_all)
+        self.gated = self.gated or self.paused()
+
+    def unpause(self) -> None:
+        """End a pause."""
+        self.paused_until = 0
+        self.paused_all = False
+
+    def reset(self, session: Session) -> None:
+        """Make a session as if it were new (RESET); its number, its library and what it has answered stay."""
+        session.leave_multi()
+        self.pubsub.forget(session)
+        session.select(0)
+        session.protocol = 2
+        session.name = b""
+        session.reply_mode = "on"
+        session.no_evict = session.no_touch = False
+        session.authenticated = not self.settings["requirepass"]
+        session.regate()
+
     def execute_queue(self, session: Session) -> Any:
         """EXEC's work: run what was queued, atomically; None (a null array) when a watched key was touched."""
         queue = session.queue
@@ -261,7 +315,8 @@ class Executor:
         if touched:
             return None
         with self.atomic():
-            return [self.call_now(session, command, argv) for command, argv in queue]
+            call = self._call_untouched if session.no_touch else self.call
+            return [without_waiting(call(session, command, argv)) for command, argv in queue]
 
     def _watched_expired(self, session: Session) -> bool:
         """Whether a key that existed when it was watched has expired since: looking it up deletes it, which touches its watchers."""
@@ -282,11 +337,18 @@ class Executor:
         found = self.find(argv)
         if isinstance(found, CommandError):
             raise found
+        # SWAPDB exchanges the databases within a tick.
+        session.db = self.store.databases[session.index]
         reply = found.handler(session, *argv[found.skip :])
         session.effects = None
         self.store.writer.commands += 1
         if isinstance(reply, CommandError):
             raise reply
+
+
+def without_waiting(reply: Any) -> Any:
+    """A reply where nobody can wait: Blocked becomes its timeout reply."""
+    return reply.timeout_reply if reply.__class__ is Blocked else reply
 
 
 def _error_classes(root: type[CommandError] = CommandError) -> frozenset[type]:
@@ -295,4 +357,3 @@ def _error_classes(root: type[CommandError] = CommandError) -> frozenset[type]:
 
 # An exact set, because isinstance costs three times as much.
 ERRORS = _error_classes()
-WHILE_SUBSCRIBED = frozenset({"ping", "quit", "reset"})

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from diskkv.dispatch.table import Flag
 from diskkv.errors import CommandError
 
 if TYPE_CHECKING:
@@ -65,8 +66,10 @@ class Stats:
         if nanoseconds > self.slow_after:
             self._note_slow(command, argv, nanoseconds, session)
 
-    def refused(self, error: CommandError) -> None:
-        """A command did not get past the gates."""
+    def refused(self, error: CommandError, command: Command | None) -> None:
+        """A command was unknown, or did not get past the gates."""
+        if command is not None:
+            self.usage_of(command).rejected += 1
         self.errors[error.code] = self.errors.get(error.code, 0) + 1
 
     def total_calls(self) -> int:
@@ -79,7 +82,7 @@ class Stats:
         self.connections = self.rejected_connections = 0
 
     def _note_slow(self, command: Command, argv: list[bytes], nanoseconds: int, session: Session) -> None:
-        if not self.slow_limit or command.name == "exec":
+        if not self.slow_limit or command.flags & Flag.SKIP_SLOWLOG:
             return
         shown = [_shorten(arg) for arg in argv[:SHOWN_ARGUMENTS]]
         if len(argv) > SHOWN_ARGUMENTS:

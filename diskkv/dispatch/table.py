@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from diskkv.replies import Simple
+
 Handler = Callable[..., Any]
 H = TypeVar("H", bound=Handler)
 
@@ -41,8 +43,10 @@ class Flag(enum.IntFlag):
     MOVABLEKEYS = enum.auto()
     ALLOW_BUSY = enum.auto()
     NO_ASYNC_LOADING = enum.auto()
-    # ours, not shown: runs at once even when the session queues commands for EXEC
+    NO_MANDATORY_KEYS = enum.auto()
+    # ours, not shown: runs at once even when the session queues commands for EXEC, or is subscribed in RESP2
     DURING_MULTI = enum.auto()
+    WHILE_SUBSCRIBED = enum.auto()
 
 
 WRITE = Flag.WRITE
@@ -63,7 +67,10 @@ NO_MULTI = Flag.NO_MULTI
 MOVABLEKEYS = Flag.MOVABLEKEYS
 ALLOW_BUSY = Flag.ALLOW_BUSY
 NO_ASYNC_LOADING = Flag.NO_ASYNC_LOADING
+NO_MANDATORY_KEYS = Flag.NO_MANDATORY_KEYS
 DURING_MULTI = Flag.DURING_MULTI
+WHILE_SUBSCRIBED = Flag.WHILE_SUBSCRIBED
+OURS = DURING_MULTI | WHILE_SUBSCRIBED
 
 UNBOUNDED = 1 << 31
 
@@ -158,6 +165,14 @@ def _fields(command: Command) -> dict[str, Any]:
 
 def _container(*_: Any) -> Any:
     raise AssertionError("a container is never called")
+
+
+def help_lines(container: str) -> list[Simple]:
+    """The reply to HELP of a container: each subcommand's usage and summary."""
+    lines = [f"{container.upper()} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"]
+    for sub in TABLE[container.encode()].subcommands.values():
+        lines += [sub.usage.partition(" ")[2], f"    {sub.summary}"]
+    return [Simple(line.encode()) for line in lines]
 
 
 def leading_names(usage: str) -> int:

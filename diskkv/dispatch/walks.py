@@ -47,8 +47,9 @@ def scan_options(options: Sequence[bytes]) -> tuple[Matcher | None, int]:
 def draw_count(raw: bytes) -> int:
     """How many random members are wanted; negative: that many, perhaps the same more than once."""
     count = integer(raw)
-    if not -MOST_DRAWN <= count <= INT_MAX:
-        raise CommandError(f"value is out of range, value must between {-MOST_DRAWN} and {INT_MAX}")
+    if count < -MOST_DRAWN:
+        least = -MOST_DRAWN if count >= -INT_MAX else -INT_MAX
+        raise CommandError(f"value is out of range, value must between {least} and {INT_MAX}")
     return count
 
 

@@ -7,6 +7,7 @@ check the lower bound here.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from typing import Any
 import plyvel
 
 from diskkv.errors import Damaged, StoreError, StoreLocked
+
+# RuntimeError is what plyvel raises on a closed database: between a failed `reopen` and the next.
+FAILURES = (plyvel.Error, RuntimeError)
 
 
 class LevelEngine:
@@ -32,13 +36,15 @@ class LevelEngine:
             "compression": "snappy",
         }
         self._memory = block_cache + 2 * write_buffer
-        self._db = self._open()
+        self._db: Any
+        self._lookup: Any
+        self._open()
 
-    def _open(self) -> Any:
+    def _open(self) -> None:
         if not os.path.isdir(self.path):
             create_aside(self.path)
         try:
-            return plyvel.DB(self.path, create_if_missing=False, **self._options)
+            self._db = plyvel.DB(self.path, create_if_missing=False, **self._options)
         except plyvel.CorruptionError as error:
             raise Damaged(f"{self.path}: {error}") from None
         except plyvel.IOError as error:
@@ -46,12 +52,13 @@ class LevelEngine:
             if "lock" in text.lower():
                 raise StoreLocked(f"{self.path} is in use by another process") from None
             raise StoreError(f"{self.path}: {text}") from None
+        self._lookup = functools.partial(self._db.get, verify_checksums=True)
 
     def get(self, key: bytes) -> bytes | None:
         try:
-            value: bytes | None = self._db.get(key, verify_checksums=True)
-        except plyvel.CorruptionError as error:
-            raise Damaged(f"{self.path}: {error}") from None
+            value: bytes | None = self._lookup(key)
+        except FAILURES as error:
+            raise self._failure(error) from None
         return value
 
     def scan(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
@@ -65,8 +72,8 @@ class LevelEngine:
                     if record[0] < start:
                         return
                     yield record
-        except plyvel.CorruptionError as error:
-            raise Damaged(f"{self.path}: {error}") from None
+        except FAILURES as error:
+            raise self._failure(error) from None
 
     def scan_keys(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[bytes]:
         lower = None if reverse else start
@@ -79,30 +86,42 @@ class LevelEngine:
                     if key < start:
                         return
                     yield key
-        except plyvel.CorruptionError as error:
-            raise Damaged(f"{self.path}: {error}") from None
+        except FAILURES as error:
+            raise self._failure(error) from None
 
     def batch(self, *, sync: bool = False) -> Any:
-        return self._db.write_batch(sync=sync)
+        try:
+            return self._db.write_batch(sync=sync)
+        except FAILURES as error:
+            raise self._failure(error) from None
 
     def write(self, batch: Any) -> None:
         try:
             batch.write()
-        except plyvel.CorruptionError as error:
-            raise Damaged(f"{self.path}: {error}") from None
-        except plyvel.Error as error:
-            raise StoreError(f"{self.path}: {error}") from None
+        except FAILURES as error:
+            raise self._failure(error) from None
 
     def approximate_size(self, start: bytes, stop: bytes) -> int:
-        size: int = self._db.approximate_size(start, stop)
+        try:
+            size: int = self._db.approximate_size(start, stop)
+        except FAILURES as error:
+            raise self._failure(error) from None
         return size
 
     def compact(self, start: bytes, stop: bytes) -> None:
-        self._db.compact_range(start=start, stop=stop)
+        try:
+            self._db.compact_range(start=start, stop=stop)
+        except FAILURES as error:
+            raise self._failure(error) from None
+
+    def _failure(self, error: Exception) -> StoreError:
+        """What plyvel raised, in the contract's words."""
+        kind = Damaged if isinstance(error, plyvel.CorruptionError) else StoreError
+        return kind(f"{self.path}: {error}")
 
     def reopen(self) -> None:
         self._db.close()
-        self._db = self._open()
+        self._open()
 
     def statistics(self) -> dict[str, int]:
         size = sum(entry.stat().st_size for entry in os.scandir(self.path) if entry.is_file())

@@ -41,6 +41,8 @@ class Hash(Members):
     def set(self, pairs: Sequence[bytes]) -> int:
         """Give fields values (field, value, field, value ...); how many fields are new."""
         self.touch()
+        if len(pairs) == 2:
+            return 1 if self.put(pairs[0], pairs[1]) is None else 0
         added = 0
         for at in range(0, len(pairs), 2):
             if self.put(pairs[at], pairs[at + 1]) is None:

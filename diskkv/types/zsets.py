@@ -5,13 +5,14 @@ records that `Members` writes, a ranked record for each member and a bucket reco
 
 A change goes into `resident` at once; what it means for the index is settled later: `moved` remembers the score that a member had when
 the index last knew it. `settle` brings the index up to date before an ordered read, at a freeze, and when SETTLE members wait, so no
-checkpoint has much to do at once, and a member that changes often is sorted in rarely. What it settles are the ranked records to be
-written: `shifts` (since the last freeze) and `shifts_flying` map the index's items to True, or None for those that went.
+checkpoint has much to do at once, and a member that changes often is sorted in rarely. `stored` and `stored_flying` remember the score
+of a touched member's ranked record in the engine, None if it has none: that record goes when the new one is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,14 +22,14 @@ from diskkv.format.meta import Meta, pack_items
 from diskkv.format.ordered import pack_f64, pack_u32, unpack_f64, unpack_u32
 from diskkv.store.value import data_type
 from diskkv.types.members import SMALL_COUNT, Members
-from diskkv.types.ranked import Item, Ranked
+from diskkv.types.ranked import Content, Item, Ranked
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
 
 SETTLE = 512
-# The memory of an item in the index.
-ITEM_COST = 72
+# Beside the kinds of records, in what `freeze` hands to `records`.
+DOUBTFUL = b""
 # Redis' limits for `listpack`.
 LISTPACK_ENTRIES = 128
 LISTPACK_VALUE = 64
@@ -50,7 +51,7 @@ def _weightless(score: float) -> int:
 class ZSet(Members):
     """Members with scores. Scores are never NaN and never -0.0."""
 
-    __slots__ = ("buckets_flying", "counted", "index", "moved", "shifts", "shifts_flying")
+    __slots__ = ("buckets_flying", "counted", "doubtful", "index", "moved", "stored", "stored_flying")
 
     tag = ZSET
     # The score's float is counted here.
@@ -62,13 +63,15 @@ class ZSet(Members):
     def __init__(self, db: Database, key: bytes) -> None:
         super().__init__(db, key)
         self.index: Ranked | None = None
-        # how many of the index's items are in `weight`
+        # how much of the index's memory is in `weight`
         self.counted = 0
         # None as long as there is no index that would have to be told
         self.moved: dict[bytes, float | None] | None = None
-        self.shifts: dict[Item, bool | None] = {}
-        self.shifts_flying: dict[Item, bool | None] = {}
+        self.stored: dict[bytes, float | None] = {}
+        self.stored_flying: dict[bytes, float | None] = {}
         self.buckets_flying: dict[Item, int | None] = {}
+        # what a checkpoint that failed may have written all the same, and is no longer so
+        self.doubtful: dict[Item, None] = {}
 
     # -- members
 
@@ -95,21 +98,6 @@ class ZSet(Members):
             self.touch()
             self._change(member, score, old)
         return score
-
-    def remove(self, members: Iterable[bytes]) -> int:
-        """Take members away; how many were there."""
-        removed = 0
-        for member in members:
-            if self.get(member) is not None:
-                if not removed:
-                    self.touch()
-                self.drop(member)
-                removed += 1
-                if not len(self):
-                    break
-        if removed and not len(self):
-            self.vanish()
-        return removed
 
     def put(self, member: bytes, value: float) -> float | None:
         old: float | None = self.get(member)
@@ -138,7 +126,7 @@ class ZSet(Members):
         elif old is None:
             self.resized(124 + len(member))
             count = len(resident)
-            if count > SMALL_COUNT or self.weight - 124 * count - ITEM_COST * self.counted > self.limit:
+            if count > SMALL_COUNT or self.weight - 124 * count - self.counted > self.limit:
                 self.enlarge()
 
     def drop(self, member: bytes) -> float | None:
@@ -153,12 +141,14 @@ class ZSet(Members):
 
     def enlarge(self) -> None:
         super().enlarge()
-        items: list[Item] = sorted([(score, member) for member, score in self.resident.items() if score is not None])
-        self.shifts = dict.fromkeys(items, True)
+        self.stored = dict.fromkeys(self.resident)
         self.index = Ranked(self._fetch)
-        self.index.fill(items)
+        self.index.fill(self._sorted())
         self.moved = {}
         self._account(self.index)
+
+    def _sorted(self) -> list[Item]:
+        return sorted([(score, member) for member, score in self.resident.items() if score is not None])
 
     # -- order
 
@@ -175,20 +165,12 @@ class ZSet(Members):
                 return index
         if moved:
             self.moved = {}
-            scores = self.resident
-            gone: list[Item] = []
-            come: list[Item] = []
-            for member, old in moved.items():
-                score = scores.get(member)
-                if score != old:
-                    if old is not None:
-                        gone.append((old, member))
-                    if score is not None:
-                        come.append((score, member))
+            index.apply(moved, self.resident)
             if self.oid:
-                self.shifts.update(dict.fromkeys(gone))
-                self.shifts.update(dict.fromkeys(come, True))
-            index.apply(gone, come)
+                stored = self.stored
+                for member, old in moved.items():
+                    if member not in stored:
+                        stored[member] = old
         if index.held != self.counted:
             self._account(index)
         return index
@@ -202,18 +184,18 @@ class ZSet(Members):
                 ((unpack_f64(key, at), key[at + 8 :]), unpack_u32(raw)) for key, raw in self.db.store.engine.scan(low, keys.after(low))
             )
             return index
-        index.fill(sorted([(score, member) for member, score in self.resident.items() if score is not None]))
+        index.fill(self._sorted())
         self.moved = {}
         self._account(index)
         return index
 
-    def _fetch(self, low: Item, high: Item | None) -> list[Item]:
+    def _fetch(self, low: Item, high: Item | None) -> Content:
         """For the index: the engine's items from `low` up to `high`."""
         prefix = keys.data_prefix(self.oid) + RANKED
         at = len(prefix)
         stop = keys.after(prefix) if high is None else prefix + pack_f64(high[0]) + high[1]
-        found = self.db.store.engine.scan_keys(prefix + pack_f64(low[0]) + low[1], stop)
-        return [(unpack_f64(key, at), key[at + 8 :]) for key in found]
+        found = [key[at:] for key in self.db.store.engine.scan_keys(prefix + pack_f64(low[0]) + low[1], stop)]
+        return array("d", [unpack_f64(sub) for sub in found]), [sub[8:] for sub in found]
 
     def _ordered(self) -> Ranked:
         """The index for reading. What is read may load pages: `_limit` after it."""
@@ -226,26 +208,29 @@ class ZSet(Members):
         if score is None and (self.complete or (score := self._stored(member)) is None):
             return None
         index = self._ordered()
-        rank = index.rank((score, member))
+        rank = index.rank(score, member)
         if index.held != self.counted:
             self._limit()
         return rank, score
 
-    def ranked(self, start: int, stop: int) -> list[Item]:
-        """The (score, member) items with ranks from `start` up to `stop`. REQUIRES: 0 <= start <= stop <= length."""
+    def by_rank(self, start: int, stop: int) -> list[bytes]:
+        """The members with ranks from `start` up to `stop`. REQUIRES: 0 <= start <= stop <= length."""
         index = self._ordered()
-        found = index.slice(start, stop)
+        found = index.members(start, stop)
         if index.held != self.counted:
             self._limit()
         return found
 
-    def in_order(self) -> Iterator[Item]:
-        """All items, little of them kept in memory. REQUIRES: nothing is changed meanwhile."""
-        for part in self._ordered().walk(0, len(self)):
-            yield from part
+    def pairs_by_rank(self, start: int, stop: int) -> list[tuple[bytes, float]]:
+        """As `by_rank`, with their scores."""
+        index = self._ordered()
+        found = index.pairs(start, stop)
+        if index.held != self.counted:
+            self._limit()
+        return found
 
-    def item(self, rank: int) -> Item:
-        """The item of a rank. REQUIRES: 0 <= rank < length."""
+    def at_rank(self, rank: int) -> tuple[bytes, float]:
+        """The member and score of a rank. REQUIRES: 0 <= rank < length."""
         index = self._ordered()
         found = index.at(rank)
         if index.held != self.counted:
@@ -263,8 +248,8 @@ class ZSet(Members):
         if above is not None and above <= low:
             return 0, 0
         index = self._ordered()
-        start = index.rank((low + 0.0, b"")) if low != -inf else 0
-        stop = index.rank((above + 0.0, b"")) if above is not None else len(self)
+        start = index.rank(low + 0.0, b"") if low != -inf else 0
+        stop = index.rank(above + 0.0, b"") if above is not None else len(self)
         if index.held != self.counted:
             self._limit()
         return start, stop
@@ -276,22 +261,22 @@ class ZSet(Members):
         When they are not, a small zset gives what Redis gives, which goes from one end (`reverse`: the other) while the bounds hold.
         """
         index = self._ordered()
-        first, last = index.at(0)[0], index.at(len(self) - 1)[0]
+        first, last = index.at(0)[1], index.at(len(self) - 1)[1]
         if first != last and not self.oid:
-            start, stop = _span_unequal([member for _, member in index.slice(0, len(self))], low, high, reverse)
+            start, stop = _span_unequal(index.members(0, len(self)), low, high, reverse)
         else:
-            start = 0 if low[0] is None else index.rank((first, low[0] + b"\0" if low[1] else low[0]))
-            stop = len(self) if high[0] is None else index.rank((last, high[0] if high[1] else high[0] + b"\0"))
+            start = 0 if low[0] is None else index.rank(first, low[0] + b"\0" if low[1] else low[0])
+            stop = len(self) if high[0] is None else index.rank(last, high[0] if high[1] else high[0] + b"\0")
         if index.held != self.counted:
             self._limit()
         return start, max(start, stop)
 
-    def remove_items(self, start: int, stop: int) -> list[Item]:
+    def remove_by_rank(self, start: int, stop: int) -> list[tuple[bytes, float]]:
         """Take the members with ranks from `start` up to `stop` away; they are returned in order."""
-        found = self.ranked(start, stop)
+        found = self.pairs_by_rank(start, stop)
         if found:
             self.touch()
-            for score, member in found:
+            for member, score in found:
                 resident = self.resident
                 if not self.complete and resident.get(member) is None:
                     # What the index says spares `drop` the engine.
@@ -305,7 +290,7 @@ class ZSet(Members):
     # -- memory
 
     def _account(self, index: Ranked) -> None:
-        self.resized((index.held - self.counted) * ITEM_COST)
+        self.resized(index.held - self.counted)
         self.counted = index.held
 
     def _limit(self) -> None:
@@ -324,7 +309,7 @@ class ZSet(Members):
         super()._spill()
 
     def _hold(self, resident: dict[bytes, Any], weight: int) -> None:
-        super()._hold(resident, weight + self.counted * ITEM_COST)
+        super()._hold(resident, weight + self.counted)
 
     # -- what the store needs
 
@@ -348,28 +333,42 @@ class ZSet(Members):
 
     def freeze(self) -> tuple[bytes, Records, dict[Any, Any]]:
         index = self.settle()
-        # What did not land the last time (these are empty if it did) goes along.
-        self.shifts_flying = shifts = {**self.shifts_flying, **self.shifts} if self.shifts_flying else self.shifts
+        # What did not land the last time (these are empty if it did) goes along; of a stored score, the older one is true.
+        if self.stored_flying:
+            flown = [(score, member) for member, score in self.stored.items() if score is not None and member in self.stored_flying]
+            self.doubtful = {**self.doubtful, **dict.fromkeys(flown)}
+        self.stored_flying = stored = {**self.stored, **self.stored_flying} if self.stored_flying else self.stored
         self.buckets_flying = buckets = {**self.buckets_flying, **index.freeze()}
-        self.shifts = {}
+        self.stored = {}
         prefix, _, members = super().freeze()
-        return prefix, self.records, {MEMBER: members, RANKED: shifts, BUCKET: buckets}
+        return prefix, self.records, {MEMBER: members, RANKED: stored, BUCKET: buckets, DOUBTFUL: self.doubtful}
 
     def landed(self) -> None:
-        super().landed()
-        self.shifts_flying, self.buckets_flying = {}, {}
+        self.stored_flying, self.buckets_flying, self.doubtful = {}, {}, {}
         if self.index is not None:
             self.index.landed()
+        super().landed()
 
     def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
-        yield from super().records(changes[MEMBER])
-        for (score, member), came in changes[RANKED].items():
-            yield RANKED + pack_f64(score) + member, b"" if came else None
-        for (score, member), count in changes[BUCKET].items():
-            yield BUCKET + pack_f64(score) + member, None if count is None else pack_u32(count)
+        hash32 = self.db.store.hash32
+        stored: dict[bytes, float | None] = changes[RANKED]
+        for doubtful, name in changes[DOUBTFUL]:
+            yield RANKED + pack_f64(doubtful) + name, None
+        for member, score in changes[MEMBER].items():
+            old = stored.get(member)
+            if old is not None and old != score:
+                yield RANKED + pack_f64(old) + member, None
+            if score is None:
+                yield MEMBER + hash32(member) + member, None
+            else:
+                raw = pack_f64(score)
+                yield RANKED + raw + member, b""
+                yield MEMBER + hash32(member) + member, raw
+        for (low, name), count in changes[BUCKET].items():
+            yield BUCKET + pack_f64(low) + name, None if count is None else pack_u32(count)
 
     def shed(self, count: int) -> bool:
-        return super().shed(count) and (self.index is None or not self.index.shed(count))
+        return super().shed(count) and (self.index is None or self.index.shed(count))
 
     def encoding(self) -> bytes:
         """As Redis decides it for a zset of this size: `listpack` or `skiplist`."""

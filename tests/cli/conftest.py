@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,9 +38,30 @@ class Oracle:
         return self._run(["redis-cli", "-p", str(self.port), *args], stdin, env)
 
     def reset(self) -> None:
+        assert self.command(b"FLUSHALL") == b"+OK\r\n"
+
+    def command(self, line: bytes) -> bytes:
+        """The beginning of the reply to an inline command."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
-            connection.sendall(b"FLUSHALL\r\n")
-            assert connection.recv(100) == b"+OK\r\n"
+            connection.sendall(line + b"\r\n")
+            return connection.recv(1000)
+
+    @contextmanager
+    def listen(self, args: Sequence[str]) -> Iterator[tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]]:
+        """Our shell and redis-cli, both subscribed to the channel `ch`."""
+        rest = ["-p", str(self.port), *args, "SUBSCRIBE", "ch"]
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with (
+            subprocess.Popen([sys.executable, "-m", "diskkv", "shell", *rest], cwd=ROOT, **pipes) as ours,
+            subprocess.Popen(["redis-cli", *rest], **pipes) as theirs,
+        ):
+            try:
+                while b"\r\n:2\r\n" not in self.command(b"PUBSUB NUMSUB ch"):
+                    assert ours.poll() is None and theirs.poll() is None
+                yield ours, theirs
+            finally:
+                ours.kill()
+                theirs.kill()
 
     def _run(self, argv: Sequence[str], stdin: bytes, env: dict[str, str] | None) -> Outcome:
         done = subprocess.run(argv, input=stdin, capture_output=True, timeout=30, cwd=ROOT, env={**os.environ, **(env or {})})
@@ -51,6 +73,14 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """A port that refuses connections: it is taken, and nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,9 @@ import re
 
 import pytest
 
+from diskkv.cli.shell_docs import docs_of
+from diskkv.cli.shell_links import TcpPlace
+from diskkv.cli.shell_session import Login, Session
 from tests.cli.conftest import Oracle, Outcome
 
 STYLES = [
@@ -199,3 +202,120 @@ def test_quoted_json_can_be_parsed(oracle: Oracle) -> None:
     ours, theirs = both(oracle, ["--quoted-json", "ECHO", 'a"b\\ \n'])
     assert json.loads(ours.stdout) == r'a\"b\\ \n'
     assert ours.stdout.replace(b'\\\\\\"', b'\\\\"') == theirs.stdout
+
+
+ONE_SHOTS = [
+    ["SET", "k", "v"],
+    ["GET", "none"],
+    ["--no-raw", "GET", "none"],
+    ["INCR", "k", "x"],
+    ["-e", "INCR", "k", "x"],
+    ["-e", "--no-raw", "GET", "k"],
+    ["-r", "3", "INCR", "n"],
+    ["-r", "3", "-i", "0.01", "INCR", "n"],
+    ["-r", "0", "INCR", "n"],
+    ["-n", "3", "SET", "k", "v"],
+    ["-n", "99", "PING"],
+    ["--no-auth-warning", "-a", "wrong", "PING"],
+    ["--no-auth-warning", "--user", "who", "-a", "wrong", "PING"],
+    ["-x", "SET", "k"],
+    ["-x", "--no-raw", "ECHO"],
+    ["QUIT"],
+    ["exit"],
+    ["3", "INCR", "n"],
+    ["ECHO", "-e"],
+    ["ECHO", ""],
+    ["SUBSCRIBE"],
+    ["--show-pushes", "no", "-3", "DEBUG", "PROTOCOL", "push"],
+    ["--show-pushes", "yes", "-3", "DEBUG", "PROTOCOL", "push"],
+    ["--show-pushes", "yes", "-3", "--no-raw", "DEBUG", "PROTOCOL", "push"],
+]
+
+
+@pytest.mark.parametrize("args", ONE_SHOTS, ids=" ".join)
+def test_one_shot(oracle: Oracle, args: list[str]) -> None:
+    ours, theirs = both(oracle, args, b"from\nstdin\x00")
+    assert ours == theirs
+
+
+def test_the_password_comes_from_the_environment(oracle: Oracle) -> None:
+    ours, theirs = both(oracle, ["PING"], env={"REDISCLI_AUTH": "wrong"})
+    assert ours == theirs
+    assert b"AUTH failed" in ours.stderr
+
+
+def test_nobody_there(oracle: Oracle, deaf_port: int) -> None:
+    for args in (["-p", str(deaf_port), "PING"], ["-s", "/nonexistent", "PING"]):
+        ours, theirs = both(oracle, args)
+        assert (ours.code, ours.stdout) == (theirs.code, theirs.stdout) == (1, b"")
+        assert ours.stderr
+
+
+def test_a_unix_socket(oracle: Oracle) -> None:
+    ours, theirs = both(oracle, ["-s", str(oracle.unix), "CLIENT", "GETNAME"])
+    assert ours == theirs
+
+
+def test_a_script_goes_on_after_an_error_and_says_so_at_the_end_if_asked(oracle: Oracle) -> None:
+    """redis-cli takes -e for single commands only; here a script's exit code tells too."""
+    ours, theirs = both(oracle, ["-e"], b"NOSUCH\nPING\n")
+    assert ours.stdout == theirs.stdout
+    assert (ours.code, theirs.code) == (1, 0)
+
+
+def test_connecting_elsewhere_in_a_script(oracle: Oracle, deaf_port: int) -> None:
+    script = f"set a 1\nconnect 127.0.0.1 {deaf_port}\nget a\nconnect 127.0.0.1 {oracle.port}\nget a\n".encode()
+    ours, theirs = both(oracle, [], script)
+    assert ours.stdout == theirs.stdout == b"OK\n1\n"
+    assert ours.stderr.count(b"Could not connect") == 2
+
+
+@pytest.mark.parametrize("style", [[], ["--no-raw"], ["--csv"], ["--json"], ["-3"], ["-3", "--no-raw"]], ids=" ".join)
+def test_listening(oracle: Oracle, style: list[str]) -> None:
+    """Both shells subscribe, get one message, and lose the link."""
+    with oracle.listen(style) as (ours, theirs):
+        assert oracle.command(b"PUBLISH ch hello").startswith(b":2")
+        oracle.command(b"CLIENT KILL TYPE pubsub")
+        assert ours.communicate(timeout=20)[0] == theirs.communicate(timeout=20)[0]
+        assert ours.returncode == theirs.returncode == 1
+
+
+def test_help_has_the_usage_that_redis_cli_shows(oracle: Oracle) -> None:
+    session = Session(TcpPlace("127.0.0.1", oracle.port), Login(), on_push=lambda _: None, on_refusal=lambda _: None)
+    docs = {doc.name: doc for doc in docs_of(session.call([b"COMMAND", b"DOCS"]))}
+    session.close()
+    for group in {doc.group for doc in docs.values()}:
+        shown = oracle.theirs(["help", f"@{group}"]).stdout.decode()
+        for name, usage in re.findall(r"\x1b\[1m(.*?)\x1b\[0m \x1b\[90m(.*?)\x1b\[0m", shown):
+            assert re.sub(r"[<>\s]", "", docs[name].usage) == re.sub(r"[<>\s]", "", usage)
+
+
+def test_help_on_a_command(oracle: Oracle) -> None:
+    assert oracle.ours(["help", "incr"]).stdout.decode().split("\n") == [
+        "",
+        "  INCR key",
+        "  summary: Increment the integer value of a key by one",
+        "  since: 1.0.0",
+        "  group: string",
+        "",
+        "",
+    ]
+    assert oracle.ours(["help", "@nosuch"]).stdout == b"There is no help on '@nosuch'.\n"
+    assert b"@string" in oracle.ours(["help"]).stdout
+    assert b"CONFIG RESETSTAT" in oracle.ours(["help", "config", "r"]).stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        (["-2", "-3", "PING"], b"exclude each other"),
+        (["--user", "me", "PING"], b"needs a password"),
+        (["-x"], b"needs a command"),
+        (["-r", "x", "PING"], b"not a valid integer"),
+        (["PING", "-n", "2"], b""),
+    ],
+)
+def test_usage_errors(oracle: Oracle, args: list[str], complaint: bytes) -> None:
+    ours = oracle.ours(args)
+    assert complaint in ours.stderr
+    assert ours.code == (2 if complaint else 0)

@@ -33,6 +33,7 @@ class Pair:
         for side in self.sides if protocol != 2 else ():  # RESP2 is what a connection begins with
             greeting = side.call(b"HELLO", b"%d" % protocol)
             if greeting[0] == "-":
+                self.close()
                 raise Lost(f"HELLO {protocol} was refused: {greeting[1]!r}")
 
     def close(self) -> None:

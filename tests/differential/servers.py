@@ -114,7 +114,11 @@ class Server:
 
     def __enter__(self) -> Server:
         if self.process is None:
-            self.start()
+            try:
+                self.start()
+            except StartFailed:
+                self.close()
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:

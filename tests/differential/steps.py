@@ -99,18 +99,18 @@ class Author:
         rng = self.source.rng
         lane = rng.randrange(LANES)
         dice = rng.random()
-        if 0.62 <= dice < 0.80 and self.refills:
+        if 0.45 <= dice < 0.65 and self.refills:
             yield from self._refill(lane)
-        elif 0.80 <= dice < 0.94 and self.transactions:
+        elif 0.65 <= dice < 0.92 and self.transactions:
             yield from self._transaction(lane)
-        elif dice >= 0.94 and self.parks:
+        elif dice >= 0.92 and self.parks:
             yield from self._parked(lane)
         else:
-            yield from self._singles(lane, rng.randint(5, 60))
+            yield from self._singles(lane, rng.randint(5, 45))
 
-    def _singles(self, lane: int, times: int) -> Iterator[Step]:
+    def _singles(self, lane: int, times: int, spoiled: float = 0.05) -> Iterator[Step]:
         for _ in range(times):
-            yield Step(lane, PLAIN, self.command())
+            yield Step(lane, PLAIN, self.command(spoiled))
 
     def _refill(self, lane: int) -> Iterator[Step]:
         argv = self._from(self.refills)
@@ -120,15 +120,22 @@ class Author:
     def _transaction(self, lane: int) -> Iterator[Step]:
         rng = self.source.rng
         other = (lane + 1) % LANES
+        spoiled = rng.choice((0.0, 0.0, 0.0, 0.05))  # one word too few aborts the whole transaction
         if rng.random() < 0.5:
-            yield Step(lane, PLAIN, (b"WATCH", *self.command()[1:3]))
+            watched = self.command(0)[1:3]
+            yield Step(lane, PLAIN, (b"WATCH", *watched))
+            if watched and rng.random() < 0.5:
+                touch = rng.choice(
+                    ((b"DEL",), (b"TOUCH",), (b"PERSIST",), (b"PEXPIREAT", b"2200000000000"), (b"APPEND", b"x"), (b"SADD", b"x"))
+                )
+                yield Step(rng.choice((lane, other)), PLAIN, (touch[0], watched[0], *touch[1:]))
         if rng.random() < 0.2:
             yield from self._singles(lane, rng.randint(1, 2))
         if rng.random() < 0.3:
             yield from self._singles(other, rng.randint(1, 4))
         yield Step(lane, PLAIN, (b"MULTI",))
         for _ in range(rng.randint(0, 6)):
-            yield from self._singles(lane if rng.random() < 0.85 else other, rng.randint(1, 2))
+            yield from self._singles(lane if rng.random() < 0.85 else other, rng.randint(1, 2), spoiled)
         yield Step(lane, PLAIN, (rng.choice((b"EXEC", b"exec", b"EXEC", b"EXEC", b"DISCARD")),))
 
     def _parked(self, lane: int) -> Iterator[Step]:
@@ -138,11 +145,11 @@ class Author:
             yield Step(other, PLAIN, self._from(self.wakes))
         yield Step(lane, JOIN, ())
 
-    def command(self) -> tuple[bytes, ...]:
-        """A command of the groups, seldom with something wrong in its words."""
+    def command(self, spoiled: float = 0.05) -> tuple[bytes, ...]:
+        """A command of the groups; with chance `spoiled` something is wrong with its words."""
         while True:
             argv = self.source.rng.choices(self.tables, cum_weights=self.shares)[0].draw(self.source)
-            if self.source.odd(0.05) and argv[0].upper() not in (b"CLIENT", b"RESET", b"HELLO"):
+            if self.source.odd(spoiled) and argv[0].upper() not in (b"CLIENT", b"RESET", b"HELLO"):
                 self._spoil(argv)
             if not hazardous(argv):
                 return tuple(argv)
