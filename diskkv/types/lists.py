@@ -124,7 +124,7 @@ class List(Elements):
         if not self.oid:
             return self._shrunk(self.items.pop(0))
         if self.sparse:
-            return self._take_left(1)[0]
+            return self._pop_sparse(self.first)
         place = self.first
         self.first = place + STRIDE
         return self._popped(place)
@@ -135,7 +135,7 @@ class List(Elements):
         if not self.oid:
             return self._shrunk(self.items.pop())
         if self.sparse:
-            return self._take_right(1)[0]
+            return self._pop_sparse(self.last)
         place = self.last
         self.last = place - STRIDE
         return self._popped(place)
@@ -160,6 +160,18 @@ class List(Elements):
         self.count -= 1
         if not self.count:
             self.vanish()
+        return value
+
+    def _pop_sparse(self, place: int) -> bytes:
+        value = self.values((place,))[0]
+        if self.count == 1:
+            self._vanish_large()
+            return value
+        buckets = self.index()
+        buckets.discard(place)
+        self.erase((place,))
+        self.first, self.last = buckets.first(), buckets.last()
+        self.weigh()
         return value
 
     def pops(self, count: int, *, left: bool) -> list[bytes]:

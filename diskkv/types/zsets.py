@@ -83,8 +83,18 @@ class ZSet(Members):
         if old == score:
             return False
         self.touch()
-        self._change(member, score, old)
-        return old is None
+        if old is None or not self.oid:
+            self._change(member, score, old)
+            return old is None
+        # The commonest change of a large zset, so the short way is written out.
+        moved = self.moved
+        assert moved is not None
+        if member not in moved:
+            moved[member] = old
+        self.resident[member] = self.touched[member] = score
+        if len(moved) >= SETTLE:
+            self.settle()
+        return False
 
     def increase(self, member: bytes, amount: float) -> float:
         """Add to a member's score, 0 if it is new; the new score. NotANumber when that is none."""

@@ -163,3 +163,10 @@ def test_an_element_of_a_list_by_itself_moves_without_losing_the_expiry(run: Run
     assert run("LMOVE", "l", "l", "LEFT", "RIGHT") == b"x"
     found = db.find(b"l")
     assert found is not None and found.expire == run.clock() + 1000
+
+
+def test_bounds_that_redis_7_0_did_not_yet_keep(run: Runner) -> None:
+    run("RPUSH", "l", "x")
+    assert str(run("LPOS", "l", "x", "RANK", -(2**63))).startswith("ERR value is out of range, value must between -9223372036854775807")
+    for seconds in ("9223372036854775", "1e300", "inf"):
+        assert str(run("BLPOP", "none", seconds)) == "ERR timeout is out of range"

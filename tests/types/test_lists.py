@@ -214,6 +214,27 @@ def test_everything_removed_vanishes(run: Runner) -> None:
         assert run("EXISTS", "l") == 0
 
 
+def test_a_large_list_of_a_few_can_lose_its_last_without_its_first(run: Runner) -> None:
+    run("RPUSH", "l", *numbers(0, 200))
+    run("LPOP", "l", 190)
+    run.evict()
+    assert run("LREM", "l", 0, 199) == 1
+    assert run("LREM", "l", -1, 193) == 1
+    expected = [*numbers(190, 193), *numbers(194, 199)]
+    assert whole(run) == expected
+    run.reopen()
+    assert whole(run) == expected
+
+
+def test_a_trim_of_nothing_is_still_told_to_who_watches(run: Runner) -> None:
+    run("RPUSH", "l", 1, 2, 3)
+    changes = run.executor.store.changes
+    run.session.watch(b"l")
+    run("LTRIM", "l", 0, -1)
+    assert run.session.watcher is not None and run.session.watcher.touched
+    assert run.executor.store.changes == changes
+
+
 def changes(run: Runner) -> Iterator[None]:
     """Every kind of change; a checkpoint may begin where it yields."""
     run("RPUSH", "inline", 1, 2, 3)
