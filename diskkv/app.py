@@ -13,7 +13,9 @@ from diskkv.dispatch.session import Session
 from diskkv.engine import Engine
 from diskkv.errors import Damaged
 from diskkv.resp.parse import RequestParser
+from diskkv.store.log import Disk
 from diskkv.store.store import Sizes, Store
+from diskkv.store.writer import LOG_BYTES, LOG_WORK
 
 
 def open_executor(
@@ -22,6 +24,7 @@ def open_executor(
     *,
     clock: Clock = system_clock,
     engine: Callable[[Engine], Engine] | None = None,
+    disk: Disk | None = None,
 ) -> Executor:
     """Open a store (a directory, or `:memory:`) and return what executes commands on it. Close it with `executor.store.close()`.
 
@@ -37,6 +40,7 @@ def open_executor(
         databases=settings["databases"],
         clock=clock,
         engine=engine,
+        disk=disk,
     )
     executor = Executor(store, settings)
 
@@ -45,13 +49,16 @@ def open_executor(
             store.cache.budget = Sizes.of(settings["maxmemory"]).cache
         elif name == "appendfsync":
             store.log.policy = settings["appendfsync"]
+        elif name == "checkpoint-log-size":
+            size = settings["checkpoint-log-size"]
+            store.log_bytes, store.log_work = size, max(1, LOG_WORK * size // LOG_BYTES)
         elif name == "slowlog-log-slower-than":
             microseconds = settings["slowlog-log-slower-than"]
             executor.stats.slow_after = microseconds * 1000 if microseconds >= 0 else 1 << 62
         elif name == "slowlog-max-len":
             executor.stats.limit_slow(settings["slowlog-max-len"])
 
-    for name in ("slowlog-log-slower-than", "slowlog-max-len"):
+    for name in ("slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size"):
         changed(name)
     settings.listeners.append(changed)
     return executor

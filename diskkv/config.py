@@ -143,6 +143,10 @@ TABLE = (
     Setting("databases", number(1, 2**31 - 1), "16", "how many numbered databases there are", fixed=True),
     Setting("maxmemory", budget, "256mb", "the one memory budget: cache, engine caches and write buffers; never evicts data"),
     Setting("appendfsync", choice("everysec", "always", "no"), "everysec", "when the log is forced to the disk"),
+    Setting(
+        "checkpoint-log-size", memory, "48mb",
+        "how much log, or as much work, may gather before a checkpoint; bounds the time that opening takes",
+    ),
     Setting("appendonly", only("yes", "every write is logged"), "yes", "every write is logged"),
     Setting("save", only("", "the store is always on disk"), "", "no snapshots: the store is always on disk", several=True),
     Setting("requirepass", str, "", "password that clients must give"),

@@ -88,9 +88,14 @@ class UnknownCommand(CommandError):
         for arg in argv[1:]:
             if len(quoted) >= 128:
                 break
-            quoted += "'" + arg[: 128 - len(quoted)].decode("utf-8", "surrogateescape") + "' "
-        name = argv[0][:128].decode("utf-8", "surrogateescape")
+            quoted += "'" + _printed(arg, 128 - len(quoted)) + "' "
+        name = _printed(argv[0], 128)
         super().__init__(f"unknown command '{name}', with args beginning with: {quoted}")
+
+
+def _printed(raw: bytes, most: int) -> str:
+    """A text as C prints it: up to its first NUL."""
+    return raw.partition(b"\0")[0][:most].decode("utf-8", "surrogateescape")
 
 
 class NoAuth(CommandError):

@@ -143,10 +143,15 @@ def object_refcount(ctx: Session, key: bytes) -> int | None:
 
 
 @command("OBJECT IDLETIME key", READONLY, since="2.2.3")
-def object_idletime(ctx: Session, key: bytes) -> None:
-    """Say that idle times are not tracked; null for a missing key."""
-    if ctx.db.find(key) is not None:
-        raise CommandError("idle times are not tracked: the cache is an S3-FIFO, which remembers how often a key was used and not when")
+def object_idletime(ctx: Session, key: bytes) -> int | None:
+    """Return for how many seconds nobody has looked a key up; 0 for one that has just come from disk."""
+    held = ctx.db.objects.get(key)
+    seen = held.seen if held is not None else ctx.now
+    value = ctx.db.find(key)
+    if value is None:
+        return None
+    value.seen = seen
+    return max(0, ctx.now - seen) // 1000
 
 
 @command("OBJECT FREQ key", READONLY, since="4.0.0")

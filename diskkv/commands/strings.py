@@ -43,7 +43,8 @@ def put(ctx: Session, key: bytes, data: bytes, expire: int | None = None) -> Non
     """Make a key a string, whatever it was; `expire` in ms, None for never, KEEP for as it is."""
     db = ctx.db
     value: Any = db.objects.get(key)
-    if value.__class__ is not String or (value.expire is not None and expire != KEEP):
+    # A large string stays one while it lives: a new one in its place costs less than changing all of it, and may be small.
+    if value.__class__ is not String or value.oid or (value.expire is not None and expire != KEEP):
         old = db.find(key, remember=False)
         kept = old.expire if old is not None and expire == KEEP else None
         value = db.replace(key, String)
@@ -64,7 +65,7 @@ def _set_with(ctx: Session, key: bytes, data: bytes, args: Args) -> Any:
                 get_old = True
             case b"KEEPTTL" if unit is None:
                 keep = True
-            case b"EX" | b"PX" | b"EXAT" | b"PXAT" as word if unit is None and not keep and args:
+            case b"EX" | b"PX" | b"EXAT" | b"PXAT" as word if unit in (None, word) and not keep and args:
                 unit, raw = word, args.next()
             case _:
                 raise BadSyntax
@@ -162,7 +163,7 @@ def getex(ctx: Session, key: bytes, *options: bytes) -> bytes | None:
         match args.word():
             case b"PERSIST" if unit is None:
                 persist = True
-            case b"EX" | b"PX" | b"EXAT" | b"PXAT" as word if unit is None and not persist and args:
+            case b"EX" | b"PX" | b"EXAT" | b"PXAT" as word if unit in (None, word) and not persist and args:
                 unit, raw = word, args.next()
             case _:
                 raise BadSyntax

@@ -83,6 +83,8 @@ class Executor:
     def begin(self) -> None:
         """A tick begins."""
         store = self.store
+        if store.recovering:
+            store.wait_until_recovered()
         store.now = store.clock()
         self._clock = perf_ns()
         self.gated = (
@@ -198,6 +200,9 @@ class Executor:
     def _refuse(self, session: Session, error: CommandError, command: Command | None = None) -> Any:
         if session.queue is not None:
             session.queue_broken = True
+            if command is not None and command.name == "exec":
+                session.leave_multi()
+                error = ExecAborted(f"Transaction discarded because of: {error.text}")
         self.stats.refused(error, command)
         if session.reply_mode != "on":
             if session.reply_mode == "skip":
@@ -344,6 +349,8 @@ class Executor:
         found = self.find(argv)
         if isinstance(found, CommandError):
             raise found
+        # SWAPDB exchanges the databases within a tick.
+        session.db = self.store.databases[session.index]
         reply = found.handler(session, *argv[found.skip :])
         session.effects = None
         self.store.writer.commands += 1
@@ -353,7 +360,7 @@ class Executor:
 
 def without_waiting(reply: Any) -> Any:
     """A reply where nobody can wait: Blocked becomes its timeout reply."""
-    return reply.timeout_reply if reply.__class__ is Blocked else reply
+    return reply.refusal if reply.__class__ is Blocked else reply
 
 
 def _error_classes(root: type[CommandError] = CommandError) -> frozenset[type]:

@@ -146,7 +146,7 @@ def _enter(command: Command, words: int) -> None:
     if held is None:
         title = parent.decode()
         held = Command(
-            title, title.upper(), f"A parent for {title.upper()} commands.", command.group, command.since, Flag(0), -2, Keys(),
+            title, title.upper(), f"A container for {title.upper()} commands.", command.group, command.since, Flag(0), -2, Keys(),
             container, 2, UNBOUNDED, 1, False,
         )  # fmt: skip
         _store(held)

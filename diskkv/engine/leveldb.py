@@ -17,6 +17,9 @@ import plyvel
 
 from diskkv.errors import Damaged, StoreError, StoreLocked
 
+# RuntimeError is what plyvel raises on a closed database: between a failed `reopen` and the next.
+FAILURES = (plyvel.Error, RuntimeError)
+
 
 class LevelEngine:
     """An `Engine` in a directory of LevelDB's own files."""
@@ -54,8 +57,8 @@ class LevelEngine:
     def get(self, key: bytes) -> bytes | None:
         try:
             value: bytes | None = self._lookup(key)
-        except plyvel.CorruptionError as error:
-            raise Damaged(f"{self.path}: {error}") from None
+        except FAILURES as error:
+            raise self._failure(error) from None
         return value
 
     def scan(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
@@ -69,8 +72,8 @@ class LevelEngine:
                     if record[0] < start:
                         return
                     yield record
-        except plyvel.CorruptionError as error:
-            raise Damaged(f"{self.path}: {error}") from None
+        except FAILURES as error:
+            raise self._failure(error) from None
 
     def scan_keys(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[bytes]:
         lower = None if reverse else start
@@ -83,26 +86,38 @@ class LevelEngine:
                     if key < start:
                         return
                     yield key
-        except plyvel.CorruptionError as error:
-            raise Damaged(f"{self.path}: {error}") from None
+        except FAILURES as error:
+            raise self._failure(error) from None
 
     def batch(self, *, sync: bool = False) -> Any:
-        return self._db.write_batch(sync=sync)
+        try:
+            return self._db.write_batch(sync=sync)
+        except FAILURES as error:
+            raise self._failure(error) from None
 
     def write(self, batch: Any) -> None:
         try:
             batch.write()
-        except plyvel.CorruptionError as error:
-            raise Damaged(f"{self.path}: {error}") from None
-        except plyvel.Error as error:
-            raise StoreError(f"{self.path}: {error}") from None
+        except FAILURES as error:
+            raise self._failure(error) from None
 
     def approximate_size(self, start: bytes, stop: bytes) -> int:
-        size: int = self._db.approximate_size(start, stop)
+        try:
+            size: int = self._db.approximate_size(start, stop)
+        except FAILURES as error:
+            raise self._failure(error) from None
         return size
 
     def compact(self, start: bytes, stop: bytes) -> None:
-        self._db.compact_range(start=start, stop=stop)
+        try:
+            self._db.compact_range(start=start, stop=stop)
+        except FAILURES as error:
+            raise self._failure(error) from None
+
+    def _failure(self, error: Exception) -> StoreError:
+        """What plyvel raised, in the contract's words."""
+        kind = Damaged if isinstance(error, plyvel.CorruptionError) else StoreError
+        return kind(f"{self.path}: {error}")
 
     def reopen(self) -> None:
         self._db.close()

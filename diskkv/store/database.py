@@ -26,19 +26,30 @@ V = TypeVar("V", bound=Value)
 
 
 class Database:
-    """The keys of one database. Every method requires the store's lock."""
+    """The keys of one database; `reset` says which. Every method requires the store's lock."""
 
-    def __init__(self, store: Store, epoch: int, count: int = 0) -> None:
+    epoch: int
+    prefix: bytes
+    count: int
+    expiring: int
+    objects: dict[bytes, Value]
+
+    def __init__(self, store: Store) -> None:
         self.store = store
         self.cache = store.cache
-        self.epoch = epoch
-        self.prefix = keys.meta_prefix(epoch)
-        self.count = count
-        self.expiring = 0
-        self.objects: dict[bytes, Value] = {}
         self.watched: dict[bytes, list[Watcher]] = {}
         # key -> whoever waits for it to come to exist, in order; kept by the dispatcher
         self.awaited: dict[bytes, dict[Any, None]] = {}
+
+    def reset(self, epoch: int, count: int, expiring: int) -> None:
+        """Become what the store's state says, nothing resident (undoing). Every watched key may have changed."""
+        self.epoch = epoch
+        self.prefix = keys.meta_prefix(epoch)
+        self.count = count
+        self.expiring = expiring
+        self.objects = {}
+        for key in self.watched:
+            self.signal(key)
 
     # -- looking up
 
@@ -48,6 +59,7 @@ class Database:
         if value.__class__ is kind and value.expire is None:
             if value.freq < 3:
                 value.freq += 1
+            value.seen = self.store.now
             return value
         found: Any = self.find(key)
         if found is not None and found.__class__ is not kind:
@@ -60,6 +72,7 @@ class Database:
         if value.__class__ is kind and value.expire is None:
             if value.freq < 3:
                 value.freq += 1
+            value.seen = self.store.now
             return value
         found: Any = self.find(key, remember=False)
         if found is None:
@@ -87,6 +100,7 @@ class Database:
             return None
         if value.freq < 3:
             value.freq += 1
+        value.seen = self.store.now
         return value
 
     def _load(self, key: bytes) -> Value | None:
@@ -131,8 +145,12 @@ class Database:
 
     def _place(self, value: Value) -> None:
         value.linked = True
-        self.objects[value.key] = value
         self.cache.insert(value)
+        self._enter(value)
+
+    def _enter(self, value: Value) -> None:
+        """Make a linked value its key's, and dirty."""
+        self.objects[value.key] = value
         store = self.store
         value.stamp = store.stamp
         store.dirty.append(value)
@@ -195,22 +213,26 @@ class Database:
         old = target.find(key, remember=False)
         if old is not None:
             target.remove(old)
+        store = self.store
+        store.writer.secure(value)
+        if value.oid:
+            # Else a FLUSHDB here before the next checkpoint would leave this record, and the reclaimer would take the object for dead.
+            store.erased.append(self.prefix + value.key)
         gone = Gone(self, value.key)
-        self._supersede(value, gone)
+        gone.saved = value.saved
         self._place(gone)
         self.count -= 1
         held = target.objects.get(key)
         value.saved = None
         if held is not None:
             target._supersede(held, value)
+        value.resized(len(key) - len(value.key))
+        value.db, value.key = target, key
         if value.expire is not None:
             self.expiring -= 1
-        value.db, value.key = target, key
-        value.queue = 0
-        if value.expire is not None:
             target.expiring += 1
-            self.store.expiry.add(value.expire, target, key)
-        target._place(value)
+            store.expiry.add(value.expire, target, key)
+        target._enter(value)
         target.count += 1
         if key in target.awaited:
             self.store.ready(target, key)

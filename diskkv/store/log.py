@@ -40,6 +40,9 @@ class Position(NamedTuple):
     offset: int
 
 
+FIRST = Position(1, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class LogStatistics:
     segment: int
@@ -49,11 +52,31 @@ class LogStatistics:
     unsynced: int
 
 
+class Disk:
+    """What the log asks of the operating system, so that tests can hand in one that fails."""
+
+    def open(self, name: str, flags: int) -> int:
+        return os.open(name, flags, 0o600)
+
+    def write(self, handle: int, data: bytes) -> int:
+        return os.write(handle, data)
+
+    def sync(self, handle: int) -> None:
+        os.fdatasync(handle)
+
+    def truncate(self, handle: int, size: int) -> None:
+        os.ftruncate(handle, size)
+
+    def reserve(self, handle: int, size: int) -> None:
+        os.posix_fallocate(handle, 0, size)
+
+
 class Log:
     """A store's log, open for appending. Every method but the sync thread's requires the store's lock."""
 
-    def __init__(self, path: str, policy: str) -> None:
+    def __init__(self, path: str, policy: str, disk: Disk | None = None) -> None:
         self.path = path
+        self._disk = disk if disk is not None else Disk()
         self.parts: list[bytes] = []
         self.database = -1
         self.written = 0
@@ -69,7 +92,9 @@ class Log:
         self._retired: list[int] = []
         self._stop = threading.Event()
         self._syncer: threading.Thread | None = None
+        # _sync_lock guards the handles; _syncing lets one thread at a time sync and close them
         self._sync_lock = threading.Lock()
+        self._syncing = threading.Lock()
         os.makedirs(path, exist_ok=True)
 
     # -- appending
@@ -85,16 +110,21 @@ class Log:
             raise SettingError(f"appendfsync must be one of {', '.join(POLICIES)}")
         self._policy = policy
 
+    def create(self) -> None:
+        """Make the first segment, before a new store says anything of it: from then on a segment that is missing is damage."""
+        os.close(self._disk.open(segment_name(self.path, FIRST.segment), os.O_WRONLY | os.O_CREAT))
+        sync_directory(self.path)
+
     def start(self, at: Position) -> None:
         """Begin to append at a position: the end of what `LogReader` read, or a new segment. What lies behind it is cut off."""
         for number in segments(self.path):
             if number > at.segment:
                 os.unlink(segment_name(self.path, number))
         self._segment = at.segment
-        self._file = os.open(segment_name(self.path, at.segment), os.O_WRONLY | os.O_CREAT, 0o600)
-        os.ftruncate(self._file, at.offset)
+        self._file = self._disk.open(segment_name(self.path, at.segment), os.O_WRONLY | os.O_CREAT)
+        self._disk.truncate(self._file, at.offset)
         os.lseek(self._file, at.offset, os.SEEK_SET)
-        os.fsync(self._file)
+        self._disk.sync(self._file)
         sync_directory(self.path)
         self._offset = self._synced = at.offset
         self.database = -1
@@ -116,11 +146,11 @@ class Log:
         try:
             if self._torn:
                 self._mend()
-            done = os.write(self._file, tick)
+            done = self._disk.write(self._file, tick)
             while done < size:
-                done += os.write(self._file, tick[done:])
+                done += self._disk.write(self._file, tick[done:])
             if self._policy == "always":
-                os.fdatasync(self._file)
+                self._disk.sync(self._file)
                 self._synced = offset + size
         except OSError:
             self._torn = True
@@ -134,18 +164,18 @@ class Log:
 
     def _mend(self) -> None:
         """Cut off what a failed write left. OSError when even that fails; it is tried again before the next write."""
-        os.ftruncate(self._file, self._offset)
+        self._disk.truncate(self._file, self._offset)
         os.lseek(self._file, self._offset, os.SEEK_SET)
         self._torn = False
 
-    def probe(self) -> None:
+    def probe(self, room: int = 1 << 20) -> None:
         """Find out whether there is room again: OSError while there is none. Leaves nothing behind."""
         name = os.path.join(self.path, "probe")
-        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        handle = self._disk.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
-            os.posix_fallocate(handle, 0, 1 << 20)
-            os.write(handle, b"\0" * 4096)
-            os.fdatasync(handle)
+            self._disk.reserve(handle, room)
+            self._disk.write(handle, b"\0" * 4096)
+            self._disk.sync(handle)
         finally:
             os.close(handle)
             os.unlink(name)
@@ -155,12 +185,13 @@ class Log:
     def prepare(self) -> None:
         """Make the next segment ready, so that `rotate` costs nothing. Called by the writer's thread, without the lock."""
         if self._spare < 0:
-            spare = os.open(segment_name(self.path, self._segment + 1), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            spare = self._disk.open(segment_name(self.path, self._segment + 1), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             sync_directory(self.path)
             self._spare = spare
 
     def rotate(self) -> None:
-        """Go on in the next segment, if one is ready."""
+        """Go on in the next segment, if one is ready. Either way what follows can be replayed without what came before."""
+        self.database = -1
         if self._spare < 0 or self._torn:
             return
         with self._sync_lock:
@@ -168,7 +199,6 @@ class Log:
             self._file, self._spare = self._spare, -1
             self._segment += 1
             self._offset = self._synced = 0
-        self.database = -1
 
     def drop_before(self, segment: int) -> None:
         """Delete the segments that a checkpoint has made superfluous."""
@@ -179,20 +209,21 @@ class Log:
     # -- syncing
 
     def sync(self) -> None:
-        """Put everything committed so far on the disk. OSError when that fails."""
-        with self._sync_lock:
-            segment, offset, handle = self._segment, self._offset, self._file
-            retired = self._retired[:]
-        for old in retired:
-            os.fdatasync(old)
-        if offset > self._synced:
-            os.fdatasync(handle)
-        with self._sync_lock:
-            if self._segment == segment:
-                self._synced = max(self._synced, offset)
-            del self._retired[: len(retired)]
-        for old in retired:
-            os.close(old)
+        """Put everything committed so far on the disk. OSError when that fails. May be called from any thread."""
+        with self._syncing:
+            with self._sync_lock:
+                segment, offset, handle = self._segment, self._offset, self._file
+                retired = self._retired[:]
+            for old in retired:
+                self._disk.sync(old)
+            if offset > self._synced:
+                self._disk.sync(handle)
+            with self._sync_lock:
+                if self._segment == segment:
+                    self._synced = max(self._synced, offset)
+                del self._retired[: len(retired)]
+            for old in retired:
+                os.close(old)
 
     def _sync_every_second(self) -> None:
         while not self._stop.wait(1.0):
@@ -210,14 +241,19 @@ class Log:
         if self._syncer is not None:
             self._syncer.join()
             self._syncer = None
-        if self._file >= 0:
-            self.sync()
-            os.close(self._file)
-            self._file = -1
-        if self._spare >= 0:
-            os.close(self._spare)
-            os.unlink(segment_name(self.path, self._segment + 1))
-            self._spare = -1
+        try:
+            if self._file >= 0:
+                if self._torn:
+                    self._mend()
+                self.sync()
+        finally:
+            for handle in (*self._retired, self._file, self._spare):
+                if handle >= 0:
+                    os.close(handle)
+            if self._spare >= 0:
+                os.unlink(segment_name(self.path, self._segment + 1))
+            self._retired = []
+            self._file = self._spare = -1
 
     def statistics(self) -> LogStatistics:
         return LogStatistics(self._segment, self._offset, self.written, self._policy, self._offset - self._synced)
@@ -233,6 +269,9 @@ class NullLog(Log):
         self.sync_error = None
         self._policy = "no"
 
+    def create(self) -> None:
+        """There are no segments."""
+
     def start(self, at: Position) -> None:
         """Nothing to open."""
 
@@ -243,7 +282,7 @@ class NullLog(Log):
         self.ticks += 1
         self.parts.clear()
 
-    def probe(self) -> None:
+    def probe(self, room: int = 0) -> None:
         """There is always room."""
 
     def prepare(self) -> None:
@@ -266,19 +305,21 @@ class NullLog(Log):
 
 
 class LogReader:
-    """The ticks of a log from a position on. After the iteration `end` is where to append and `dropped` how many bytes were cut."""
+    """The ticks of a log from a position on, up to another if given. After the iteration `end` is where to append and `dropped` how
+    many bytes were cut."""
 
-    def __init__(self, path: str, start: Position) -> None:
+    def __init__(self, path: str, start: Position, stop: Position | None = None) -> None:
         self.path = path
         self.end = start
+        self._stop = stop
         self.dropped = 0
 
     def __iter__(self) -> Iterator[bytes]:
         """Each tick's commands. Damaged where a part that had been on the disk can't be read."""
         start = self.end
         numbers = [number for number in segments(self.path) if number >= start.segment]
-        if numbers and numbers != list(range(start.segment, numbers[-1] + 1)):
-            raise Damaged(f"{self.path}: a segment is missing: need {start.segment} to {numbers[-1]}, found {numbers}")
+        if not numbers or numbers != list(range(start.segment, numbers[-1] + 1)):
+            raise Damaged(f"{self.path}: a segment is missing: need all from {start.segment} on, found {numbers}")
         for number in numbers:
             offset = start.offset if number == start.segment else 0
             with open(segment_name(self.path, number), "rb") as file:
@@ -287,6 +328,8 @@ class LogReader:
                     raise Damaged(f"{file.name}: {size} bytes, but a checkpoint was taken at {offset}")
                 file.seek(offset)
                 while offset < size:
+                    if self._stop is not None and (number, offset) >= self._stop:
+                        return
                     tick = _read_tick(file, offset)
                     if tick is None:
                         self._judge_end(number, offset, numbers[-1])

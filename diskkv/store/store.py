@@ -29,7 +29,7 @@ from diskkv.lib.multibulk import encode_command
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
 from diskkv.store.expiry import Expiry
-from diskkv.store.log import Log, LogReader, NullLog, Position, sync_directory
+from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, sync_directory
 from diskkv.store.value import Value
 from diskkv.store.writer import LOG_BYTES, LOG_WORK, Writer
 
@@ -38,6 +38,8 @@ journal = logging.getLogger("diskkv")
 # How many entries one round of the keeper expires or frees under the lock: about a millisecond.
 KEEPER_STEPS = 200
 KEEPER_REST = 0.1
+# How long writes are refused before it is tried again whether the log can be written.
+PROBE_MS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,11 @@ class Sizes:
 class Store:
     """An open store. Build it with `Store.open`."""
 
-    UNKNOWN = -1
-
     def __init__(self, engine: Engine, log: Log, *, sizes: Sizes, databases: int, clock: Clock) -> None:
         self.engine = engine
         self.log = log
         self.lock = threading.RLock()
+        self.sizes = sizes
         self.landed = threading.Condition(self.lock)
         self.clock = clock
         self.now = clock()
@@ -77,10 +78,11 @@ class Store:
         self.recovering = False
         self.failed: str | None = None
         self.failures = 0
-        # changed since the last freeze; of these, those with records; and garbage records to be written
+        # changed since the last freeze; of these, those with records; garbage records to be written; meta records to be deleted
         self.dirty: list[Value] = []
         self.large: list[Value] = []
         self.dead: list[bytes] = []
+        self.erased: list[bytes] = []
         # what `Value.stamp` becomes with a change; see `Writer`
         self.stamp = 2
         self.ready_keys: list[tuple[Database, bytes]] = []
@@ -115,11 +117,12 @@ class Store:
         databases: int = 16,
         clock: Clock = system_clock,
         engine: Callable[[Engine], Engine] | None = None,
+        disk: Disk | None = None,
     ) -> Store:
         """Open the store in a directory, or a fresh one in memory for `:memory:`, creating what is not there.
 
-        `apply` executes the commands of one tick of the log. `engine` may wrap the engine (tests). Raises StoreLocked, BadFormat,
-        Damaged, or StoreError.
+        `apply` executes the commands of one tick of the log. `engine` may wrap the engine and `disk` be what the log writes to
+        (tests). Raises StoreLocked, BadFormat, Damaged, or StoreError.
         """
         sizes = Sizes.of(budget)
         lock_file = -1
@@ -130,7 +133,7 @@ class Store:
             os.makedirs(path, exist_ok=True)
             lock_file = _lock_directory(path)
             address = f"leveldb:{os.path.join(path, 'tree')}"
-            log = Log(os.path.join(path, "log"), policy)
+            log = Log(os.path.join(path, "log"), policy, disk)
         try:
             opened = open_engine(address, block_cache=sizes.block_cache, write_buffer=sizes.write_buffer)
             if engine is not None:
@@ -143,14 +146,16 @@ class Store:
                 with store.lock:
                     store._prepare()
                     store._recover()
+                    store.writer.reclaimer.load()
             except BaseException:
+                with contextlib.suppress(OSError):
+                    log.close()
                 opened.close()
                 raise
         except BaseException:
             if lock_file >= 0:
                 os.close(lock_file)
             raise
-        store.writer.reclaimer.load()
         store.writer.start()
         store._keeper = threading.Thread(target=store._keep, name="diskkv-keeper", daemon=True)
         store._keeper.start()
@@ -163,13 +168,16 @@ class Store:
         if raw is None:
             if next(engine.scan_keys(b""), None) is not None:
                 raise BadFormat("there is data here, but no format version: not a diskkv store, or a damaged one")
+            self.log.create()
             batch = engine.batch(sync=True)
             batch.put(keys.SYSTEM + b"format", pack_u32(FORMAT))
             batch.put(keys.SYSTEM + b"seed", pack_u64(secrets.randbits(64)))
-            batch.put(keys.SYSTEM + b"state", pack_state({"log": [1, 0], "oid": 1, "epoch": 1, "databases": {}}))
+            batch.put(keys.SYSTEM + b"state", pack_state({"log": list(FIRST), "oid": 1, "epoch": 1, "databases": {}}))
             engine.write(batch)
             if self.path is not None:
                 sync_directory(self.path)
+        elif len(raw) != 4:
+            raise BadFormat("the store's format record is not a version number")
         elif unpack_u32(raw) > FORMAT:
             raise BadFormat(f"the store has format {unpack_u32(raw)}; this diskkv knows formats up to {FORMAT}")
         seed = engine.get(keys.SYSTEM + b"seed")
@@ -177,8 +185,8 @@ class Store:
             raise BadFormat("the store has no seed record")
         self.hash32 = keys.member_hasher(unpack_u64(seed))
 
-    def _recover(self) -> None:
-        """Become what the engine and the log together say. Forgets everything in memory first."""
+    def _recover(self, stop: Position | None = None) -> None:
+        """Become what the engine and the log, up to `stop` if given, together say. Forgets everything in memory first."""
         raw = self.engine.get(keys.SYSTEM + b"state")
         if raw is None:
             raise BadFormat("the store has no state record")
@@ -189,26 +197,24 @@ class Store:
         self.dirty.clear()
         self.large.clear()
         self.dead.clear()
+        self.erased.clear()
+        for buried in list(self._graveyard):
+            if isinstance(buried, DeadDatabase):
+                buried.clear()
+        self.writer.commands = 0
         self.log.parts.clear()
         self._next_oid = state["oid"]
         self._next_epoch = state["epoch"]
         described = state["databases"]
         count = max([self._numbers, *(number + 1 for number, (_, keys_, _) in described.items() if keys_)])
-        fresh = []
         for number in range(count):
             epoch, size, expiring = described.get(number, (0, 0, 0))
-            db = Database(self, epoch or self.new_epoch(), size)
-            db.expiring = expiring
-            if number < len(self.databases):
-                old = self.databases[number]
-                for watchers in old.watched.values():
-                    for watcher in watchers:
-                        watcher.touched = True
-                db.watched, db.awaited = old.watched, old.awaited
-            fresh.append(db)
-        self.databases[:] = fresh
+            # Sessions hold on to the databases that there are: they are reset, not replaced.
+            if number == len(self.databases):
+                self.databases.append(Database(self))
+            self.databases[number].reset(epoch or self.new_epoch(), size, expiring)
         start = Position(*state["log"])
-        reader = LogReader(self.log.path, start) if self.path is not None else None
+        reader = LogReader(self.log.path, start, stop) if self.path is not None else None
         if reader is not None:
             self.replaying = True
             # Replay makes objects by the hundred thousand and no cycles: the collector would only walk over them.
@@ -223,12 +229,16 @@ class Store:
                     gc.enable()
             if reader.dropped:
                 journal.warning("the log ended in the middle of a write: %d bytes were dropped", reader.dropped)
-            self.log.start(reader.end)
+            if stop is None:
+                self.log.start(reader.end)
         self.ready_keys.clear()
         self.now = self.clock()
 
     def close(self) -> None:
-        """Write everything to the engine and release the store. A second call does nothing."""
+        """Write everything to the engine and release the store. A second call does nothing.
+
+        StoreError when the end of the log may not be on the disk; the store is released all the same.
+        """
         if self._stop.is_set():
             return
         self._stop.set()
@@ -245,6 +255,8 @@ class Store:
         self.writer.stop()
         try:
             self.log.close()
+        except OSError as error:
+            raise StoreError(f"the log can't be put on the disk: {error}") from None
         finally:
             self.engine.close()
             if self._lock_file >= 0:
@@ -288,13 +300,15 @@ class Store:
     def _undo(self, reason: str) -> None:
         self.failed = reason
         self.failures += 1
+        self._probe_at = self.clock() + PROBE_MS
         journal.error("the log can't be written, the last changes were undone: %s", reason)
         self.recovering = True
         try:
             self.writer.finish()
-            self._recover()
+            self._recover(self.log.position())
         finally:
             self.recovering = False
+            self.landed.notify_all()
         raise LogFailed(reason)
 
     def admit(self) -> None:
@@ -302,8 +316,10 @@ class Store:
         reason = self.failed or self.log.sync_error
         if reason is None:
             return
+        if self.recovering:
+            raise LogFailed(reason)
         if self.failed is not None and self.clock() >= self._probe_at:
-            self._probe_at = self.clock() + 100
+            self._probe_at = self.clock() + PROBE_MS
             try:
                 self.log.probe()
             except OSError as error:
@@ -313,6 +329,11 @@ class Store:
                 journal.warning("the log can be written again")
                 return
         raise LogFailed(reason)
+
+    def wait_until_recovered(self) -> None:
+        """Another thread's tick is being undone, which may give up the lock meanwhile: nobody is to see what will not have been."""
+        while self.recovering:
+            self.landed.wait()
 
     def wait_for_room(self) -> None:
         """Wait while too much is not yet in the engine. Gives up the lock meanwhile; REQUIRES: no tick is open."""
@@ -355,7 +376,10 @@ class Store:
     def expire(self, db: Database, value: Value) -> None:
         """Delete a key whose time has come, and log it as the DEL it amounts to."""
         key = value.key
+        # Not a change by the command that came across it: if that fails or only reads, it is not to be logged.
+        changes = self.changes
         db.remove(value)
+        self.changes = changes
         self.expired += 1
         self.record(self.databases.index(db), (b"DEL", key))
         if self.on_expired is not None:
@@ -371,6 +395,7 @@ class Store:
         """All of a database is dead (before it gets a new epoch)."""
         self.dirty = [value for value in self.dirty if value.db is not db]
         self.large = [value for value in self.large if value.db is not db]
+        self.writer.forget(db)
         self.dead.append(keys.garbage_epoch(db.epoch))
         self._graveyard.append(DeadDatabase(self, db.objects))
 
@@ -402,20 +427,30 @@ class Store:
         while not self._stop.wait(rest):
             rest = KEEPER_REST
             with self.lock:
-                if self.failed is None and not self.log.parts:
-                    self.tick()
-                    if self.expiry.due(self.now, KEEPER_STEPS) == KEEPER_STEPS:
-                        rest = 0.0005
-                    with contextlib.suppress(LogFailed):
-                        self.commit()
-                    following = self.expiry.next()
-                    if following is not None:
-                        rest = min(rest, max(0.0005, (following - self.clock()) / 1000))
+                try:
+                    if self.failed is None and not self.log.parts:
+                        rest = self._expire_due()
+                except (StoreError, OSError) as error:
+                    journal.error("expiring keys failed, will try again: %s", error)
                 self.cache.sweep(KEEPER_STEPS)
             if self._graveyard:
                 if self._graveyard[0].shed(KEEPER_STEPS):
                     self._graveyard.popleft()
                 rest = min(rest, 0.0005)
+
+
+    def _expire_due(self) -> float:
+        """Expire what is due; for how many seconds there is nothing more to do."""
+        rest = KEEPER_REST
+        self.tick()
+        if self.expiry.due(self.now, KEEPER_STEPS) == KEEPER_STEPS:
+            rest = 0.0005
+        with contextlib.suppress(LogFailed):
+            self.commit()
+        following = self.expiry.next()
+        if following is not None:
+            rest = min(rest, max(0.0005, (following - self.clock()) / 1000))
+        return rest
 
 
 class DeadDatabase:
@@ -424,6 +459,10 @@ class DeadDatabase:
     def __init__(self, store: Store, objects: dict[bytes, Value]) -> None:
         self._store = store
         self._objects = objects
+
+    def clear(self) -> None:
+        """Drop them all: the cache has forgotten them."""
+        self._objects = {}
 
     def shed(self, count: int) -> bool:
         """Free about `count` of them; True when none are left."""

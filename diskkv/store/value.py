@@ -19,25 +19,27 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from diskkv.format import keys
-from diskkv.format.meta import Meta, encode_header, encode_inline
+from diskkv.format.meta import Meta, decode, encode_header, encode_inline
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
 
 # What a cached key costs besides its bytes: the object, its key's header, dict and queue entries (measured: 330 to 400).
 OVERHEAD = 350
+# `Value.saved` after a checkpoint that may or may not have reached the engine.
+UNKNOWN = -1
 
 
 class Value:
     """The decoded object behind one key; see the module's docstring for its life."""
 
-    __slots__ = ("db", "expire", "flying", "freq", "key", "linked", "oid", "queue", "saved", "stamp", "touched", "weight")
+    __slots__ = ("db", "expire", "flying", "freq", "key", "linked", "oid", "queue", "saved", "seen", "stamp", "touched", "weight")
 
     tag: ClassVar[int] = 0
 
     # `stamp` tells when it was last changed, in the writer's counting (see `Writer`). `saved` is what the engine has for the key,
-    # once what has been encoded lands: None for no record, 0 for one that does not expire, else its expiry in ms. `weight` is the
-    # memory it counts for, `freq` and `queue` belong to the cache.
+    # once what has been encoded lands: None for no record, 0 for one that does not expire, else its expiry in ms, or UNKNOWN.
+    # `weight` is the memory it counts for, `freq` and `queue` belong to the cache; `seen` is when it was last looked up.
     db: Database
     key: bytes
     expire: int | None
@@ -55,6 +57,7 @@ class Value:
         self.freq = 0
         self.queue = 0
         self.stamp = 0
+        self.seen = db.store.now
         self.linked = False
         self.oid = 0
         self.weight = OVERHEAD + len(key)
@@ -136,9 +139,16 @@ class Value:
         """What `freeze` handed over is in the engine."""
         self.flying = {}
 
+    def resolve(self) -> None:
+        """Resolve an UNKNOWN `saved`: ask the engine what it has for the key. REQUIRES: no checkpoint is being written."""
+        raw = self.db.store.engine.get(self.db.prefix + self.key)
+        self.saved = None if raw is None else decode(raw).expire or 0
+
     def save(self, batch: Any) -> None:
         """Put the meta record, and the expiry record in step with it, into a batch."""
         db = self.db
+        if self.saved == UNKNOWN:
+            self.resolve()
         if self.oid:
             raw = encode_header(self.tag, self.expire, self.oid, self.length(), self.extras())
         else:
@@ -159,6 +169,8 @@ class Gone(Value):
     __slots__ = ()
 
     def save(self, batch: Any) -> None:
+        if self.saved == UNKNOWN:
+            self.resolve()
         if self.saved is not None:
             batch.delete(self.db.prefix + self.key)
             if self.saved:

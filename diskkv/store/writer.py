@@ -24,13 +24,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from diskkv.clock import monotonic
-from diskkv.errors import Damaged, StoreError
+from diskkv.errors import StoreError
 from diskkv.format import keys
 from diskkv.format.meta import pack_state
 from diskkv.store.log import Position
 from diskkv.store.reclaim import Reclaimer
+from diskkv.store.value import UNKNOWN
 
 if TYPE_CHECKING:
+    from diskkv.store.database import Database
     from diskkv.store.store import Store
     from diskkv.store.value import Value
 
@@ -46,6 +48,8 @@ BACKLOG = 1.5
 SLICE = 96
 PATIENCE = 0.01
 RETRY_SECONDS = 0.5
+# What opening the engine anew may write, besides a write buffer: better not to try with less, because it has to be closed for it.
+ROOM_TO_REOPEN = 1 << 20
 
 journal = logging.getLogger("diskkv")
 
@@ -68,6 +72,8 @@ class Writer:
         self._store = store
         self.active = False
         self.encoding = False
+        # after a failure, until the engine has been opened anew: no checkpoint may begin
+        self.healing = False
         self.error: str | None = None
         self.commands = 0
         self.checkpoints = 0
@@ -82,11 +88,11 @@ class Writer:
         self._flights: list[Flight] = []
         self._values: list[Value] = []
         self._dead: list[bytes] = []
+        self._erased: list[bytes] = []
         self._position = Position(0, 0)
         self._log_mark = 0
         self._landed_mark = 0
         self._flying_commands = 0
-        self._retry_at = 0.0
         self._since = monotonic()
         self._wake = threading.Event()
         self._encoded = threading.Event()
@@ -114,23 +120,31 @@ class Writer:
         return work >= BACKLOG * store.log_work or store.log.written - self._landed_mark >= BACKLOG * store.log_bytes
 
     def freeze(self) -> None:
-        """Begin a checkpoint of the state as it is now. REQUIRES: none is active, and the log has been committed."""
+        """Begin a checkpoint of the state as it is now, unless the engine is out of order.
+
+        REQUIRES: none is active, and the log has been committed.
+        """
         store = self._store
-        if self.error is not None and monotonic() < self._retry_at:
+        if self.healing:
             return
         store.log.rotate()
         self.frozen, store.dirty = store.dirty, []
         self.frozen_stamp = store.stamp
         store.stamp += 2
         self._at = 0
-        self._values = [value for value in store.large if value.linked]
+        # Each once, however often it came in: handing over twice would forget what was handed over first.
+        self._values = [value for value in dict.fromkeys(store.large) if value.linked]
         self._flights = [value.freeze() for value in self._values]
         store.large = []
         self._dead, store.dead = store.dead, []
+        self._erased, store.erased = store.erased, []
         self._position = store.log.position()
         self._log_mark = store.log.written
         self._flying_commands, self.commands = self.commands, 0
         batch = store.engine.batch(sync=True)
+        # First, so that whatever has come to stand there since wins.
+        for raw in self._erased:
+            batch.delete(raw)
         batch.put(keys.SYSTEM + b"state", pack_state(store.state(self._position)))
         for raw in self._dead:
             batch.put(raw, b"")
@@ -155,6 +169,11 @@ class Writer:
         """Encode everything frozen now: a command is about to change all keys."""
         while self.encoding:
             self.step()
+
+    def forget(self, db: Database) -> None:
+        """All of a database is dead: should the checkpoint fail, nothing of it is dirty again. REQUIRES: nothing is left to encode."""
+        self.frozen = [value for value in self.frozen if value.db is not db]
+        self._values = [value for value in self._values if value.db is not db]
 
     def step(self) -> None:
         """Encode a few of the frozen keys. REQUIRES: `encoding`: a checkpoint is active and not all is encoded."""
@@ -204,7 +223,7 @@ class Writer:
             elif self.reclaimer.pending():
                 try:
                     self.reclaimer.step()
-                except StoreError as error:
+                except (StoreError, OSError) as error:
                     journal.error("reclaiming space failed, will try again: %s", error)
                     self._wake.wait(RETRY_SECONDS)
 
@@ -230,6 +249,9 @@ class Writer:
                         if self.encoding:
                             self.step()
             batch = self._batch
+            if self._position.offset:
+                # The engine must not be ahead of the log on the disk: after a loss of power the position would lie behind its end.
+                store.log.sync()
             for prefix, records, changes in self._flights:
                 for sub, value in records(changes):
                     if value is None:
@@ -237,14 +259,20 @@ class Writer:
                     else:
                         batch.put(prefix + sub, value)
             store.engine.write(batch)
-        except (StoreError, OSError) as error:
+        except Exception as error:
+            # Whatever it is: without this thread the store would come to a standstill.
+            if not isinstance(error, (StoreError, OSError)):
+                journal.exception("internal error in a checkpoint")
             self._failed(str(error))
             return
         with store.lock:
             self._land()
             self.last_ms = int((monotonic() - started) * 1000)
             store.landed.notify_all()
-        store.log.drop_before(self._position.segment)
+        try:
+            store.log.drop_before(self._position.segment)
+        except OSError as error:
+            journal.error("an old log segment can't be deleted: %s", error)
 
     def _land(self) -> None:
         self._store.cache.pinned_from = self._store.stamp
@@ -259,7 +287,7 @@ class Writer:
         self.error = None
 
     def _forget_flight(self) -> None:
-        self._batch, self._flights, self._values, self._dead, self.frozen = None, [], [], [], []
+        self._batch, self._flights, self._values, self._dead, self._erased, self.frozen = None, [], [], [], [], []
         self.frozen_stamp = -1
         self.active = self.encoding = False
 
@@ -274,20 +302,21 @@ class Writer:
                     value.stamp = store.stamp
                     store.dirty.append(value)
             for value in store.dirty:
-                value.saved = store.UNKNOWN
+                value.saved = UNKNOWN
             for value in self._values:
                 value.touched = {**value.flying, **value.touched}
                 value.flying = {}
                 if value.linked:
                     store.large.append(value)
             store.dead = self._dead + store.dead
+            store.erased = self._erased + store.erased
             store.cache.pinned_from = store.stamp
             self._forget_flight()
             self.commands += self._flying_commands
             self._flying_commands = 0
             self.failures += 1
             self.error = reason
-            self._retry_at = monotonic() + RETRY_SECONDS
+            self.healing = True
             store.landed.notify_all()
         self._heal()
 
@@ -296,12 +325,12 @@ class Writer:
         store = self._store
         while not self._stopping:
             self._wake.wait(RETRY_SECONDS)
+            self._wake.clear()
             try:
-                store.log.probe()
+                store.log.probe(store.sizes.write_buffer + ROOM_TO_REOPEN)
                 with store.lock:
                     store.engine.reopen()
+                    self.healing = False
                 return
-            except Damaged:
-                raise
             except (StoreError, OSError) as error:
                 journal.error("still no way to write: %s", error)
