@@ -200,9 +200,9 @@ class Executor:
     def _refuse(self, session: Session, error: CommandError, command: Command | None = None) -> Any:
         if session.queue is not None:
             session.queue_broken = True
-            if command is not None and command.name == "exec":
-                session.leave_multi()
-                error = ExecAborted(f"Transaction discarded because of: {error.text}")
+        if command is not None and command.name == "exec":
+            session.leave_multi()
+            error = ExecAborted(f"Transaction discarded because of: {error.text}")
         self.stats.refused(error, command)
         if session.reply_mode != "on":
             if session.reply_mode == "skip":
