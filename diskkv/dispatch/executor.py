@@ -256,14 +256,14 @@ class Executor:
         except NoKeys:
             keys = []
         objects = session.db.objects
-        before = {key: value.freq for key in keys if (value := objects.get(key)) is not None}
+        before = {key: (value.freq, value.seen) for key in keys if (value := objects.get(key)) is not None}
         try:
             return self.call(session, command, argv)
         finally:
-            for key, freq in before.items():
+            for key, (freq, seen) in before.items():
                 value = objects.get(key)
                 if value is not None:
-                    value.freq = freq
+                    value.freq, value.seen = freq, seen
 
     def _execute_quietly(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """CLIENT REPLY OFF and SKIP: the command runs, its reply does not leave."""
