@@ -107,6 +107,14 @@ class Database:
         raw = self.store.engine.get(self.prefix + key)
         if raw is None:
             return None
+        value = self.decode(key, raw)
+        value.linked = True
+        self.objects[key] = value
+        self.cache.insert(value)
+        return value
+
+    def decode(self, key: bytes, raw: bytes) -> Value:
+        """The value that a meta record stands for, not linked. Damaged when it is none."""
         meta = decode(raw)
         kind = TYPES.get(meta.tag)
         if kind is None:
@@ -119,9 +127,6 @@ class Database:
             value.touched = {}
             value.flying = {}
         value.load(meta)
-        value.linked = True
-        self.objects[key] = value
-        self.cache.insert(value)
         return value
 
     # -- changing
