@@ -15,7 +15,7 @@ import random
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -263,6 +263,15 @@ class Store:
                 os.close(self._lock_file)
                 self._lock_file = -1
 
+    def checkpoint(self) -> None:
+        """Write everything dirty to the engine now, and wait for it. StoreError when that fails. REQUIRES: the lock, given up meanwhile."""
+        self.commit()
+        self.writer.finish()
+        self.writer.freeze()
+        self.writer.finish()
+        if self.writer.error is not None:
+            raise StoreError(f"the checkpoint failed: {self.writer.error}")
+
     # -- a tick
 
     def tick(self) -> None:
@@ -473,6 +482,23 @@ class DeadDatabase:
                 if value.linked:
                     cache.forget(value)
         return not self._objects
+
+
+@contextlib.contextmanager
+def open_records(path: str) -> Iterator[Engine]:
+    """The engine alone of a store that nobody has open, for reading its records. StoreError when there is none or somebody has."""
+    tree = os.path.join(path, "tree")
+    if not os.path.isdir(tree):
+        raise StoreError("there is no store")
+    lock_file = _lock_directory(path)
+    try:
+        engine = open_engine(f"leveldb:{tree}")
+        try:
+            yield engine
+        finally:
+            engine.close()
+    finally:
+        os.close(lock_file)
 
 
 def _no_replay(tick: bytes) -> None:

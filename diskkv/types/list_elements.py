@@ -5,8 +5,12 @@ holes the element at index i is at `first + i * STRIDE`, so an index costs arith
 nothing ever seeks across what has been popped.
 
 An insertion or removal far from both ends makes a hole or needs a place in between: the list is *sparse* from then on, and its
-positions are found through counted `Buckets`, which have records of their own (BUCKET low -> count). Where there is no place left
-between two neighbours, elements around are spread out again.
+positions are found through counted `Buckets`. Where there is no place left between two neighbours, elements around are spread out
+again.
+
+Records: ELEMENT position:u64 -> packed value, and of a sparse list BUCKET low:u64 -> count:u32. The header's extras are the first
+position, and of a sparse list the last one, too. In memory positions count from the middle. `touched` and `flying` have them as keys,
+and `(low,)` for buckets.
 
 In memory `resident` holds elements by position: all those with pending changes, and of the others what has been touched. What is not
 in it is in the engine. STRIDE is odd because multiples of a power of two collide in a dict, and leaves room for 2^51 pushes on

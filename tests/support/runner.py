@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,28 @@ from diskkv.clock import ManualClock
 from diskkv.config import Settings
 from diskkv.dispatch.executor import Executor
 from diskkv.dispatch.session import Session
+from diskkv.engine import Engine
+from diskkv.store.check import Finding, check, check_memory
+from diskkv.store.log import Disk
 
 
 class Runner:
     """`run("SET", "a", 1)` executes a command and returns its reply value (an error is returned, not raised)."""
 
-    def __init__(self, path: Path | str, **settings: str) -> None:
+    def __init__(
+        self, path: Path | str, *, wrap: Callable[[Engine], Engine] | None = None, disk: Disk | None = None, **settings: str
+    ) -> None:
         self.path = path
         self.clock = ManualClock()
+        self.wrap = wrap
+        self.disk = disk
         self.settings = Settings(**settings)
         self.executor: Executor
         self.session: Session
         self._open()
 
     def _open(self) -> None:
-        self.executor = open_executor(str(self.path), self.settings, clock=self.clock)
+        self.executor = open_executor(str(self.path), self.settings, clock=self.clock, engine=self.wrap, disk=self.disk)
         self.session = self.executor.open_session()
 
     def __call__(self, *argv: Any, session: Session | None = None) -> Any:
@@ -39,10 +47,14 @@ class Runner:
         """Write everything dirty to the engine now."""
         store = self.executor.store
         with store.lock:
-            store.commit()
-            store.writer.finish()
-            store.writer.freeze()
-            store.writer.finish()
+            store.checkpoint()
+
+    def findings(self) -> list[Finding]:
+        """Everything that the store finds wrong with itself, after a checkpoint."""
+        store = self.executor.store
+        with store.lock:
+            store.checkpoint()
+            return [*check_memory(store), *check(store)]
 
     def evict(self) -> None:
         """Checkpoint, then drop everything clean from memory, so that the next look-up reads from the engine."""
