@@ -150,7 +150,13 @@ def _enter(command: Command, words: int) -> None:
             container, 2, UNBOUNDED, 1, False,
         )  # fmt: skip
         _store(held)
+    elif held.handler is container and _version(command.since) < _version(held.since):
+        _store(Command(**{**_fields(held), "since": command.since}))
     held.subcommands[sub] = command
+
+
+def _version(since: str) -> tuple[int, ...]:
+    return tuple(map(int, since.split(".")))
 
 
 def _store(command: Command) -> None:
