@@ -94,6 +94,16 @@ def test_slow_commands_are_remembered(run: Runner) -> None:
     assert entries[0][0] == entries[1][0] + 1
 
 
+def test_passwords_are_not_written_down(run: Runner) -> None:
+    run("CONFIG", "SET", "slowlog-log-slower-than", 0)
+    run("CONFIG", "SET", "requirepass", "secret")
+    run("AUTH", "default", "secret")
+    run("HELLO", 2, "AUTH", "default", "secret")
+    shown = [entry[3] for entry in run("SLOWLOG", "GET")]
+    assert shown[1] == [b"AUTH", b"(redacted)", b"(redacted)"]
+    assert not any(b"secret" in words for words in shown)
+
+
 def test_info_tells_what_is_true(run: Runner) -> None:
     run("SET", "a", 1, "PX", 100)
     run("SET", "b", 1)
