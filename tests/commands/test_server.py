@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,6 +129,11 @@ def test_info_tells_what_is_true(run: Runner) -> None:
     assert stats["cmdstat_lpush"].endswith("rejected_calls=0,failed_calls=1")
     assert run("INFO", "cluster", "KEYSPACE").text == b"# Cluster\r\ncluster_enabled:0\r\n\r\n# Keyspace\r\ndb0:keys=1,expires=0\r\n"
     assert set(fields(run("INFO", "everything"))) > set(info)
+
+
+def test_the_version_is_that_of_the_package(run: Runner) -> None:
+    project = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text()
+    assert f'\nversion = "{fields(run("INFO", "server"))["diskkv_version"]}"\n' in project
 
 
 def test_what_clients_read_in_info_is_there(run: Runner, oracle: Oracle) -> None:
