@@ -49,13 +49,17 @@ class Sizes:
     cache: int
     block_cache: int
     write_buffer: int
+    dirty: int
 
     @classmethod
     def of(cls, budget: int) -> Sizes:
-        """LevelDB gets an eighth for blocks and two write buffers of at most 4 MiB (measured: the cheapest per put); objects the rest."""
+        """LevelDB gets an eighth for blocks and two write buffers of at most 4 MiB (measured: the cheapest per put); objects the rest.
+
+        When a sixth of it is dirty a checkpoint begins: it will be in memory once more as LevelDB's batch, and again in its memtable.
+        """
         write_buffer = max(256 << 10, min(4 << 20, budget // 16))
         block_cache = max(256 << 10, min(64 << 20, budget // 8))
-        return cls(max(budget - block_cache - 2 * write_buffer, budget // 4), block_cache, write_buffer)
+        return cls(max(budget - block_cache - 2 * write_buffer, budget // 4), block_cache, write_buffer, budget // 6)
 
 
 class Store:
@@ -72,6 +76,7 @@ class Store:
         self.random = random.Random()
         self.log_bytes = LOG_BYTES
         self.log_work = LOG_WORK
+        self.dirty_bytes = sizes.dirty
         self.changes = 0
         self.expired = 0
         self.replaying = False
