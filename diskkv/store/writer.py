@@ -324,6 +324,7 @@ class Writer:
                 with store.lock:
                     store.engine.reopen()
                     self.healing = False
+                    store.landed.notify_all()
                 return
             except (StoreError, OSError) as error:
                 journal.error("still no way to write: %s", error)
