@@ -232,8 +232,8 @@ class Log:
                 continue
             try:
                 self.sync()
-                self.sync_error = None
             except OSError as error:
+                # What was to be synced may be lost for good, whatever the next sync says: only a checkpoint makes up for it.
                 self.sync_error = os.strerror(error.errno or 0)
 
     def close(self) -> None:

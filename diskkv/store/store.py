@@ -252,11 +252,14 @@ class Store:
             if self.failed is None and self.writer.error is None:
                 self.writer.freeze()
                 self.writer.finish()
+            landed = self.failed is None and self.writer.error is None
         self.writer.stop()
         try:
             self.log.close()
         except OSError as error:
-            raise StoreError(f"the log can't be put on the disk: {error}") from None
+            if not landed:
+                raise StoreError(f"the log can't be put on the disk: {error}") from None
+            journal.warning("the log can't be put on the disk, but all that it says is in the engine: %s", error)
         finally:
             self.engine.close()
             if self._lock_file >= 0:

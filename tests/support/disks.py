@@ -27,6 +27,9 @@ class FaultyDisk(Disk):
         """Fail again, from the next call of a kind on."""
         self.kind, self.number, self.times, self.short, self.at, self.calls = kind, number, times, short, 1, 0
 
+    def has_failed(self) -> bool:
+        return self.failures > 0
+
     def _fails(self, kind: str) -> bool:
         if kind != self.kind:
             return False
