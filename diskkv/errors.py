@@ -84,13 +84,18 @@ class UnknownCommand(CommandError):
     """As in Redis, the text quotes the name and the beginning of the arguments."""
 
     def __init__(self, argv: list[bytes]) -> None:
-        quoted = ""
+        quoted = b""
         for arg in argv[1:]:
             if len(quoted) >= 128:
                 break
-            quoted += "'" + arg[: 128 - len(quoted)].decode("utf-8", "surrogateescape") + "' "
-        name = argv[0][:128].decode("utf-8", "surrogateescape")
-        super().__init__(f"unknown command '{name}', with args beginning with: {quoted}")
+            quoted += b"'%b' " % _printed(arg, 128 - len(quoted))
+        text = b"unknown command '%b', with args beginning with: %b" % (_printed(argv[0], 128), quoted)
+        super().__init__(text.decode("utf-8", "surrogateescape"))
+
+
+def _printed(raw: bytes, most: int) -> bytes:
+    """A text as C prints it: up to its first NUL."""
+    return raw.partition(b"\0")[0][:most]
 
 
 class NoAuth(CommandError):
@@ -143,6 +148,10 @@ class Damaged(StoreError):
 
 class SettingError(DiskkvError):
     """A setting is unknown, means nothing here, or has a value that it can't take."""
+
+
+class UnknownSetting(SettingError):
+    """Neither diskkv nor Redis has a setting of that name."""
 
 
 # -- the wire

@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "commands": frozenset({"dispatch", "types", "store", "lib", "format", "replies", "errors", "config"}),
     "app": BELOW_APP,
     "server": frozenset({"app", "dispatch", "resp", "lib", "replies", "errors", "config", "clock"}),
-    "client": frozenset({"app", "commands", "dispatch", "lib", "store", "types", "replies", "errors", "config"}),
+    "client": frozenset({"app", "commands", "resp", "dispatch", "lib", "store", "types", "replies", "errors", "config"}),
     "cli": frozenset({"client", "server", "app", "dispatch", "store", "format", "resp", "replies", "config", "errors"}),
     "__init__": EVERYTHING,
     "__main__": frozenset({"cli"}),

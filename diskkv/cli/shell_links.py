@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
 from diskkv.cli.shell_replies import LinkError
+
+if TYPE_CHECKING:
+    from diskkv.dispatch.executor import Executor
 
 
 class Link(Protocol):
@@ -53,7 +56,29 @@ class LocalStore(Protocol):
 
 def open_local(path: Path) -> LocalStore:
     """Open the store in a directory; a failure is a ClickException that names the directory."""
-    raise click.ClickException(f"cannot open {path}: this diskkv has no in-process store yet")
+    # Here, so that talking to a server does not wait for the engine to be imported.
+    from diskkv.app import open_executor
+    from diskkv.errors import StoreError
+
+    try:
+        return OpenStore(open_executor(str(path)))
+    except (StoreError, OSError) as error:
+        raise click.ClickException(f"cannot open {path}: {error}") from None
+
+
+class OpenStore:
+    """A store that this process has opened for itself."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def session(self) -> Link:
+        from diskkv.client.loopback import Loopback
+
+        return Loopback(self._executor)
+
+    def close(self) -> None:
+        self._executor.store.close()
 
 
 class SocketLink:

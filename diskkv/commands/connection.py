@@ -1,19 +1,25 @@
-"""Connections."""
+"""Connections: who speaks, in which protocol, to which database."""
 
 from __future__ import annotations
 
+import hmac
 from typing import Any
 
-from diskkv.dispatch.args import small_integer
+from diskkv.dispatch.args import Args, small_integer
 from diskkv.dispatch.session import Session
-from diskkv.dispatch.table import FAST, LOADING, STALE, group
-from diskkv.errors import CommandError, WrongArity
-from diskkv.replies import OK, PONG
+from diskkv.dispatch.table import ALLOW_BUSY, DURING_MULTI, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE, WHILE_SUBSCRIBED, group
+from diskkv.errors import BadSyntax, CommandError, NoAuth, NoProto, WrongArity, WrongPass
+from diskkv.lib.numbers import parse_int
+from diskkv.replies import OK, PONG, Simple
 
 command = group("connection")
 
+# The Redis whose behaviour this is; clients decide by it what they may use.
+REDIS_VERSION = "7.2.4"
+GREETING = NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY
 
-@command("PING [message]", FAST, since="1.0.0")
+
+@command("PING [message]", FAST | WHILE_SUBSCRIBED, since="1.0.0")
 def ping(ctx: Session, *message: bytes) -> Any:
     """Reply PONG, or the message."""
     if len(message) > 1:
@@ -32,8 +38,92 @@ def echo(ctx: Session, message: bytes) -> bytes:
 @command("SELECT index", LOADING | STALE | FAST, since="1.0.0")
 def select(ctx: Session, index: bytes) -> Any:
     """Choose the numbered database that the following commands work on."""
-    number = small_integer(index)
-    if not 0 <= number < len(ctx.store.databases):
-        raise CommandError("DB index is out of range")
-    ctx.select(number)
+    ctx.select(small_integer(index))
     return OK
+
+
+@command("AUTH [username] password", GREETING, since="1.0.0", arity=-2)
+def auth(ctx: Session, *words: bytes) -> Any:
+    """Give the password."""
+    if len(words) > 2:
+        raise BadSyntax
+    if len(words) == 1 and not ctx.executor.settings["requirepass"]:
+        raise CommandError(
+            "AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"
+        )
+    _authenticate(ctx, words[0] if len(words) == 2 else b"default", words[-1])
+    return OK
+
+
+def _authenticate(ctx: Session, user: bytes, password: bytes) -> None:
+    wanted = ctx.executor.settings["requirepass"].encode("utf-8", "surrogateescape")
+    # Compared in a time that does not tell how much of it was right.
+    if user != b"default" or (wanted and not hmac.compare_digest(password, wanted)):
+        raise WrongPass
+    ctx.authenticated = True
+    ctx.regate()
+
+
+@command("HELLO [protover [AUTH username password] [SETNAME clientname]]", GREETING, since="6.0.0")
+def hello(ctx: Session, *words: bytes) -> Any:
+    """Choose the protocol's version, and say who is served by what."""
+    args = Args(words)
+    protocol = ctx.protocol
+    name = credentials = None
+    if args:
+        number = parse_int(args.next())
+        if number is None:
+            raise CommandError("Protocol version is not an integer or out of range")
+        if number not in (2, 3):
+            raise NoProto
+        protocol = number
+    while args:
+        option = args.next()
+        match option.upper():
+            case b"AUTH" if len(args) >= 2:
+                credentials = (args.next(), args.next())
+            case b"SETNAME" if args:
+                name = check_name(args.next())
+            case _:
+                raise CommandError(f"Syntax error in HELLO option '{option.decode('utf-8', 'surrogateescape')}'")
+    if credentials is not None:
+        _authenticate(ctx, *credentials)
+    if not ctx.authenticated:
+        raise NoAuth(
+            "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be "
+            "used to authenticate the client and select the RESP protocol version at the same time"
+        )
+    if name is not None:
+        ctx.name = name
+    ctx.protocol = protocol
+    ctx.regate()
+    return {
+        b"server": b"redis",
+        b"version": REDIS_VERSION.encode(),
+        b"proto": protocol,
+        b"id": ctx.id,
+        b"mode": b"standalone",
+        b"role": b"master",
+        b"modules": [],
+    }
+
+
+def check_name(name: bytes) -> bytes:
+    """A client's name. CommandError when it has characters that would break the lines of CLIENT LIST."""
+    if not all(0x21 <= byte <= 0x7E for byte in name):
+        raise CommandError("Client names cannot contain spaces, newlines or special characters.")
+    return name
+
+
+@command("QUIT", GREETING | DURING_MULTI | WHILE_SUBSCRIBED, since="1.0.0", arity=-1)
+def quit_(ctx: Session, *_: bytes) -> Any:
+    """Close the connection."""
+    ctx.front.close()
+    return OK
+
+
+@command("RESET", GREETING | DURING_MULTI | WHILE_SUBSCRIBED, since="6.2.0")
+def reset(ctx: Session) -> Any:
+    """Make the connection as if it were new."""
+    ctx.executor.reset(ctx)
+    return Simple(b"RESET")

@@ -8,18 +8,14 @@ from typing import Any
 from diskkv.dispatch.args import Args, bounded, double, integer, timeout
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import BLOCKING, DENYOOM, FAST, MOVABLEKEYS, READONLY, WRITE, Keys, group
-from diskkv.errors import BadSyntax, CommandError, NotPositive, OutOfRange
+from diskkv.dispatch.walks import draw_options, member_cursor, scan_options
+from diskkv.errors import BadSyntax, CommandError, NotPositive
 from diskkv.format import ZSET
-from diskkv.lib.glob import compile_glob
-from diskkv.lib.numbers import INT_MAX, format_double, parse_float, parse_int
+from diskkv.lib.numbers import INT_MAX, format_double, parse_float
 from diskkv.replies import NIL_ARRAY, Blocked, Pairs
 from diskkv.types.zsets import ZSet
 
 command = group("sorted_set")
-
-# ZRANDMEMBER with a negative count repeats members as often as it is told to; beyond this it is refused instead of taking all memory.
-MOST_REPEATED = 1 << 22
-
 
 @command("ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]", WRITE | DENYOOM | FAST, since="1.2.0")
 def zadd(ctx: Session, key: bytes, raw: bytes, member: bytes, *more: bytes) -> Any:
@@ -260,22 +256,12 @@ def zrandmember(ctx: Session, key: bytes, *options: bytes) -> Any:
     if not options:
         zset = ctx.db.get(key, ZSet)
         return zset.at_rank(ctx.random.randrange(len(zset)))[0] if zset is not None else None
-    count = integer(options[0])
-    if count < -INT_MAX:
-        raise CommandError(f"value is out of range, value must between {-INT_MAX} and {INT_MAX}")
-    if len(options) > 2 or (len(options) == 2 and options[1].upper() != b"WITHSCORES"):
-        raise BadSyntax
-    if len(options) == 2 and not -INT_MAX // 2 <= count <= INT_MAX // 2:
-        raise OutOfRange
+    count, with_scores = draw_options(options[0], options[1:], b"WITHSCORES")
     zset = ctx.db.get(key, ZSet)
     if zset is None or not count:
         return []
-    if count < -MOST_REPEATED:
-        raise OutOfRange
     found = _draw(ctx, zset, count)
-    if len(options) == 2:
-        return Pairs(found)
-    return [member for member, _ in found]
+    return Pairs(found) if with_scores else [member for member, _ in found]
 
 
 def _draw(ctx: Session, zset: ZSet, count: int) -> list[tuple[bytes, float]]:
@@ -291,24 +277,11 @@ def _draw(ctx: Session, zset: ZSet, count: int) -> list[tuple[bytes, float]]:
 @command("ZSCAN key cursor [MATCH pattern] [COUNT count]", READONLY, since="2.8.0")
 def zscan(ctx: Session, key: bytes, cursor: bytes, *options: bytes) -> list[Any]:
     """Walk through a sorted set's members and scores, some at a call."""
-    place = parse_int(cursor)
-    if place is None or place < 0:
-        raise CommandError("invalid cursor")
+    place = member_cursor(cursor)
     zset = ctx.db.get(key, ZSet)
     if zset is None:
         return [b"0", []]
-    args = Args(options)
-    count, matches = 10, None
-    while args:
-        match args.word():
-            case b"COUNT" if args:
-                count = args.int()
-                if count < 1:
-                    raise BadSyntax
-            case b"MATCH" if args:
-                matches = compile_glob(args.next())
-            case _:
-                raise BadSyntax
+    matches, count = scan_options(options)
     following, found = zset.cursor_scan(place, count)
     shown: list[bytes] = []
     for member, score in found:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from diskkv.clock import perf_ns
+from diskkv.clock import microseconds, perf_ns, system_clock
 from diskkv.config import Settings
 from diskkv.dispatch.blocking import Waiter, Waiters
 from diskkv.dispatch.cursors import Cursors
+from diskkv.dispatch.positions import NoKeys, key_positions
 from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import Front, Session
 from diskkv.dispatch.stats import Stats
-from diskkv.dispatch.table import TABLE, Command, Flag
+from diskkv.dispatch.table import TABLE, Command, Flag, container
 from diskkv.errors import CommandError, ExecAborted, LogFailed, NoAuth, UnknownCommand, WrongArity
 from diskkv.replies import NO_REPLY, QUEUED, Blocked
 from diskkv.store.store import Store
@@ -49,7 +51,11 @@ class Executor:
         self.gated = False
         self.paused_until = 0
         self.paused_all = False
+        # `save` or `nosave` once SHUTDOWN was called. A front looks at it when a tick ends: it takes no more commands, sends what was
+        # answered, and closes the store, which writes everything to the engine. `nosave` allows it to leave that to the next start.
         self.shutdown: str | None = None
+        self.run_id = secrets.token_hex(20)
+        self.started = store.clock()
         self._clock = 0
         self._nested = 0
         self._next_id = 1
@@ -61,6 +67,8 @@ class Executor:
         session = Session(self, front)
         session.id = self._next_id
         self._next_id += 1
+        session.authenticated = not self.settings["requirepass"]
+        session.regate()
         self.sessions[session.id] = session
         return session
 
@@ -96,7 +104,7 @@ class Executor:
             command = found
         count = len(argv)
         if count < command.low or count > command.high:
-            return self._refuse(session, WrongArity(command.name))
+            return self._refuse(session, WrongArity(command.name), command)
         if session.gated or self.gated:
             return self._execute_gated(session, command, argv)
         return self.call(session, command, argv)
@@ -110,7 +118,7 @@ class Executor:
             sub = command.subcommands.get(argv[1].lower())
             if sub is not None:
                 return sub
-            if command.arity == -2 and command.summary.startswith("A container"):
+            if command.handler is container:
                 shown = argv[1][:128].decode("utf-8", "surrogateescape")
                 return CommandError(f"unknown subcommand '{shown}'. Try {command.name.upper()} HELP.")
         return command
@@ -160,8 +168,7 @@ class Executor:
 
     def call_now(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """As `call`, where nobody can wait (EXEC, scripts): Blocked becomes its timeout reply."""
-        reply = self.call(session, command, argv)
-        return reply.timeout_reply if reply.__class__ is Blocked else reply
+        return without_waiting(self.call(session, command, argv))
 
     @contextmanager
     def atomic(self) -> Iterator[None]:
@@ -190,10 +197,18 @@ class Executor:
 
     # -- gates, in Redis' order
 
-    def _refuse(self, session: Session, error: CommandError) -> CommandError:
+    def _refuse(self, session: Session, error: CommandError, command: Command | None = None) -> Any:
         if session.queue is not None:
             session.queue_broken = True
-        self.stats.refused(error)
+        if command is not None and command.name == "exec":
+            session.leave_multi()
+            error = ExecAborted(f"Transaction discarded because of: {error.text}")
+        self.stats.refused(error, command)
+        if session.reply_mode != "on":
+            if session.reply_mode == "skip":
+                session.reply_mode = "on"
+                session.regate()
+            return NO_REPLY
         return error
 
     def _execute_gated(self, session: Session, command: Command, argv: list[bytes]) -> Any:
@@ -204,21 +219,22 @@ class Executor:
     def _through_gates(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         flags = command.flags
         if not session.authenticated and not flags & Flag.NO_AUTH:
-            return self._refuse(session, NoAuth())
+            return self._refuse(session, NoAuth(), command)
         if session.queue is not None and flags & Flag.NO_MULTI:
-            return self._refuse(session, CommandError("Command not allowed inside a transaction"))
+            return self._refuse(session, CommandError("Command not allowed inside a transaction"), command)
         if command.writes and (self.store.failed is not None or self.store.log.sync_error is not None):
             try:
                 self.store.admit()
             except LogFailed as error:
-                return self._refuse(session, error)
-        if session.protocol == 2 and session.subscribed() and not flags & Flag.PUBSUB and command.name not in WHILE_SUBSCRIBED:
+                return self._refuse(session, error, command)
+        if session.protocol == 2 and session.subscribed() and not flags & Flag.WHILE_SUBSCRIBED:
             return self._refuse(
                 session,
                 CommandError(
                     f"Can't execute '{command.name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
                     "are allowed in this context"
                 ),
+                command,
             )
         if self.paused() and (self.paused_all or flags & (Flag.WRITE | Flag.MAY_REPLICATE)) and command.name != "client|unpause":
             return POSTPONED
@@ -227,7 +243,27 @@ class Executor:
             return QUEUED
         if (command.writes or command.name == "exec") and self.store.writer.backlogged():
             return POSTPONED
+        if session.no_touch:
+            return self._call_untouched(session, command, argv)
         return self.call(session, command, argv)
+
+    def _call_untouched(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        """CLIENT NO-TOUCH: run a command without its counting as a use of its keys. TOUCH means it."""
+        if command.name == "touch":
+            return self.call(session, command, argv)
+        try:
+            keys = [argv[position] for position in key_positions(command, argv)]
+        except NoKeys:
+            keys = []
+        objects = session.db.objects
+        before = {key: (value.freq, value.seen) for key in keys if (value := objects.get(key)) is not None}
+        try:
+            return self.call(session, command, argv)
+        finally:
+            for key, (freq, seen) in before.items():
+                value = objects.get(key)
+                if value is not None:
+                    value.freq, value.seen = freq, seen
 
     def _execute_quietly(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """CLIENT REPLY OFF and SKIP: the command runs, its reply does not leave."""
@@ -251,6 +287,34 @@ class Executor:
 
     # -- for commands
 
+    def microseconds(self) -> int:
+        """The time in microseconds (TIME); of the clocks that may be handed in, only the system's is as fine."""
+        return microseconds() if self.store.clock is system_clock else self.store.now * 1000
+
+    def pause(self, until: int, *, everything: bool) -> None:
+        """CLIENT PAUSE: let no commands that write, or none at all, run until a time. Never shortens or weakens a pause in force."""
+        paused = self.paused()
+        self.paused_until = max(self.paused_until, until)
+        self.paused_all = everything or (paused and self.paused_all)
+        self.gated = self.gated or self.paused()
+
+    def unpause(self) -> None:
+        """End a pause."""
+        self.paused_until = 0
+        self.paused_all = False
+
+    def reset(self, session: Session) -> None:
+        """Make a session as if it were new (RESET); its number, its library and what it has answered stay."""
+        session.leave_multi()
+        self.pubsub.forget(session)
+        session.select(0)
+        session.protocol = 2
+        session.name = b""
+        session.reply_mode = "on"
+        session.no_evict = session.no_touch = False
+        session.authenticated = not self.settings["requirepass"]
+        session.regate()
+
     def execute_queue(self, session: Session) -> Any:
         """EXEC's work: run what was queued, atomically; None (a null array) when a watched key was touched."""
         queue = session.queue
@@ -263,7 +327,8 @@ class Executor:
         if touched:
             return None
         with self.atomic():
-            return [self.call_now(session, command, argv) for command, argv in queue]
+            call = self._call_untouched if session.no_touch else self.call
+            return [without_waiting(call(session, command, argv)) for command, argv in queue]
 
     def _watched_expired(self, session: Session) -> bool:
         """Whether a key that existed when it was watched has expired since: looking it up deletes it, which touches its watchers."""
@@ -293,10 +358,14 @@ class Executor:
             raise reply
 
 
+def without_waiting(reply: Any) -> Any:
+    """A reply where nobody can wait: Blocked becomes its timeout reply."""
+    return reply.refusal if reply.__class__ is Blocked else reply
+
+
 def _error_classes(root: type[CommandError] = CommandError) -> frozenset[type]:
     return frozenset({root}.union(*(_error_classes(kind) for kind in root.__subclasses__())))
 
 
 # An exact set, because isinstance costs three times as much.
 ERRORS = _error_classes()
-WHILE_SUBSCRIBED = frozenset({"ping", "quit", "reset"})

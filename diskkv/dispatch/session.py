@@ -23,10 +23,16 @@ class Front(Protocol):
         """Send something that no command asked for (a published message)."""
 
     def close(self) -> None:
-        """Disconnect, after what has been sent."""
+        """Disconnect as soon as everything that has been answered is sent, the reply of the command that asks for it too.
+
+        What the client sent behind that command is not executed any more.
+        """
 
     def describe(self) -> dict[str, str]:
-        """For CLIENT LIST: at least addr, laddr and fd; whatever else the front knows (qbuf, obl, ...)."""
+        """For CLIENT LIST: at least addr, laddr and fd; whatever else the front knows (qbuf, obl, ..., `flags` such as U for unix).
+
+        A front also keeps `session.last_seen` and, for all but the command that is running, `session.last_command` up to date.
+        """
 
 
 class NoFront:
@@ -66,7 +72,7 @@ class Session:
         self.lib_version = b""
         self.created = self.last_seen = self.store.now
         self.last_command = ""
-        # gated: not all commands may run now (MULTI, subscribed in RESP2, not authenticated, CLIENT REPLY); see the executor
+        # gated: not every command simply runs (MULTI, subscribed in RESP2, no password yet, CLIENT REPLY, NO-TOUCH); see the executor
         self.gated = False
         self.queue: list[tuple[Command, list[bytes]]] | None = None
         self.queue_broken = False
@@ -124,6 +130,7 @@ class Session:
             self.queue is not None
             or not self.authenticated
             or self.reply_mode != "on"
+            or self.no_touch
             or (self.protocol == 2 and self.subscribed() > 0)
         )
 

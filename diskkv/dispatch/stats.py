@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from diskkv.dispatch.table import Flag
 from diskkv.errors import CommandError
 
 if TYPE_CHECKING:
@@ -65,8 +66,10 @@ class Stats:
         if nanoseconds > self.slow_after:
             self._note_slow(command, argv, nanoseconds, session)
 
-    def refused(self, error: CommandError) -> None:
-        """A command did not get past the gates."""
+    def refused(self, error: CommandError, command: Command | None) -> None:
+        """A command was unknown, or did not get past the gates."""
+        if command is not None:
+            self.usage_of(command).rejected += 1
         self.errors[error.code] = self.errors.get(error.code, 0) + 1
 
     def total_calls(self) -> int:
@@ -78,8 +81,14 @@ class Stats:
         self.errors.clear()
         self.connections = self.rejected_connections = 0
 
+    def limit_slow(self, limit: int) -> None:
+        """Remember at most so many slow commands."""
+        self.slow_limit = limit
+        while len(self.slow) > limit:
+            self.slow.pop()
+
     def _note_slow(self, command: Command, argv: list[bytes], nanoseconds: int, session: Session) -> None:
-        if not self.slow_limit or command.name == "exec":
+        if not self.slow_limit or command.flags & Flag.SKIP_SLOWLOG:
             return
         shown = [_shorten(arg) for arg in argv[:SHOWN_ARGUMENTS]]
         if len(argv) > SHOWN_ARGUMENTS:
@@ -88,8 +97,7 @@ class Stats:
         entry = SlowEntry(self._next_slow, int(time.time()), nanoseconds // 1000, tuple(shown), address, session.name)
         self._next_slow += 1
         self.slow.appendleft(entry)
-        while len(self.slow) > self.slow_limit:
-            self.slow.pop()
+        self.limit_slow(self.slow_limit)
 
 
 def _shorten(arg: bytes) -> bytes:

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from diskkv.replies import Simple
+
 Handler = Callable[..., Any]
 H = TypeVar("H", bound=Handler)
 
@@ -41,8 +43,10 @@ class Flag(enum.IntFlag):
     MOVABLEKEYS = enum.auto()
     ALLOW_BUSY = enum.auto()
     NO_ASYNC_LOADING = enum.auto()
-    # ours, not shown: runs at once even when the session queues commands for EXEC
+    NO_MANDATORY_KEYS = enum.auto()
+    # ours, not shown: runs at once even when the session queues commands for EXEC, or is subscribed in RESP2
     DURING_MULTI = enum.auto()
+    WHILE_SUBSCRIBED = enum.auto()
 
 
 WRITE = Flag.WRITE
@@ -63,7 +67,10 @@ NO_MULTI = Flag.NO_MULTI
 MOVABLEKEYS = Flag.MOVABLEKEYS
 ALLOW_BUSY = Flag.ALLOW_BUSY
 NO_ASYNC_LOADING = Flag.NO_ASYNC_LOADING
+NO_MANDATORY_KEYS = Flag.NO_MANDATORY_KEYS
 DURING_MULTI = Flag.DURING_MULTI
+WHILE_SUBSCRIBED = Flag.WHILE_SUBSCRIBED
+OURS = DURING_MULTI | WHILE_SUBSCRIBED
 
 UNBOUNDED = 1 << 31
 
@@ -134,13 +141,13 @@ def _enter(command: Command, words: int) -> None:
         subcommands = held.subcommands if held is not None else {}
         _store(Command(**{**_fields(command), "subcommands": subcommands}))
         return
-    container, _, sub = raw.partition(b"|")
-    held = TABLE.get(container)
+    parent, _, sub = raw.partition(b"|")
+    held = TABLE.get(parent)
     if held is None:
-        title = container.decode()
+        title = parent.decode()
         held = Command(
             title, title.upper(), f"A container for {title.upper()} commands.", command.group, command.since, Flag(0), -2, Keys(),
-            _container, 2, UNBOUNDED, 1, False,
+            container, 2, UNBOUNDED, 1, False,
         )  # fmt: skip
         _store(held)
     held.subcommands[sub] = command
@@ -156,8 +163,17 @@ def _fields(command: Command) -> dict[str, Any]:
     return {name: getattr(command, name) for name in Command.__slots__}
 
 
-def _container(*_: Any) -> Any:
+def container(*_: Any) -> Any:
+    """The handler of a container, which has nothing but subcommands."""
     raise AssertionError("a container is never called")
+
+
+def help_lines(container: str) -> list[Simple]:
+    """The reply to HELP of a container: each subcommand's usage and summary."""
+    lines = [f"{container.upper()} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"]
+    for sub in TABLE[container.encode()].subcommands.values():
+        lines += [sub.usage.partition(" ")[2], f"    {sub.summary}"]
+    return [Simple(line.encode()) for line in lines]
 
 
 def leading_names(usage: str) -> int:

@@ -59,6 +59,7 @@ class Database:
         if value.__class__ is kind and value.expire is None:
             if value.freq < 3:
                 value.freq += 1
+            value.seen = self.store.now
             return value
         found: Any = self.find(key)
         if found is not None and found.__class__ is not kind:
@@ -71,6 +72,7 @@ class Database:
         if value.__class__ is kind and value.expire is None:
             if value.freq < 3:
                 value.freq += 1
+            value.seen = self.store.now
             return value
         found: Any = self.find(key, remember=False)
         if found is None:
@@ -98,6 +100,7 @@ class Database:
             return None
         if value.freq < 3:
             value.freq += 1
+        value.seen = self.store.now
         return value
 
     def _load(self, key: bytes) -> Value | None:

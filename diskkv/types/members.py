@@ -121,6 +121,10 @@ class Members(Value):
             return self.resident
         return (member for member, _ in self.items())
 
+    def elements(self) -> list[bytes]:
+        """All members, for SORT."""
+        return list(self.members())
+
     def cursor_scan(self, cursor: int, count: int) -> tuple[int, list[tuple[bytes, Any]]]:
         """From a cursor (0 at the start) about `count` members with values, and where to go on, 0 for the end.
 

@@ -12,7 +12,7 @@ of a touched member's ranked record in the engine, None if it has none: that rec
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -83,8 +83,18 @@ class ZSet(Members):
         if old == score:
             return False
         self.touch()
-        self._change(member, score, old)
-        return old is None
+        if old is None or not self.oid:
+            self._change(member, score, old)
+            return old is None
+        # The commonest change of a large zset, so the short way is written out.
+        moved = self.moved
+        assert moved is not None
+        if member not in moved:
+            moved[member] = old
+        self.resident[member] = self.touched[member] = score
+        if len(moved) >= SETTLE:
+            self.settle()
+        return False
 
     def increase(self, member: bytes, amount: float) -> float:
         """Add to a member's score, 0 if it is new; the new score. NotANumber when that is none."""
@@ -98,21 +108,6 @@ class ZSet(Members):
             self.touch()
             self._change(member, score, old)
         return score
-
-    def remove(self, members: Iterable[bytes]) -> int:
-        """Take members away; how many were there."""
-        removed = 0
-        for member in members:
-            if self.get(member) is not None:
-                if not removed:
-                    self.touch()
-                self.drop(member)
-                removed += 1
-                if not len(self):
-                    break
-        if removed and not len(self):
-            self.vanish()
-        return removed
 
     def put(self, member: bytes, value: float) -> float | None:
         old: float | None = self.get(member)
@@ -216,6 +211,10 @@ class ZSet(Members):
         """The index for reading. What is read may load pages: `_limit` after it."""
         index = self.index
         return index if index is not None and not self.moved else self.settle()
+
+    def elements(self) -> list[bytes]:
+        """All members by rank, for SORT."""
+        return self._ordered().members(0, len(self))
 
     def rank(self, member: bytes) -> tuple[int, float] | None:
         """How many members stand before this one, and its score; None when it is not there."""
@@ -359,10 +358,10 @@ class ZSet(Members):
         return prefix, self.records, {MEMBER: members, RANKED: stored, BUCKET: buckets, DOUBTFUL: self.doubtful}
 
     def landed(self) -> None:
-        super().landed()
         self.stored_flying, self.buckets_flying, self.doubtful = {}, {}, {}
         if self.index is not None:
             self.index.landed()
+        super().landed()
 
     def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
         hash32 = self.db.store.hash32

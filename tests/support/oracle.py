@@ -51,6 +51,10 @@ class Oracle:
         """A command's reply: bytes, int, None, list, dict ...; an error is `Error` with its line."""
         words = [word if isinstance(word, bytes) else str(word).encode() for word in argv]
         self._socket.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words))
+        return self.next()
+
+    def next(self) -> Any:
+        """The next reply, where a command has more than one."""
         while True:
             reply = self._reader.gets()
             if reply is not False:

@@ -1,0 +1,266 @@
+"""One client's session in process: runs its commands in ticks, and takes what is pushed to it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import RedisError
+
+from diskkv.client.plain import PLAIN, exception
+from diskkv.client.shared import Shut
+from diskkv.dispatch.executor import POSTPONED, Postponed
+from diskkv.dispatch.table import Flag
+from diskkv.errors import CommandError, LogFailed, Unblocked
+from diskkv.replies import Blocked, Several
+
+if TYPE_CHECKING:
+    from diskkv.client.shared import Shared
+    from diskkv.dispatch.blocking import Waiter
+    from diskkv.dispatch.session import Session
+
+RETRY_SECONDS = 0.002
+STATEFUL = "{} needs a session of its own, and this one is for all threads: use pipeline(), pubsub() or client()"
+KILLED = "the connection was closed by CLIENT KILL"
+
+
+class Alarm(Protocol):
+    """Wakes whoever waits; `set` may be called from any thread."""
+
+    def set(self) -> None: ...
+
+
+class Wait:
+    """A command that waits for its keys. Once `done`, `reply` is what came of it."""
+
+    __slots__ = ("alarm", "deadline", "done", "failures", "reply", "waiter")
+
+    def __init__(self, alarm: Any, waiter: Waiter) -> None:
+        self.alarm = alarm
+        self.waiter = waiter
+        self.deadline = waiter.blocked.deadline
+        self.done = False
+        self.failures = 0
+        self.reply: Any = None
+
+
+class Caller:
+    """A session and its front. `new_alarm` makes what its thread, or its event loop, waits on.
+
+    Methods take the lock themselves unless they say otherwise; on a closed client they raise redis-py's ConnectionError.
+    """
+
+    def __init__(self, shared: Shared, new_alarm: Callable[[], Any], *, protocol: int, index: int, common: bool = False) -> None:
+        self.shared = shared
+        self.executor = shared.executor
+        self.store = shared.store
+        # replaced once nothing may be run any more
+        self.lock: Any = shared.lock if shared.closed is None else Shut(shared.closed)
+        self.new_alarm = new_alarm
+        # common: all of a client's threads and tasks use it, so it must not come to an end before the client
+        self.common = common
+        self.cause: str | None = None
+        self.inbox: deque[Any] = deque()
+        self.listening: Alarm | None = None
+        self.waiting: Wait | None = None
+        with self.lock:
+            shared.reap()
+            self.session = self._new_session(protocol, index)
+            shared.callers.add(self)
+
+    def _new_session(self, protocol: int, index: int) -> Session:
+        session = self.executor.open_session(self)
+        session.protocol = protocol
+        try:
+            session.select(index)
+        except CommandError as error:
+            self.executor.close_session(session)
+            raise exception(error) from None
+        return session
+
+    # -- ticks
+
+    def call(self, argv: list[bytes]) -> Any:
+        """Run one command and return its plain reply, or `POSTPONED` if it can't be answered at once: `advance` can wait."""
+        with self.lock:
+            executor, session = self.executor, self.session
+            executor.begin()
+            session.last_seen = self.store.now
+            reply = executor.execute(session, argv)
+            kind = reply.__class__
+            if kind is Blocked:
+                made: Any = POSTPONED
+            elif kind is bytes or kind is Postponed:
+                made = reply
+            elif kind is Several:
+                made = self._plain(reply.items[-1])
+            else:
+                made = PLAIN[session.protocol][kind](reply)
+            try:
+                self.store.commit()
+            except LogFailed as error:
+                made = self.undone([argv], error)[0]
+            if session.gated or session.watcher is not None:
+                made = self._forget_state(argv[0])
+        return made
+
+    def advance(self, requests: Sequence[list[bytes]], at: int) -> tuple[int, Wait | None]:
+        """One tick: run requests from `at` on; their replies go to the inbox.
+
+        Returns how far it came and, if the next one waits for keys, the wait. Neither that nor the end: it is postponed.
+        """
+        with self.lock:
+            executor, session = self.executor, self.session
+            if self.shared.left:
+                self.shared.reap()
+            executor.begin()
+            session.last_seen = self.store.now
+            execute, plain = executor.execute, PLAIN[session.protocol]
+            start, out = at, []
+            held: Wait | None = None
+            while at < len(requests):
+                reply = execute(session, requests[at])
+                kind = reply.__class__
+                if kind is bytes:
+                    out.append(reply)
+                elif kind is Blocked:
+                    held = self._park(requests[at], reply)
+                    break
+                elif kind is Postponed:
+                    break
+                elif kind is Several:
+                    out.extend([self._plain(item) for item in reply.items])
+                else:
+                    if session.protocol == 3:
+                        plain = PLAIN[3]
+                    out.append(plain[kind](reply))
+                at += 1
+            try:
+                self.store.commit()
+            except LogFailed as error:
+                out = self.undone(requests[start:at], error)
+            self.inbox.extend(out)
+        return at, held
+
+    def _forget_state(self, name: bytes) -> Exception:
+        """A command has put a state on the session that all threads share (MULTI, WATCH, SUBSCRIBE): off with it."""
+        session = self.session
+        self.executor.pubsub.forget(session)
+        session.reply_mode = "on"
+        session.leave_multi()
+        return RedisError(STATEFUL.format(name.decode("utf-8", "replace").upper()))
+
+    def _plain(self, reply: Any) -> Any:
+        return PLAIN[self.session.protocol][reply.__class__](reply)
+
+    def undone(self, requests: Sequence[list[bytes]], error: LogFailed) -> list[Any]:
+        """The log could not be written, and what was done is undone: the error in place of every reply. REQUIRES: the lock.
+
+        But a single read, which may have had something to log because it met an expired key, is done again.
+        """
+        executor = self.executor
+        executor.reselect()
+        if len(requests) == 1:
+            command = executor.find(requests[0])
+            if not isinstance(command, CommandError) and command.flags & Flag.READONLY:
+                executor.begin()
+                return [self._plain(executor.execute(self.session, requests[0]))]
+        return [exception(error) for _ in requests]
+
+    # -- waiting
+
+    def _park(self, argv: list[bytes], blocked: Blocked) -> Wait:
+        self.waiting = Wait(self.new_alarm(), self.executor.waiters.park(self.session, argv, blocked, self._resume))
+        return self.waiting
+
+    def _resume(self, reply: Any) -> None:
+        """The command that waited has been answered, inside somebody's tick."""
+        wait = self.waiting
+        if wait is not None:
+            self._finish(wait, self._plain(reply))
+
+    def _finish(self, wait: Wait, made: Any) -> None:
+        self.waiting = None
+        wait.reply = made
+        wait.failures = self.store.failures
+        wait.done = True
+        wait.alarm.set()
+
+    def seconds(self, wait: Wait) -> float | None:
+        """How long a command may still wait; None for ever."""
+        return None if wait.deadline is None else max(0.0, (wait.deadline - self.store.clock()) / 1000)
+
+    def collect(self, wait: Wait) -> Any:
+        """What came of a wait that has ended, by its alarm or by its deadline."""
+        # The lock also means that the tick which served it has been committed.
+        with self.lock:
+            if not wait.done:
+                self.executor.begin()
+                self.executor.waiters.cancel(wait.waiter)
+                self._finish(wait, self._plain(wait.waiter.blocked.timeout_reply))
+            elif wait.failures != self.store.failures:
+                return exception(LogFailed(self.store.failed or "the change was undone"))
+            return wait.reply
+
+    def abandon(self, wait: Wait) -> None:
+        """Nobody waits any more (an interrupt, a cancelled task)."""
+        with self.lock:
+            self.executor.waiters.cancel(wait.waiter)
+            self.waiting = None
+
+    def wait_for_room(self) -> None:
+        """Something was postponed: wait a little, or until what made it wait is over."""
+        with self.lock:
+            self.store.wait_for_room()
+        self.shared.over.wait(RETRY_SECONDS)
+
+    # -- the end
+
+    def leave(self) -> None:
+        """The client needs the session no more."""
+        self.lock = Shut(self.cause or "the client is closed")
+        self.shared.leave(self)
+
+    def cut(self, cause: str) -> None:
+        """End the session, waking who waits. REQUIRES: the lock."""
+        self.cause = cause
+        self.lock = Shut(cause)
+        if self.waiting is not None:
+            self.executor.waiters.cancel(self.waiting.waiter)
+            self._finish(self.waiting, Disconnected(cause))
+        if self.listening is not None:
+            self.listening.set()
+
+    # -- the session's front; all of it is called with the lock
+
+    def push(self, reply: Any) -> None:
+        """Take something that no command asked for."""
+        made = self._plain(reply)
+        self.inbox.append(made)
+        if self.listening is not None:
+            self.listening.set()
+
+    def close(self) -> None:
+        """CLIENT KILL: the client gets a new session with its next command."""
+        if self.common:
+            old = self.session
+            self.executor.close_session(old)
+            self.session = self._new_session(old.protocol, old.index)
+        else:
+            self.cut(KILLED)
+            self.shared.left.append(self)
+
+    def unblock(self, error: bool) -> bool:
+        """CLIENT UNBLOCK. False when the client does not wait."""
+        wait = self.waiting
+        if wait is None:
+            return False
+        self.executor.waiters.cancel(wait.waiter)
+        self._resume(Unblocked() if error else wait.waiter.blocked.timeout_reply)
+        return True
+
+    def describe(self) -> dict[str, str]:
+        """For CLIENT LIST: there is no address."""
+        return {"addr": "127.0.0.1:0", "laddr": "127.0.0.1:0", "fd": "-1", "qbuf": "0", "obl": str(len(self.inbox)), "omem": "0"}

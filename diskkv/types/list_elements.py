@@ -1,0 +1,313 @@
+"""The elements of a large list: their positions, their values, their records; what `lists.py` builds lists of.
+
+Elements have positions, integers that start in the middle of 64 bits and go outwards in steps of `STRIDE`. As long as there are no
+holes the element at index i is at `first + i * STRIDE`, so an index costs arithmetic and one look-up, and both ends are known:
+nothing ever seeks across what has been popped.
+
+An insertion or removal far from both ends makes a hole or needs a place in between: the list is *sparse* from then on, and its
+positions are found through counted `Buckets`. Where there is no place left between two neighbours, elements around are spread out
+again.
+
+Records: ELEMENT position:u64 -> packed value, and of a sparse list BUCKET low:u64 -> count:u32. The header's extras are the first
+position, and of a sparse list the last one, too. In memory positions count from the middle. `touched` and `flying` have them as keys,
+and `(low,)` for buckets.
+
+In memory `resident` holds elements by position: all those with pending changes, and of the others what has been touched. What is not
+in it is in the engine. STRIDE is odd because multiples of a power of two collide in a dict, and leaves room for 2^51 pushes on
+either side: seventy years at a million a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod
+
+from diskkv.errors import Damaged
+from diskkv.format import BUCKET, ELEMENT, keys
+from diskkv.format.meta import pack_value, unpack_value
+from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
+from diskkv.store.value import OVERHEAD, Value
+from diskkv.types.list_buckets import Buckets
+
+if TYPE_CHECKING:
+    from diskkv.store.database import Database
+
+STRIDE = 4097
+MIDDLE = 1 << 63
+# Up to so many missing elements are fetched one by one, more by a scan.
+FEW = 8
+
+ELEMENT_WEIGHT = 160
+
+
+class Elements(Value):
+    """What is in a large list; `List` is made of it. Where nothing else is said the methods require `oid` > 0."""
+
+    __slots__ = ("__weakref__", "buckets", "buckets_weight", "count", "first", "high", "last", "low", "resident", "sparse", "spill_at")
+
+    def __init__(self, db: Database, key: bytes) -> None:
+        super().__init__(db, key)
+        self.count = 0
+        self.first = 0
+        self.last = -STRIDE
+        self.resident: dict[int, bytes] = {}
+        # Positions outside of low..high have never been handed to a checkpoint: what is popped there leaves no trace.
+        self.low = MIDDLE
+        self.high = -MIDDLE
+        self.spill_at = 0
+        self.sparse = False
+        self.buckets: Buckets | None = None
+        self.buckets_weight = 0
+
+    # -- positions
+
+    def places(self, start: int, stop: int) -> Sequence[int]:
+        """The positions of the elements at start <= index < stop."""
+        if not self.sparse:
+            return range(self.first + start * STRIDE, self.first + stop * STRIDE, STRIDE)
+        places = self.index().slice(start, stop)
+        self.weigh()
+        return places
+
+    def index(self) -> Buckets:
+        """The buckets of a sparse list, read from the engine if need be."""
+        buckets = self.buckets
+        if buckets is None:
+            # Nothing is pending: a change to a sparse list has its buckets read first, and they stay as long as the list does.
+            prefix = keys.data_prefix(self.oid) + BUCKET
+            records = list(self.db.store.engine.scan(prefix, keys.after(prefix)))
+            lows = [unpack_u64(raw, len(prefix)) - MIDDLE for raw, _ in records]
+            counts = [unpack_u32(raw) for _, raw in records]
+            if sum(counts) != self.count:
+                raise Damaged(f"list {self.key!r} has {self.count} elements, {sum(counts)} by its buckets")
+            self.buckets = buckets = Buckets(WeakMethod(self._load_places), lows, counts)
+            self.weigh()
+        return buckets
+
+    def _load_places(self, low: int | None, high: int | None) -> list[int]:
+        """For `Buckets`: the positions in a part of the list that has no new ones pending."""
+        low = self.first if low is None else low
+        high = self.last + 1 if high is None else high
+        touched, flying = self.touched, self.flying
+        found = []
+        prefix = keys.data_prefix(self.oid) + ELEMENT
+        at = len(prefix)
+        for raw in self.db.store.engine.scan_keys(prefix + pack_u64(low + MIDDLE), prefix + pack_u64(high + MIDDLE)):
+            place = unpack_u64(raw, at) - MIDDLE
+            if (touched[place] if place in touched else flying.get(place, b"")) is not None:
+                found.append(place)
+        return found
+
+    def weigh(self) -> None:
+        buckets = self.buckets
+        if buckets is not None and buckets.weight != self.buckets_weight:
+            self.resized(buckets.weight - self.buckets_weight)
+            self.buckets_weight = buckets.weight
+
+    def make_sparse(self) -> Buckets:
+        """From now on positions are found through buckets."""
+        if not self.sparse:
+            self.sparse = True
+            self.buckets = Buckets(WeakMethod(self._load_places), [], [])
+            self.buckets.fill(range(self.first, self.last + 1, STRIDE))
+        return self.index()
+
+    def insert_between(self, index: int, value: bytes) -> None:
+        """Put a value at an index of a list made sparse. REQUIRES: 0 < index < count."""
+        buckets = self.make_sparse()
+        bucket, offset = buckets.find(index)
+        if not offset:
+            bucket -= 1
+            offset = buckets.counts[bucket]
+        left, right = self._neighbours(buckets, bucket, offset)
+        if right - left < 2:
+            self._spread(buckets, bucket, offset)
+            bucket, offset = buckets.find(index)
+            if not offset:
+                bucket -= 1
+                offset = buckets.counts[bucket]
+            left, right = self._neighbours(buckets, bucket, offset)
+        place = (left + right) // 2
+        buckets.insert(bucket, offset, place)
+        self.put(place, value)
+        self.count += 1
+        self.weigh()
+        self.limit()
+
+    def _neighbours(self, buckets: Buckets, bucket: int, offset: int) -> tuple[int, int]:
+        """The positions between which an element at `offset` > 0 of a bucket is to have its own."""
+        places = buckets.known(bucket)
+        return places[offset - 1], places[offset] if offset < len(places) else buckets.lows[bucket + 1]
+
+    def _spread(self, buckets: Buckets, bucket: int, offset: int) -> None:
+        """There is no place left before `offset`: spread elements around it out, few if there is room nearby, else more.
+
+        The more elements a stretch has the roomier it must be for them to be spread in it, or the next insertion would soon have
+        to move as many again.
+        """
+        places = buckets.known(bucket)
+        gap = 4
+        for width in (32, 128):
+            start, stop = max(1, offset - width // 2), min(len(places), offset + width // 2)
+            if stop == len(places) and bucket + 1 == len(buckets.lows):
+                stop -= 1
+            high = places[stop] if stop < len(places) else buckets.lows[bucket + 1]
+            if start < stop and high - places[start - 1] >= gap * (stop - start + 1):
+                fresh = _even(places[start - 1], high, stop - start)
+                self._move(list(places[start:stop]), fresh)
+                buckets.replace(bucket, start, fresh)
+                return
+            gap += gap // 2
+        start, stop = bucket, bucket + 1
+        while start > 0 and stop < len(buckets.lows):
+            if buckets.lows[stop] - buckets.lows[start] >= gap * (sum(buckets.counts[start:stop]) + 1):
+                break
+            width = stop - start
+            start, stop = max(0, start - (width + 1) // 2), min(len(buckets.lows), stop + (width + 1) // 2)
+            gap += gap // 2
+        old = [place for number in range(start, stop) for place in buckets.known(number)]
+        if stop == len(buckets.lows):
+            # There is all the room in the world beyond an end.
+            low = buckets.lows[start] if start else self.first
+            fresh = list(range(low, low + len(old) * STRIDE, STRIDE))
+            self.last = fresh[-1]
+        elif start == 0:
+            high = buckets.lows[stop]
+            fresh = list(range(high - len(old) * STRIDE, high, STRIDE))
+            self.first = fresh[0]
+        else:
+            fresh = _even(buckets.lows[start] - 1, buckets.lows[stop], len(old))
+        self._move(old, fresh)
+        buckets.relay(start, stop, fresh)
+
+    def _move(self, old: Sequence[int], fresh: Sequence[int]) -> None:
+        """Give elements other positions."""
+        values = self.values(old)
+        self.erase(old)
+        self.count += len(old)
+        for place, value in zip(fresh, values, strict=True):
+            self.put(place, value)
+
+    # -- values
+
+    def values(self, places: Sequence[int], *, keep: bool = False) -> list[bytes]:
+        """The values at some positions, ascending; what had to be fetched stays in memory when `keep`."""
+        resident = self.resident
+        try:
+            return list(map(resident.__getitem__, places))
+        except KeyError:
+            pass
+        missing = [place for place in places if place not in resident]
+        found = {place: self.read(place) for place in missing} if len(missing) <= FEW else self._scan(missing)
+        values = [resident[place] if place in resident else found[place] for place in places]
+        if keep:
+            resident.update(found)
+            self.resized(sum(map(len, found.values())) + ELEMENT_WEIGHT * len(found))
+            self.limit()
+        return values
+
+    def read(self, place: int) -> bytes:
+        raw = self.db.store.engine.get(keys.data_prefix(self.oid) + ELEMENT + pack_u64(place + MIDDLE))
+        if raw is None:
+            raise Damaged(f"list {self.key!r} lacks an element")
+        return unpack_value(raw)
+
+    def _scan(self, places: Sequence[int]) -> dict[int, bytes]:
+        """Many elements from the engine, in one pass."""
+        prefix = keys.data_prefix(self.oid) + ELEMENT
+        at = len(prefix)
+        wanted = dict.fromkeys(places, b"")
+        seen = 0
+        for raw, value in self.db.store.engine.scan(prefix + pack_u64(places[0] + MIDDLE), prefix + pack_u64(places[-1] + MIDDLE + 1)):
+            place = unpack_u64(raw, at) - MIDDLE
+            if place in wanted:
+                wanted[place] = unpack_value(value)
+                seen += 1
+        if seen != len(wanted):
+            raise Damaged(f"list {self.key!r} lacks elements")
+        return wanted
+
+    def put(self, place: int, value: bytes) -> None:
+        old = self.resident.get(place)
+        self.resident[place] = self.touched[place] = value
+        self.resized(len(value) + ELEMENT_WEIGHT if old is None else len(value) - len(old))
+
+    def erase(self, places: Sequence[int]) -> None:
+        """Forget elements that were taken out."""
+        resident, touched, low, high = self.resident, self.touched, self.low, self.high
+        freed = 0
+        for place in places:
+            value = resident.pop(place, None)
+            if value is not None:
+                freed += len(value) + ELEMENT_WEIGHT
+            if place > high or place < low:
+                del touched[place]
+            else:
+                touched[place] = None
+        self.count -= len(places)
+        self.resized(-freed)
+
+    def limit(self) -> None:
+        """Keep the list's share of memory within bounds. To be called when some was taken, at the end of a command's work."""
+        if self.weight > self.spill_at:
+            self._spill()
+
+    def _spill(self) -> None:
+        """Too much of one list is in memory: keep what has pending changes only."""
+        touched, flying = self.touched, self.flying
+        kept = {place: value for place, value in flying.items() if value is not None and place.__class__ is int and place not in touched}
+        kept.update((place, value) for place, value in touched.items() if value is not None and place.__class__ is int)
+        if self.buckets is not None:
+            self.buckets.forget(lambda low: (low,) in touched or (low,) in flying)
+            self.weigh()
+        # A dead list takes the rest to the grave, where a large dict is freed little by little.
+        rest = Elements(self.db, self.key)
+        rest.resident, self.resident = self.resident, kept
+        self.db.store._graveyard.append(rest)
+        weight = OVERHEAD + len(self.key) + self.buckets_weight + sum(map(len, kept.values())) + ELEMENT_WEIGHT * len(kept)
+        self.resized(weight - self.weight)
+        budget = self.db.cache.budget
+        self.spill_at = max(budget // 4, weight + budget // 8)
+
+    # -- for the writer
+
+    def length(self) -> int:
+        return self.count
+
+    def extras(self) -> bytes:
+        if self.sparse:
+            return pack_u64(self.first + MIDDLE) + pack_u64(self.last + MIDDLE)
+        return pack_u64(self.first + MIDDLE)
+
+    def freeze(self) -> tuple[bytes, Callable[[dict[Any, Any]], Iterator[tuple[bytes, bytes | None]]], dict[Any, Any]]:
+        self.low = min(self.low, self.first)
+        self.high = max(self.high, self.last)
+        buckets = self.buckets
+        if buckets is not None:
+            for low in buckets.changed:
+                self.touched[(low,)] = buckets.count_of(low)
+            buckets.changed.clear()
+        return super().freeze()
+
+    def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
+        for sub, value in changes.items():
+            if sub.__class__ is int:
+                yield ELEMENT + pack_u64(sub + MIDDLE), None if value is None else pack_value(value)
+            else:
+                yield BUCKET + pack_u64(sub[0] + MIDDLE), None if value is None else pack_u32(value)
+
+    def shed(self, count: int) -> bool:
+        for pieces in (self.resident, self.touched) if self.oid else (self.resident,):
+            for _ in range(min(count, len(pieces))):
+                pieces.popitem()
+            if pieces:
+                return False
+        self.buckets = None
+        return True
+
+
+def _even(low: int, high: int, count: int) -> list[int]:
+    """So many positions, evenly spread between two others. REQUIRES: there are as many."""
+    room = high - low
+    return [low + room * number // (count + 1) for number in range(1, count + 1)]
