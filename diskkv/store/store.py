@@ -83,7 +83,7 @@ class Store:
         self.recovering = False
         self.failed: str | None = None
         self.failures = 0
-        # changed since the last freeze; of these, those with records; garbage records to be written; meta records to be deleted
+        # changed since the last freeze; of these, those with records; garbage records to be written; records to be deleted
         self.dirty: list[Value] = []
         self.large: list[Value] = []
         self.dead: list[bytes] = []
@@ -257,11 +257,14 @@ class Store:
             if self.failed is None and self.writer.error is None:
                 self.writer.freeze()
                 self.writer.finish()
+            landed = self.failed is None and self.writer.error is None
         self.writer.stop()
         try:
             self.log.close()
         except OSError as error:
-            raise StoreError(f"the log can't be put on the disk: {error}") from None
+            if not landed:
+                raise StoreError(f"the log can't be put on the disk: {error}") from None
+            journal.warning("the log can't be put on the disk, but all that it says is in the engine: %s", error)
         finally:
             self.engine.close()
             if self._lock_file >= 0:
@@ -337,7 +340,7 @@ class Store:
             try:
                 self.log.probe()
             except OSError as error:
-                self.failed = os.strerror(error.errno or 0)
+                self.failed = reason = os.strerror(error.errno or 0)
             else:
                 self.failed = None
                 journal.warning("the log can be written again")
@@ -407,6 +410,10 @@ class Store:
 
     def bury_database(self, db: Database) -> None:
         """All of a database is dead (before it gets a new epoch)."""
+        # The reclaimer finds the objects by the epoch's meta records. Those that were moved here may have none in the engine.
+        for value in (*self.dirty, *self.writer.frozen):
+            if value.db is db and value.oid and value.linked:
+                self.dead.append(keys.garbage_object(value.oid))
         self.dirty = [value for value in self.dirty if value.db is not db]
         self.large = [value for value in self.large if value.db is not db]
         self.writer.forget(db)

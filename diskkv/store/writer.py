@@ -92,6 +92,7 @@ class Writer:
         self._dead: list[bytes] = []
         self._erased: list[bytes] = []
         self._position = Position(0, 0)
+        self._makes_up = False
         self._log_mark = 0
         self._landed_mark = 0
         self._flying_commands = 0
@@ -144,6 +145,7 @@ class Writer:
         self._dead, store.dead = store.dead, []
         self._erased, store.erased = store.erased, []
         self._position = store.log.position()
+        self._makes_up = store.log.sync_error is not None
         self._log_mark = store.log.written
         self._flying_commands, self.commands = self.commands, 0
         batch = store.engine.batch(sync=True)
@@ -217,7 +219,8 @@ class Writer:
 
     def _run(self) -> None:
         while True:
-            self._wake.wait(0.0 if self.reclaimer.pending() else 1.0)
+            if not self._stopping:
+                self._wake.wait(0.0 if self.reclaimer.pending() else 1.0)
             self._wake.clear()
             if not self.active:
                 if self._stopping:
@@ -239,8 +242,9 @@ class Writer:
         except OSError as error:
             journal.warning("no new log segment, going on in the old one: %s", error)
         with store.lock:
-            dirty = store.dirty or store.dead
-            rested = monotonic() - self._since >= SECONDS
+            doubtful = store.log.sync_error is not None
+            dirty = store.dirty or store.dead or doubtful
+            rested = doubtful or monotonic() - self._since >= SECONDS
             if dirty and not self.active and not store.log.parts and not store.recovering and (rested or self.due()):
                 self.freeze()
 
@@ -290,6 +294,8 @@ class Writer:
         self.checkpoints += 1
         self.landed_at = self._store.clock()
         self.error = None
+        if self._makes_up:
+            self._store.log.sync_error = None
 
     def _forget_flight(self) -> None:
         self._batch, self._flights, self._values, self._dead, self._erased, self.frozen = None, [], [], [], [], []
@@ -336,6 +342,7 @@ class Writer:
                 with store.lock:
                     store.engine.reopen()
                     self.healing = False
+                    store.landed.notify_all()
                 return
             except (StoreError, OSError) as error:
                 journal.error("still no way to write: %s", error)
