@@ -8,7 +8,7 @@ from typing import Any
 from diskkv.dispatch.args import Args, bounded, double, integer, timeout
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import BLOCKING, DENYOOM, FAST, MOVABLEKEYS, READONLY, WRITE, Keys, group
-from diskkv.dispatch.walks import draw_options, member_cursor, scan_options
+from diskkv.dispatch.walks import draw_options, read_cursor, scan_options
 from diskkv.errors import BadSyntax, CommandError, NotPositive, WrongArity
 from diskkv.format import ZSET
 from diskkv.lib.numbers import INT_MAX, format_double, parse_float
@@ -279,7 +279,7 @@ def _draw(ctx: Session, zset: ZSet, count: int) -> list[tuple[bytes, float]]:
 @command("ZSCAN key cursor [MATCH pattern] [COUNT count]", READONLY, since="2.8.0")
 def zscan(ctx: Session, key: bytes, cursor: bytes, *options: bytes) -> list[Any]:
     """Walk through a sorted set's members and scores, some at a call."""
-    place = member_cursor(cursor)
+    place = read_cursor(cursor)
     zset = ctx.db.get(key, ZSet)
     if zset is None:
         return [b"0", []]
