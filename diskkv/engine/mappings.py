@@ -11,6 +11,7 @@ are removed. It takes about 50 ms and 4 MB.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -21,6 +22,7 @@ from typing import Any
 import plyvel
 
 MAPPINGS = 1000
+NICE = 10
 # LevelDB's log format: records lie in blocks of this size.
 BLOCK = 32768
 
@@ -32,16 +34,27 @@ _holder: list[Any] = []
 
 
 def occupy() -> None:
-    """Take all of LevelDB's mappings, once per process. Where that can't be done, nothing is lost but memory."""
+    """Take all of LevelDB's mappings, once per process. Where that can't be done, nothing is lost but memory.
+
+    It is done on a thread of low priority, because LevelDB's one compaction thread is started by it and inherits the priority: whoever
+    waits for an answer goes before a compaction.
+    """
     with _lock:
-        if _holder:
-            return
-        try:
-            with tempfile.TemporaryDirectory(prefix="diskkv-", ignore_cleanup_errors=True) as path:
-                _holder.append(_open_all(_write(path)))
-        except (OSError, plyvel.Error) as error:
-            journal.warning("LevelDB will map its tables, which counts as this process's memory: %s", error)
-            _holder.append(None)
+        if not _holder:
+            thread = threading.Thread(target=_occupy, name="diskkv-mappings")
+            thread.start()
+            thread.join()
+
+
+def _occupy() -> None:
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    try:
+        with tempfile.TemporaryDirectory(prefix="diskkv-", ignore_cleanup_errors=True) as path:
+            _holder.append(_open_all(_write(path)))
+    except (OSError, plyvel.Error) as error:
+        journal.warning("LevelDB will map its tables, which counts as this process's memory: %s", error)
+        _holder.append(None)
 
 
 def _open_all(path: str) -> Any:
