@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,16 @@ class Runner:
     """`run("SET", "a", 1)` executes a command and returns its reply value (an error is returned, not raised)."""
 
     def __init__(
-        self, path: Path | str, *, wrap: Callable[[Engine], Engine] | None = None, disk: Disk | None = None, **settings: str
+        self,
+        path: Path | str,
+        *,
+        wrap: Callable[[Engine], Engine] | None = None,
+        disk: Disk | None = None,
+        clock: ManualClock | None = None,
+        **settings: str,
     ) -> None:
         self.path = path
-        self.clock = ManualClock()
+        self.clock = clock if clock is not None else ManualClock()
         self.wrap = wrap
         self.disk = disk
         self.settings = Settings(**settings)
@@ -36,12 +42,18 @@ class Runner:
         self.session = self.executor.open_session()
 
     def __call__(self, *argv: Any, session: Session | None = None) -> Any:
-        words = [word if isinstance(word, bytes) else str(word).encode() for word in argv]
+        return self.batch([argv], session=session)[0]
+
+    def batch(self, commands: Iterable[Sequence[Any]], *, session: Session | None = None) -> list[Any]:
+        """Execute commands in one tick; their replies."""
         with self.executor.store.lock:
             self.executor.begin()
-            reply = self.executor.execute(session or self.session, words)
+            replies = []
+            for argv in commands:
+                words = [word if isinstance(word, bytes) else str(word).encode() for word in argv]
+                replies.append(self.executor.execute(session or self.session, words))
             self.executor.store.commit()
-        return reply
+        return replies
 
     def checkpoint(self) -> None:
         """Write everything dirty to the engine now."""
