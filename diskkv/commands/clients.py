@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from diskkv.commands.connection import check_name
-from diskkv.dispatch.args import Args, integer, milliseconds
+from diskkv.dispatch.args import Args, integer, milliseconds, quoted
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import ADMIN, LOADING, NOSCRIPT, STALE, group, help_lines
 from diskkv.errors import BadSyntax, CommandError, Unblocked
@@ -44,7 +44,7 @@ def client_getname(ctx: Session) -> bytes | None:
 @command("CLIENT SETINFO <LIB-NAME libname | LIB-VER libver>", QUIET, since="7.2.0", arity=4)
 def client_setinfo(ctx: Session, attribute: bytes, value: bytes) -> Any:
     """Say which library the client is made with."""
-    shown = attribute.decode("utf-8", "surrogateescape")
+    shown = quoted(attribute)
     match attribute.upper():
         case b"LIB-NAME":
             ctx.lib_name = _printable(shown, value)
@@ -102,7 +102,7 @@ def _by_id(ctx: Session, numbers: Iterable[bytes]) -> list[Session]:
 def _type(raw: bytes) -> bytes:
     kind = raw.lower()
     if kind not in TYPES:
-        raise CommandError(f"Unknown client type '{raw.decode('utf-8', 'surrogateescape')}'")
+        raise CommandError(f"Unknown client type '{quoted(raw)}'")
     return b"replica" if kind == b"slave" else kind
 
 
@@ -183,7 +183,7 @@ def _filters(words: tuple[bytes, ...]) -> dict[str, Any]:
     while args:
         word = args.word()
         value = args.next()
-        shown = value.decode("utf-8", "surrogateescape")
+        shown = quoted(value)
         match word:
             case b"ID":
                 number = parse_int(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import Any
 
-from diskkv.dispatch.args import Args, small_integer
+from diskkv.dispatch.args import Args, quoted, small_integer
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import ALLOW_BUSY, DURING_MULTI, FAST, LOADING, NO_AUTH, NOSCRIPT, SECRET, STALE, WHILE_SUBSCRIBED, group
 from diskkv.errors import BadSyntax, CommandError, NoAuth, NoProto, WrongArity, WrongPass
@@ -85,7 +85,7 @@ def hello(ctx: Session, *words: bytes) -> Any:
             case b"SETNAME" if args:
                 name = check_name(args.next())
             case _:
-                raise CommandError(f"Syntax error in HELLO option '{option.decode('utf-8', 'surrogateescape')}'")
+                raise CommandError(f"Syntax error in HELLO option '{quoted(option)}'")
     if credentials is not None:
         _authenticate(ctx, *credentials)
     if not ctx.authenticated:
