@@ -76,7 +76,8 @@ def _data(key: bytes, value: bytes) -> str:
     if kind == RANKED:
         return f"{start} ranked {unpack_f64(sub)!r} {quoted(sub[8:])}"
     if kind == BUCKET:
-        return f"{start} bucket from {unpack_f64(sub)!r} {quoted(sub[8:])} -> {unpack_u32(value)} entries"
+        # A sorted set's begins with a score, a list's is a position; the record alone does not tell which.
+        return f"{start} bucket from {sub[:8].hex()} {quoted(sub[8:])} -> {unpack_u32(value)} entries"
     if kind == ELEMENT:
         return f"{start} element {unpack_u64(sub)} -> {quoted(unpack_value(value))}"
     if kind == PIECE:

@@ -297,6 +297,37 @@ class Elements(Value):
             else:
                 yield BUCKET + pack_u64(sub[0] + MIDDLE), None if value is None else pack_u32(value)
 
+    def verify(self) -> Iterator[str]:
+        if not self.oid:
+            return
+        engine = self.db.store.engine
+        element, bucket = (keys.data_prefix(self.oid) + kind for kind in (ELEMENT, BUCKET))
+        width = len(element)
+        lows = [(unpack_u64(key, width) - MIDDLE, unpack_u32(raw)) for key, raw in engine.scan(bucket, keys.after(bucket))]
+        if bool(lows) != self.sparse:
+            yield f"{len(lows)} buckets in a list that is {'' if self.sparse else 'not '}sparse"
+        counts = [0] * len(lows)
+        at = count = 0
+        place = self.first
+        for key, raw in engine.scan(element, keys.after(element)):
+            found = unpack_u64(key, width) - MIDDLE
+            unpack_value(raw)
+            if found != place and (not self.sparse or not count):
+                yield f"an element at {found} where {place} was expected"
+            count += 1
+            place = found + STRIDE
+            while at + 1 < len(lows) and lows[at + 1][0] <= found:
+                at += 1
+            if lows:
+                counts[at] += 1
+        if count != self.count:
+            yield f"there are {count} elements, the header says {self.count}"
+        if place - STRIDE != self.last:
+            yield f"the last element is at {place - STRIDE}, not {self.last}"
+        for (low, said), really in zip(lows, counts, strict=True):
+            if said != really:
+                yield f"the bucket at {low} says {said}, there are {really} elements"
+
     def shed(self, count: int) -> bool:
         for pieces in (self.resident, self.touched) if self.oid else (self.resident,):
             for _ in range(min(count, len(pieces))):

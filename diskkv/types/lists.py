@@ -482,6 +482,11 @@ class List(Elements):
     def body(self) -> bytes:
         return pack_items(self.items)
 
+    def verify(self) -> Iterator[str]:
+        if not len(self):
+            yield "it is empty"
+        yield from super().verify()
+
     def copy_to(self, target: Value) -> None:
         if not isinstance(target, List):
             raise TypeError("a list is copied to a list")

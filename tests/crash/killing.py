@@ -198,10 +198,10 @@ class Ordeal:
             assert data == b"".join(b"%08d" % number for number in range(1, len(data) // 8 + 1)), f"{key} was not appended to once each"
             return len(data) // 8
         if kind == "large":
-            length = runner("STRLEN", key)
+            length: int = runner("STRLEN", key)
             if not length:
                 return 0
-            number: int = (length - 100_000) // 8 - 1
+            number = (length - 100_000) // 8 - 1
             assert runner("GETRANGE", key, -8, -1) == b"%08d" % number, key
             return number
         if kind == "pipe":
@@ -210,7 +210,7 @@ class Ordeal:
             return count
         if kind == "moving":
             return max(int(runner("GET", f"{key}{index}") or 0) for index in range(3))
-        number: int = int(runner("GET", f"{key}:one") or 0)
+        number = int(runner("GET", f"{key}:one") or 0)
         assert int(runner("GET", f"{key}:two") or 0) == number, f"{key}: half a MULTI"
         if number:
             assert int(runner("HGET", f"{key}:hash", f"f{number % 500}")) == number, f"{key}: half a MULTI, in the hash"

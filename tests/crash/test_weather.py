@@ -39,7 +39,7 @@ class Game:
         self.kills = 0
         self.story: list[Any] = []
         self._open(path / "store")
-        self.workload = Workload(self.random, self.calm.clock.now)
+        self.workload = Workload(self.random)
 
     def _open(self, directory: Path) -> None:
         engines: list[Held] = []

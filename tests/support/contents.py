@@ -8,6 +8,8 @@ from typing import Any
 
 from diskkv.store.store import Store
 from diskkv.store.value import Value
+from diskkv.types.lists import List
+from diskkv.types.members import Members
 from diskkv.types.strings import String
 from diskkv.types.zsets import ZSet
 
@@ -31,9 +33,10 @@ def content(value: Value) -> Any:
         return value.value()
     if isinstance(value, ZSet):
         return value.pairs_by_rank(0, len(value))
-    if hasattr(value, "items"):
-        return dict(value.items())
-    return list(value)  # type: ignore[call-overload]  # lists: the only other type that can be walked
+    if isinstance(value, List):
+        return value.elements()
+    assert isinstance(value, Members)
+    return dict(value.items())
 
 
 def copy_of(path: Path | str, to: Path) -> Path:

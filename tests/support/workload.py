@@ -14,10 +14,10 @@ LARGE = 70_000
 class Workload:
     """Makes commands over a few keys, so that they meet: all types, small and large, expiries, whole databases."""
 
-    def __init__(self, random: Random, now: int, kinds: tuple[str, ...] = ("string", "hash", "set", "zset", "key", "database")) -> None:
+    KINDS = ("string", "list", "hash", "set", "zset", "key", "database")
+
+    def __init__(self, random: Random) -> None:
         self.random = random
-        self.now = now
-        self.kinds = kinds
 
     def key(self) -> str:
         return f"k{self.random.randrange(8)}"
@@ -29,7 +29,7 @@ class Workload:
         return [self.command()]
 
     def command(self) -> Command:
-        kind = self.random.choice(self.kinds)
+        kind = self.random.choice(self.KINDS)
         if kind == "database" and self.random.random() < 0.6:
             kind = "key"
         made: Command = getattr(self, f"_{kind}")()
