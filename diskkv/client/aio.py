@@ -217,11 +217,11 @@ class AsyncClient(redis.asyncio.Redis):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Run a command and return its reply as redis-py does."""
         if self._single:
-            return await super().execute_command(*args, **options)
+            return await cast(Any, super()).execute_command(*args, **options)
         reply = self._caller.call(argument_list(args, self._encoder))
         if reply is POSTPONED:
             # It waits on a session of its own: this one is everybody's.
-            return await super().execute_command(*args, **options)
+            return await cast(Any, super()).execute_command(*args, **options)
         follow_select(self.connection_pool, self._caller)
         made = finish(reply, args[0], options, self._encoder, self.response_callbacks)
         return await made if inspect.isawaitable(made) else made

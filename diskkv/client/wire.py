@@ -88,6 +88,7 @@ class Line:
         self.health_check_interval = 0
         self.next_health_check = 0
         self.himport_registry = None
+        self.credential_provider = None
         self._parser = PushHandlers()
         self._callbacks: list[Any] = []
 
