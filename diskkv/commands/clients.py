@@ -83,7 +83,7 @@ def client_list(ctx: Session, *words: bytes) -> Verbatim:
                 sessions = _by_id(ctx, args.rest())
             case _:
                 raise BadSyntax
-    lines = [_line(session, "client|list" if session is ctx else session.last_command) + "\n" for session in sessions]
+    lines = [_line(session, "client|list" if session is ctx else _last_command(session)) + "\n" for session in sessions]
     return Verbatim("".join(lines).encode("utf-8", "surrogateescape"))
 
 
@@ -108,6 +108,10 @@ def _type(raw: bytes) -> bytes:
 
 def _type_of(session: Session) -> bytes:
     return b"pubsub" if session.subscribed() else b"normal"
+
+
+def _last_command(session: Session) -> str:
+    return session.last_command.decode("utf-8", "surrogateescape").lower()
 
 
 def _line(session: Session, last_command: str) -> str:

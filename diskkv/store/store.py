@@ -408,6 +408,10 @@ class Store:
             self.dead.append(keys.garbage_object(value.oid))
             self._graveyard.append(value)
 
+    def free_later(self, dead: Value) -> None:
+        """Nobody holds a value any more: free its memory little by little, because a huge dict freed at once stops everything."""
+        self._graveyard.append(dead)
+
     def bury_database(self, db: Database) -> None:
         """All of a database is dead (before it gets a new epoch)."""
         # The reclaimer finds the objects by the epoch's meta records. Those that were moved here may have none in the engine.
