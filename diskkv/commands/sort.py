@@ -25,6 +25,8 @@ class Order:
     """What SORT's options ask for."""
 
     by: bytes | None = None
+    # once a BY has had no star; a later one does not undo it, as in Redis
+    unsorted: bool = False
     offset: int = 0
     count: int = -1
     gets: list[bytes] = field(default_factory=list)
@@ -67,6 +69,7 @@ def _parse(options: Sequence[bytes], *, may_store: bool) -> Order:
                 order.store = args.next()
             case b"BY" if args:
                 order.by = args.next()
+                order.unsorted = order.unsorted or b"*" not in order.by
             case b"GET" if args:
                 order.gets.append(args.next())
             case _:
@@ -80,15 +83,14 @@ def _sorted(ctx: Session, key: bytes, order: Order) -> list[Any]:
     if kind not in (b"list", b"set", b"zset"):
         raise WrongType
     elements = list(value.elements()) if value is not None else []
-    by, alpha = order.by, order.alpha
-    if by is not None and b"*" not in by:
+    if order.unsorted:
         if kind == b"set" and order.store is not None:
             # A set has no order: what is stored must not depend on how it happens to lie.
             elements.sort(reverse=order.descending)
-        elif kind == b"zset" and order.descending:
+        elif kind != b"set" and order.descending:
             elements.reverse()
     elif elements:
-        elements = _in_order(ctx, elements, by, alpha=alpha, descending=order.descending)
+        elements = _in_order(ctx, elements, order.by, alpha=order.alpha, descending=order.descending)
     first, behind = _window(order, len(elements))
     chosen = elements[first:behind]
     if not order.gets:

@@ -141,13 +141,13 @@ def _enter(command: Command, words: int) -> None:
         subcommands = held.subcommands if held is not None else {}
         _store(Command(**{**_fields(command), "subcommands": subcommands}))
         return
-    container, _, sub = raw.partition(b"|")
-    held = TABLE.get(container)
+    parent, _, sub = raw.partition(b"|")
+    held = TABLE.get(parent)
     if held is None:
-        title = container.decode()
+        title = parent.decode()
         held = Command(
             title, title.upper(), f"A container for {title.upper()} commands.", command.group, command.since, Flag(0), -2, Keys(),
-            _container, 2, UNBOUNDED, 1, False,
+            container, 2, UNBOUNDED, 1, False,
         )  # fmt: skip
         _store(held)
     held.subcommands[sub] = command
@@ -163,7 +163,8 @@ def _fields(command: Command) -> dict[str, Any]:
     return {name: getattr(command, name) for name in Command.__slots__}
 
 
-def _container(*_: Any) -> Any:
+def container(*_: Any) -> Any:
+    """The handler of a container, which has nothing but subcommands."""
     raise AssertionError("a container is never called")
 
 

@@ -79,6 +79,7 @@ class Writer:
         self.checkpoints = 0
         self.failures = 0
         self.last_ms = 0
+        self.landed_at = store.clock()
         self.reclaimer = Reclaimer(store)
         self.frozen: list[Value] = []
         self.frozen_stamp = -1
@@ -151,6 +152,11 @@ class Writer:
         self._encoded.clear()
         self.active = self.encoding = True
         self._since = monotonic()
+        self._wake.set()
+
+    def hasten(self) -> None:
+        """Have a checkpoint begin as soon as nothing is left to commit, if anything is dirty (BGREWRITEAOF)."""
+        self._since = float("-inf")
         self._wake.set()
 
     def secure(self, value: Value) -> None:
@@ -277,6 +283,7 @@ class Writer:
         self._landed_mark = self._log_mark
         self._flying_commands = 0
         self.checkpoints += 1
+        self.landed_at = self._store.clock()
         self.error = None
 
     def _forget_flight(self) -> None:
