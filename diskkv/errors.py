@@ -150,6 +150,10 @@ class SettingError(DiskkvError):
     """A setting is unknown, means nothing here, or has a value that it can't take."""
 
 
+class UnknownSetting(SettingError):
+    """Neither diskkv nor Redis has a setting of that name."""
+
+
 # -- the wire
 
 

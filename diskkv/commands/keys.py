@@ -6,7 +6,7 @@ from typing import Any
 
 from diskkv.dispatch.args import Args, integer, milliseconds, small_integer
 from diskkv.dispatch.session import Session
-from diskkv.dispatch.table import DENYOOM, FAST, READONLY, WRITE, group
+from diskkv.dispatch.table import BLOCKING, DENYOOM, FAST, LOADING, READONLY, STALE, WRITE, group, help_lines
 from diskkv.errors import BadSyntax, CommandError, NoSuchKey
 from diskkv.replies import OK, Simple
 from diskkv.store.database import Database
@@ -121,7 +121,7 @@ def _database(ctx: Session, raw: bytes) -> Database:
     return databases[number]
 
 
-@command("WAIT numreplicas timeout", FAST, since="3.0.0")
+@command("WAIT numreplicas timeout", BLOCKING, since="3.0.0")
 def wait(ctx: Session, numreplicas: bytes, timeout: bytes) -> int:
     """Return how many replicas have what was written: none, there are no replicas."""
     integer(numreplicas)
@@ -164,3 +164,7 @@ def object_freq(ctx: Session, key: bytes) -> None:
         )
 
 
+@command("OBJECT HELP", LOADING | STALE, since="6.2.0")
+def object_help(ctx: Session) -> Any:
+    """Return this text."""
+    return help_lines("object")

@@ -16,7 +16,7 @@ from diskkv.errors import Damaged, WrongType
 from diskkv.format import keys
 from diskkv.format.meta import decode
 from diskkv.format.ordered import unpack_u64
-from diskkv.store.value import TYPES, Gone, Value
+from diskkv.store.value import TYPES, UNKNOWN, Gone, Value
 
 if TYPE_CHECKING:
     from diskkv.store.events import Watcher
@@ -107,6 +107,14 @@ class Database:
         raw = self.store.engine.get(self.prefix + key)
         if raw is None:
             return None
+        value = self.decode(key, raw)
+        value.linked = True
+        self.objects[key] = value
+        self.cache.insert(value)
+        return value
+
+    def decode(self, key: bytes, raw: bytes) -> Value:
+        """The value that a meta record stands for, not linked. Damaged when it is none."""
         meta = decode(raw)
         kind = TYPES.get(meta.tag)
         if kind is None:
@@ -119,9 +127,6 @@ class Database:
             value.touched = {}
             value.flying = {}
         value.load(meta)
-        value.linked = True
-        self.objects[key] = value
-        self.cache.insert(value)
         return value
 
     # -- changing
@@ -218,6 +223,8 @@ class Database:
         if value.oid:
             # Else a FLUSHDB here before the next checkpoint would leave this record, and the reclaimer would take the object for dead.
             store.erased.append(self.prefix + value.key)
+            if value.saved and value.saved != UNKNOWN:
+                store.erased.append(keys.expiry_key(value.saved, self.epoch, value.key))
         gone = Gone(self, value.key)
         gone.saved = value.saved
         self._place(gone)

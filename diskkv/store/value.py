@@ -127,6 +127,11 @@ class Value:
         """Fill a fresh value of the same type with the same content (COPY)."""
         raise NotImplementedError
 
+    def verify(self) -> Iterator[str]:
+        """What is wrong with the object as the engine has it, in words, for `check`. Called on a value that is fresh from `load` and
+        not linked: reads the engine alone, changes nothing."""
+        return iter(())
+
     # -- for the writer
 
     def freeze(self) -> tuple[bytes, Callable[[dict[Any, Any]], Iterator[tuple[bytes, bytes | None]]], dict[Any, Any]]:

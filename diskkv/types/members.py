@@ -441,6 +441,24 @@ class Members(Value):
         if self.weight > self.db.cache.budget // 4 and self.linked:
             self._spill()
 
+    def verify(self) -> Iterator[str]:
+        if not len(self):
+            yield "it is empty"
+        if self.complete:
+            return
+        hash32 = self.db.store.hash32
+        prefix = keys.data_prefix(self.oid) + MEMBER
+        width = len(prefix)
+        count = 0
+        for key, raw in self.db.store.engine.scan(prefix, keys.after(prefix)):
+            count += 1
+            member = key[width + 4 :]
+            if key[width : width + 4] != hash32(member):
+                yield f"member {member!r} has another's hash"
+            self.unpack(raw)
+        if count != self.size:
+            yield f"there are {count} members, the header says {self.size}"
+
     def shed(self, count: int) -> bool:
         if self.picks is not None and self.picks.entries:
             del self.picks.entries[-count:]
