@@ -54,6 +54,9 @@ class LevelEngine:
             if "lock" in text.lower():
                 raise StoreLocked(f"{self.path} is in use by another process") from None
             raise StoreError(f"{self.path}: {text}") from None
+        except plyvel.Error as error:
+            # The directory is there, but LevelDB finds no database in it.
+            raise Damaged(f"{self.path}: {error}") from None
         self._lookup = functools.partial(self._db.get, verify_checksums=True)
 
     def get(self, key: bytes) -> bytes | None:

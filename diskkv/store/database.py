@@ -16,7 +16,7 @@ from diskkv.errors import Damaged, WrongType
 from diskkv.format import keys
 from diskkv.format.meta import decode
 from diskkv.format.ordered import unpack_u64
-from diskkv.store.value import TYPES, UNKNOWN, Gone, Value
+from diskkv.store.value import TYPES, Gone, Value
 
 if TYPE_CHECKING:
     from diskkv.store.events import Watcher
@@ -221,8 +221,6 @@ class Database:
         if value.oid:
             # Else a FLUSHDB here before the next checkpoint would leave this record, and the reclaimer would take the object for dead.
             store.erased.append(self.prefix + value.key)
-            if value.saved and value.saved != UNKNOWN:
-                store.erased.append(keys.expiry_key(value.saved, self.epoch, value.key))
         gone = Gone(self, value.key)
         gone.saved = value.saved
         self._place(gone)

@@ -83,7 +83,7 @@ class Store:
         self.recovering = False
         self.failed: str | None = None
         self.failures = 0
-        # changed since the last freeze; of these, those with records; garbage records to be written; records to be deleted
+        # changed since the last freeze; of these, those with records; garbage records to be written; meta records to be deleted
         self.dirty: list[Value] = []
         self.large: list[Value] = []
         self.dead: list[bytes] = []

@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any
 from diskkv.clock import monotonic
 from diskkv.errors import StoreError
 from diskkv.format import keys
-from diskkv.format.meta import pack_state
+from diskkv.format.meta import decode, pack_state
+from diskkv.format.ordered import unpack_u32
 from diskkv.store.log import Position
 from diskkv.store.reclaim import Reclaimer
 from diskkv.store.value import UNKNOWN
@@ -148,14 +149,13 @@ class Writer:
         self._makes_up = store.log.sync_error is not None
         self._log_mark = store.log.written
         self._flying_commands, self.commands = self.commands, 0
-        batch = store.engine.batch(sync=True)
+        self._batch = batch = store.engine.batch(sync=True)
         # First, so that whatever has come to stand there since wins.
         for raw in self._erased:
-            batch.delete(raw)
+            self._erase(raw)
         batch.put(keys.SYSTEM + b"state", pack_state(store.state(self._position)))
         for raw in self._dead:
             batch.put(raw, b"")
-        self._batch = batch
         self._encoded.clear()
         self.active = self.encoding = True
         self._since = monotonic()
@@ -165,6 +165,16 @@ class Writer:
         """Have a checkpoint begin as soon as nothing is left to commit, if anything is dirty (BGREWRITEAOF)."""
         self._since = float("-inf")
         self._wake.set()
+
+    def _erase(self, meta_key: bytes) -> None:
+        """Have a meta record deleted, and the expiry record that goes with it, whatever is known of them in memory."""
+        raw = self._store.engine.get(meta_key)
+        if raw is None:
+            return
+        self._batch.delete(meta_key)
+        expire = decode(raw).expire
+        if expire is not None:
+            self._batch.delete(keys.expiry_key(expire, unpack_u32(meta_key, 1), meta_key[5:]))
 
     def secure(self, value: Value) -> None:
         """A command is about to change or replace a value: if it is frozen, encode it as it is."""
