@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 # A checkpoint begins when this much log, or commands of this much work, would have to be replayed after a crash, or after SECONDS of
 # rest. A unit of work is a command on a key that is dirty already, 1.7 us of replay; the first change of a key costs three of them.
 LOG_BYTES = 48 << 20
-LOG_WORK = 300_000
+LOG_WORK = 330_000
 SECONDS = 5.0
 # What a dirty object takes besides what the log takes for the changes in it.
 DIRTY_BYTES = 400
 # Writers wait once so many times as much is not yet in the engine.
-BACKLOG = 2
+BACKLOG = 1.7
 # Keys encoded at a time, at the end of a tick: about 0.1 ms. The thread does it only when ticks are rare, because two threads that
 # both want the interpreter cost more than the encoding itself.
 SLICE = 96

@@ -11,6 +11,7 @@ import pytest
 
 from diskkv.dispatch.cursors import Cursors
 from diskkv.errors import CommandError
+from diskkv.lib.multibulk import encode_command
 from diskkv.replies import OK, Simple
 from tests.support.oracle import Oracle, plain, start
 from tests.support.runner import Runner
@@ -36,7 +37,7 @@ def logged(run: Runner, *argv: Any) -> bytes:
     with run.executor.store.lock:
         run.executor.begin()
         run.executor.execute(run.session, words)
-        parts = b"".join(run.executor.store.log.parts)
+        parts = b"".join(part if isinstance(part, bytes) else encode_command(part) for part in run.executor.store.log.parts)
         run.executor.store.commit()
     return b" ".join(part for part in parts.split(b"\r\n") if part[:1] not in (b"*", b"$") and part)
 
