@@ -46,7 +46,8 @@ def open_executor(
 
     def changed(name: str) -> None:
         if name == "maxmemory":
-            store.cache.budget = Sizes.of(settings["maxmemory"]).cache
+            sizes = Sizes.of(settings["maxmemory"])
+            store.cache.budget, store.dirty_bytes = sizes.cache, sizes.dirty
         elif name == "appendfsync":
             store.log.policy = settings["appendfsync"]
         elif name == "checkpoint-log-size":
@@ -56,7 +57,7 @@ def open_executor(
             microseconds = settings["slowlog-log-slower-than"]
             executor.stats.slow_after = microseconds * 1000 if microseconds >= 0 else 1 << 62
         elif name == "slowlog-max-len":
-            executor.stats.slow_limit = settings["slowlog-max-len"]
+            executor.stats.limit_slow(settings["slowlog-max-len"])
 
     for name in ("slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size"):
         changed(name)

@@ -7,12 +7,14 @@ and ignored; a few are accepted with the one value that is true here (`appendonl
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from diskkv.errors import SettingError
+from diskkv.errors import SettingError, UnknownSetting
 from diskkv.lib.glob import compile_glob
+from diskkv.lib.numbers import parse_int
 
 UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1 << 10, "m": 1000**2, "mb": 1 << 20, "g": 1000**3, "gb": 1 << 30}
 
@@ -36,10 +38,9 @@ def number(low: int, high: int) -> Callable[[str], int]:
     """A reader of integers between bounds."""
 
     def read(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise SettingError("argument couldn't be parsed into an integer") from None
+        value = parse_int(text.encode("utf-8", "surrogateescape"))
+        if value is None:
+            raise SettingError("argument couldn't be parsed into an integer")
         if not low <= value <= high:
             raise SettingError(f"argument must be between {low} and {high} inclusive")
         return value
@@ -69,6 +70,46 @@ def only(value: str, why: str) -> Callable[[str], str]:
     return read
 
 
+def octal(text: str) -> str:
+    """File permissions."""
+    if not text or text.strip("01234567") or int(text, 8) > 0o777:
+        raise SettingError("argument couldn't be parsed into an integer")
+    return text
+
+
+OUTPUT_CLASSES = ("normal", "slave", "pubsub")
+
+
+def output_limits(text: str) -> str:
+    """Limits of one or more classes of clients: class, hard bytes, soft bytes, soft seconds."""
+    words = text.split()
+    if not words or len(words) % 4:
+        raise SettingError("Wrong number of arguments in buffer limit configuration.")
+    limits = []
+    for at in range(0, len(words), 4):
+        kind = "slave" if words[at].lower() == "replica" else words[at].lower()
+        if kind not in OUTPUT_CLASSES:
+            raise SettingError("Invalid client class specified in buffer limit configuration.")
+        try:
+            hard, soft = memory(words[at + 1]), memory(words[at + 2])
+        except SettingError:
+            hard = soft = -1
+        if hard < 0 or not words[at + 3].isdigit():
+            raise SettingError("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
+        limits.append(f"{kind} {hard} {soft} {int(words[at + 3])}")
+    return " ".join(limits)
+
+
+def merge_output_limits(old: str, new: str) -> str:
+    """All classes' limits, after some of them have been given anew."""
+    limits = {}
+    for text in (old, new):
+        words = text.split()
+        for at in range(0, len(words), 4):
+            limits[words[at]] = " ".join(words[at : at + 4])
+    return " ".join(limits[kind] for kind in OUTPUT_CLASSES)
+
+
 def budget(text: str) -> int:
     size = memory(text)
     if size < 1 << 20:
@@ -87,24 +128,27 @@ class Setting:
     fixed: bool = False
     alias: str = ""
     several: bool = False
+    # makes a value of the old and the given one, for settings that are given in parts
+    merge: Callable[[Any, Any], Any] | None = None
 
 
 ANY = 2**63 - 1
+SIZES = "OBJECT ENCODING answers by Redis' defaults, and what is stored does not depend on it"
 TABLE = (
     Setting("bind", str, "127.0.0.1 -::1", "addresses to listen on; a leading '-' lets one be missing", fixed=True, several=True),
     Setting("port", number(0, 65535), "6379", "TCP port; 0 for none", fixed=True),
     Setting("unixsocket", str, "", "path of a unix socket to listen on", fixed=True),
-    Setting("unixsocketperm", str, "700", "its permissions, octal", fixed=True),
+    Setting("unixsocketperm", octal, "700", "its permissions, octal", fixed=True),
     Setting("tcp-backlog", number(0, 2**31 - 1), "511", "how many connections may wait to be accepted", fixed=True),
     Setting("dir", str, ".", "the store's directory", fixed=True),
     Setting("databases", number(1, 2**31 - 1), "16", "how many numbered databases there are", fixed=True),
     Setting("maxmemory", budget, "256mb", "the one memory budget: cache, engine caches and write buffers; never evicts data"),
-    Setting("appendfsync", choice("always", "everysec", "no"), "everysec", "when the log is forced to the disk"),
+    Setting("appendfsync", choice("everysec", "always", "no"), "everysec", "when the log is forced to the disk"),
     Setting(
         "checkpoint-log-size", memory, "48mb",
         "how much log, or as much work, may gather before a checkpoint; bounds the time that opening takes",
     ),
-    Setting("appendonly", only("yes", "every write is logged"), "yes", "every write is logged", fixed=True),
+    Setting("appendonly", only("yes", "every write is logged"), "yes", "every write is logged"),
     Setting("save", only("", "the store is always on disk"), "", "no snapshots: the store is always on disk", several=True),
     Setting("requirepass", str, "", "password that clients must give"),
     Setting("protected-mode", yes_no, "yes", "without a password, serve only loopback clients"),
@@ -114,31 +158,99 @@ TABLE = (
     Setting("client-query-buffer-limit", memory, "1gb", "how much of an incomplete request is buffered"),
     Setting("proto-max-bulk-len", memory, "512mb", "the longest string"),
     Setting(
-        "client-output-buffer-limit", str, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
-        "class hard soft seconds: clients that read too slowly are dropped", several=True,
+        "client-output-buffer-limit", output_limits, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
+        "class hard soft seconds: clients that read too slowly are dropped", several=True, merge=merge_output_limits,
     ),
     Setting("slowlog-log-slower-than", number(-1, ANY), "10000", "microseconds from which a command is slow; -1 never"),
     Setting("slowlog-max-len", number(0, ANY), "128", "how many slow commands are remembered"),
-    Setting("hash-max-listpack-entries", number(0, ANY), "128", "what OBJECT ENCODING calls small", alias="hash-max-ziplist-entries"),
-    Setting("hash-max-listpack-value", memory, "64", "what OBJECT ENCODING calls small", alias="hash-max-ziplist-value"),
-    Setting("list-max-listpack-size", number(-5, 2**31 - 1), "-2", "what OBJECT ENCODING calls small", alias="list-max-ziplist-size"),
-    Setting("set-max-intset-entries", number(0, ANY), "512", "what OBJECT ENCODING calls small"),
-    Setting("set-max-listpack-entries", number(0, ANY), "128", "what OBJECT ENCODING calls small"),
-    Setting("set-max-listpack-value", memory, "64", "what OBJECT ENCODING calls small"),
-    Setting("zset-max-listpack-entries", number(0, ANY), "128", "what OBJECT ENCODING calls small", alias="zset-max-ziplist-entries"),
-    Setting("zset-max-listpack-value", memory, "64", "what OBJECT ENCODING calls small", alias="zset-max-ziplist-value"),
+    Setting("hash-max-listpack-entries", only("128", SIZES), "128", SIZES, alias="hash-max-ziplist-entries"),
+    Setting("hash-max-listpack-value", only("64", SIZES), "64", SIZES, alias="hash-max-ziplist-value"),
+    Setting("list-max-listpack-size", only("-2", SIZES), "-2", SIZES, alias="list-max-ziplist-size"),
+    Setting("set-max-intset-entries", only("512", SIZES), "512", SIZES),
+    Setting("set-max-listpack-entries", only("128", SIZES), "128", SIZES),
+    Setting("set-max-listpack-value", only("64", SIZES), "64", SIZES),
+    Setting("zset-max-listpack-entries", only("128", SIZES), "128", SIZES, alias="zset-max-ziplist-entries"),
+    Setting("zset-max-listpack-value", only("64", SIZES), "64", SIZES, alias="zset-max-ziplist-value"),
     Setting("loglevel", choice("debug", "verbose", "notice", "warning", "nothing"), "notice", "how much is reported"),
     Setting("logfile", str, "", "file for reports; empty for standard output", fixed=True),
     Setting("daemonize", only("no", "run it under a supervisor"), "no", "always in the foreground", fixed=True),
 )
 BY_NAME = {name: setting for setting in TABLE for name in (setting.name, setting.alias) if name}
 
+# What Redis has and diskkv has not, by the reason. A directive that matters to nobody here is an error and not a silent success.
+REFUSED = {
+    name: reason
+    for reason, names in {
+        "no data is ever evicted, maxmemory bounds the cache": (
+            "maxmemory-policy maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients lfu-log-factor lfu-decay-time "
+            "lazyfree-lazy-eviction replica-ignore-maxmemory slave-ignore-maxmemory"
+        ),
+        "deleting takes no time, whatever the size": (
+            "lazyfree-lazy-expire lazyfree-lazy-server-del lazyfree-lazy-user-del lazyfree-lazy-user-flush replica-lazy-flush "
+            "slave-lazy-flush"
+        ),
+        "there are no RDB files, the store is always on disk": (
+            "dbfilename rdbcompression rdbchecksum rdb-del-sync-files rdb-save-incremental-fsync sanitize-dump-payload "
+            "stop-writes-on-bgsave-error bgsave_cpulist"
+        ),
+        "the log is never rewritten: checkpoints shorten it": (
+            "appendfilename appenddirname auto-aof-rewrite-percentage auto-aof-rewrite-min-size aof-load-truncated "
+            "aof-use-rdb-preamble aof-rewrite-incremental-fsync aof-timestamp-enabled aof-disable-auto-gc no-appendfsync-on-rewrite "
+            "aof_rewrite_cpulist"
+        ),
+        "there is no replication": (
+            "replicaof slaveof masterauth masteruser repl-timeout repl-ping-replica-period repl-ping-slave-period repl-diskless-sync "
+            "repl-diskless-sync-delay repl-diskless-sync-max-replicas repl-diskless-load repl-disable-tcp-nodelay repl-backlog-size "
+            "repl-backlog-ttl replica-priority slave-priority replica-read-only slave-read-only replica-serve-stale-data "
+            "slave-serve-stale-data replica-announced replica-announce-ip replica-announce-port slave-announce-ip slave-announce-port "
+            "replica-ignore-disk-write-errors min-replicas-to-write min-replicas-max-lag min-slaves-to-write min-slaves-max-lag "
+            "propagation-error-behavior"
+        ),
+        "there is no cluster": (
+            "cluster-enabled cluster-config-file cluster-node-timeout cluster-port cluster-announce-ip cluster-announce-port "
+            "cluster-announce-bus-port cluster-announce-tls-port cluster-announce-hostname cluster-announce-human-nodename "
+            "cluster-preferred-endpoint-type cluster-replica-validity-factor cluster-slave-validity-factor cluster-migration-barrier "
+            "cluster-allow-replica-migration cluster-require-full-coverage cluster-replica-no-failover cluster-slave-no-failover "
+            "cluster-allow-reads-when-down cluster-allow-pubsubshard-when-down cluster-link-sendbuf-limit"
+        ),
+        "there is no TLS": (
+            "tls-port tls-cluster tls-replication tls-cert-file tls-key-file tls-key-file-pass tls-client-cert-file "
+            "tls-client-key-file tls-client-key-file-pass tls-dh-params-file tls-ca-cert-file tls-ca-cert-dir tls-auth-clients "
+            "tls-protocols tls-ciphers tls-ciphersuites tls-prefer-server-ciphers tls-session-caching tls-session-cache-size "
+            "tls-session-cache-timeout"
+        ),
+        "there are no access control lists but requirepass": "aclfile acllog-max-len acl-pubsub-default",
+        "there are no modules": "loadmodule enable-module-command",
+        "there are no scripts": "lua-time-limit busy-reply-threshold",
+        "there are no streams": "stream-node-max-bytes stream-node-max-entries",
+        "there are no HyperLogLogs": "hll-sparse-max-bytes",
+        "there are no keyspace notifications": "notify-keyspace-events",
+        "there is no client-side caching": "tracking-table-max-keys",
+        "latencies are not recorded": "latency-tracking latency-tracking-info-percentiles latency-monitor-threshold",
+        "there are no debugging commands, and no settings are protected": "enable-debug-command enable-protected-configs",
+        "keys expire at their millisecond": "active-expire-effort hz dynamic-hz",
+        "memory is Python's": (
+            "activedefrag active-defrag-ignore-bytes active-defrag-threshold-lower active-defrag-threshold-upper active-defrag-cycle-min "
+            "active-defrag-cycle-max active-defrag-max-scan-fields activerehashing jemalloc-bg-thread list-compress-depth disable-thp"
+        ),
+        "commands run on one thread": "io-threads io-threads-do-reads server_cpulist bio_cpulist",
+        "what starts the process decides": (
+            "oom-score-adj oom-score-adj-values pidfile supervised set-proc-title proc-title-template always-show-logo "
+            "syslog-enabled syslog-ident syslog-facility crash-log-enabled crash-memcheck-enabled ignore-warnings include"
+        ),
+        "it stops as soon as everything is on disk": "shutdown-timeout shutdown-on-sigint shutdown-on-sigterm",
+        "it is left to the system": "bind-source-addr socket-mark-id locale-collate",
+        "commands keep their names": "rename-command",
+        "there is one user": "user",
+    }.items()
+    for name in names.split()
+}
+
 
 class Settings:
     """The values in force. `settings["maxmemory"]` is the value as read, `text("maxmemory")` as CONFIG GET shows it."""
 
     def __init__(self, **given: str) -> None:
-        self._text = {setting.name: setting.default for setting in TABLE}
         self._values = {setting.name: setting.read(setting.default) for setting in TABLE}
         # called with the name after a setting has changed; whoever keeps a copy registers here
         self.listeners: list[Callable[[str], None]] = []
@@ -149,22 +261,51 @@ class Settings:
         return self._values[name]
 
     def text(self, name: str) -> str:
-        """A value in the form that `set` takes."""
-        value = self._values[name]
+        """A value in the form that `set` takes, by a setting's name or alias."""
+        value = self._values[BY_NAME[name].name]
         if isinstance(value, bool):
             return "yes" if value else "no"
         return str(value)
 
     def set(self, name: str, text: str) -> None:
-        """Change a setting. SettingError, its text as Redis words it, when that can't be."""
-        setting = BY_NAME.get(name.lower())
-        if setting is None:
-            raise SettingError(f"unknown or unsupported setting '{name}'")
+        """Change a setting, as at start. SettingError when that can't be."""
+        setting = find(name)
+        self._values[setting.name] = self._read(setting, text)
+        self._changed(setting.name)
+
+    def change(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Change settings at run time, all or none. UnknownSetting, or SettingError worded as Redis words CONFIG SET's errors."""
+        chosen: dict[str, str] = {}
+        for name, text in pairs:
+            with _blaming(name):
+                setting = find(name)
+                if setting.fixed:
+                    raise SettingError("can't set immutable config")
+                if setting.name in chosen:
+                    raise SettingError("duplicate parameter")
+                chosen[setting.name] = text
+        old = dict(self._values)
+        name = ""
+        try:
+            for name, text in chosen.items():
+                with _blaming(name):
+                    self._values[name] = self._read(BY_NAME[name], text)
+            for name in chosen:
+                with _blaming(name):
+                    self._changed(name)
+        except SettingError:
+            self._values = old
+            for name in chosen:
+                self._changed(name)
+            raise
+
+    def _read(self, setting: Setting, text: str) -> Any:
         value = setting.read(text)
-        self._text[setting.name] = text
-        self._values[setting.name] = value
+        return setting.merge(self._values[setting.name], value) if setting.merge is not None else value
+
+    def _changed(self, name: str) -> None:
         for listener in self.listeners:
-            listener(setting.name)
+            listener(name)
 
     def matching(self, pattern: bytes) -> list[str]:
         """The names that a glob pattern matches, aliases too."""
@@ -203,3 +344,25 @@ class Settings:
                 raise SettingError(f"expected --name, got {word!r}")
             else:
                 values.append(word)
+
+
+def find(name: str) -> Setting:
+    """A setting by its name or alias. UnknownSetting when Redis has none either, SettingError when diskkv can't have it."""
+    name = name.lower()
+    if name in REFUSED:
+        raise SettingError(f"means nothing here: {REFUSED[name]}")
+    setting = BY_NAME.get(name)
+    if setting is None:
+        raise UnknownSetting(f"unknown setting '{name}'")
+    return setting
+
+
+@contextmanager
+def _blaming(name: str) -> Iterator[None]:
+    """Have an error inside say which argument of CONFIG SET it is about."""
+    try:
+        yield
+    except UnknownSetting:
+        raise UnknownSetting(f"Unknown option or number of arguments for CONFIG SET - '{name}'") from None
+    except SettingError as error:
+        raise SettingError(f"CONFIG SET failed (possibly related to argument '{name}') - {error}") from None

@@ -27,8 +27,9 @@ class CommandError(DiskkvError):
         super().__init__(f"{self.code} {self.text}")
 
     def line(self) -> bytes:
-        """The reply's line without the leading `-` and the final CRLF; line breaks in the text become spaces, as in Redis."""
-        return f"{self.code} {self.text}".encode("utf-8", "surrogateescape").replace(b"\r", b" ").replace(b"\n", b" ")
+        """The reply's line without the leading `-` and the final CRLF. As in Redis, line breaks at its ends go, others become spaces."""
+        text = self.text.strip("\r\n").replace("\r", " ").replace("\n", " ")
+        return f"{self.code} {text}".encode("utf-8", "surrogateescape")
 
 
 class WrongType(CommandError):
@@ -84,13 +85,18 @@ class UnknownCommand(CommandError):
     """As in Redis, the text quotes the name and the beginning of the arguments."""
 
     def __init__(self, argv: list[bytes]) -> None:
-        quoted = ""
+        quoted = b""
         for arg in argv[1:]:
             if len(quoted) >= 128:
                 break
-            quoted += "'" + arg[: 128 - len(quoted)].decode("utf-8", "surrogateescape") + "' "
-        name = argv[0][:128].decode("utf-8", "surrogateescape")
-        super().__init__(f"unknown command '{name}', with args beginning with: {quoted}")
+            quoted += b"'%b' " % _printed(arg, 128 - len(quoted))
+        text = b"unknown command '%b', with args beginning with: %b" % (_printed(argv[0], 128), quoted)
+        super().__init__(text.decode("utf-8", "surrogateescape"))
+
+
+def _printed(raw: bytes, most: int) -> bytes:
+    """A text as C prints it: up to its first NUL."""
+    return raw.partition(b"\0")[0][:most]
 
 
 class NoAuth(CommandError):
@@ -143,6 +149,10 @@ class Damaged(StoreError):
 
 class SettingError(DiskkvError):
     """A setting is unknown, means nothing here, or has a value that it can't take."""
+
+
+class UnknownSetting(SettingError):
+    """Neither diskkv nor Redis has a setting of that name."""
 
 
 # -- the wire

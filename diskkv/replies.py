@@ -99,11 +99,12 @@ class Blocked:
     """The command found nothing and wishes to wait.
 
     `keys` are the keys to wait on, `tag` the type (`format`) that one of them must come to have before the command is tried
-    again as a whole; `deadline` is a time in ms or None for ever; `timeout_reply` is what the client gets then. A front end that
-    cannot wait (MULTI, a script) answers `timeout_reply` at once.
+    again as a whole; `deadline` is a time in ms or None for ever; `timeout_reply` is what the client gets then. Where nobody can
+    wait (MULTI, a script) the answer is `refusal`, at once.
     """
 
     keys: Sequence[bytes]
     tag: int
     deadline: int | None
     timeout_reply: Any = NIL_ARRAY
+    refusal: Any = NIL_ARRAY

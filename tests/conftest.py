@@ -15,4 +15,6 @@ def run(tmp_path: Path) -> Iterator[Runner]:
     """Runs commands in process on a fresh store on disk; the store is checked when the test ends."""
     runner = Runner(tmp_path / "store")
     yield runner
+    findings = runner.findings()
     runner.close()
+    assert not findings

@@ -6,7 +6,7 @@ from typing import Any
 
 from diskkv.dispatch.args import Args, integer, milliseconds, small_integer
 from diskkv.dispatch.session import Session
-from diskkv.dispatch.table import DENYOOM, FAST, READONLY, WRITE, group
+from diskkv.dispatch.table import BLOCKING, DENYOOM, FAST, LOADING, READONLY, STALE, WRITE, group, help_lines
 from diskkv.errors import BadSyntax, CommandError, NoSuchKey
 from diskkv.replies import OK, Simple
 from diskkv.store.database import Database
@@ -121,7 +121,7 @@ def _database(ctx: Session, raw: bytes) -> Database:
     return databases[number]
 
 
-@command("WAIT numreplicas timeout", FAST, since="3.0.0")
+@command("WAIT numreplicas timeout", BLOCKING, since="3.0.0")
 def wait(ctx: Session, numreplicas: bytes, timeout: bytes) -> int:
     """Return how many replicas have what was written: none, there are no replicas."""
     integer(numreplicas)
@@ -143,10 +143,15 @@ def object_refcount(ctx: Session, key: bytes) -> int | None:
 
 
 @command("OBJECT IDLETIME key", READONLY, since="2.2.3")
-def object_idletime(ctx: Session, key: bytes) -> None:
-    """Say that idle times are not tracked; null for a missing key."""
-    if ctx.db.find(key) is not None:
-        raise CommandError("idle times are not tracked: the cache is an S3-FIFO, which remembers how often a key was used and not when")
+def object_idletime(ctx: Session, key: bytes) -> int | None:
+    """Return for how many seconds nobody has looked a key up; 0 for one that has just come from disk."""
+    held = ctx.db.objects.get(key)
+    seen = held.seen if held is not None else ctx.now
+    value = ctx.db.find(key)
+    if value is None:
+        return None
+    value.seen = seen
+    return max(0, ctx.now - seen) // 1000
 
 
 @command("OBJECT FREQ key", READONLY, since="4.0.0")
@@ -159,3 +164,7 @@ def object_freq(ctx: Session, key: bytes) -> None:
         )
 
 
+@command("OBJECT HELP", LOADING | STALE, since="6.2.0")
+def object_help(ctx: Session) -> Any:
+    """Return this text."""
+    return help_lines("object")

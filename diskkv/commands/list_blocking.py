@@ -67,7 +67,7 @@ def blmove(ctx: Session, source: bytes, destination: bytes, whence: bytes, whith
     deadline = _deadline(ctx, timeout(seconds))
     element = move(ctx, source, destination, left, to_left)
     if element is None:
-        return Blocked((source,), LIST, deadline, None)
+        return Blocked((source,), LIST, deadline, refusal=None)
     ctx.log_as(b"LMOVE", source, destination, whence, whither)
     return element
 
@@ -78,6 +78,6 @@ def brpoplpush(ctx: Session, source: bytes, destination: bytes, seconds: bytes) 
     deadline = _deadline(ctx, timeout(seconds))
     element = move(ctx, source, destination, False, True)
     if element is None:
-        return Blocked((source,), LIST, deadline, None)
+        return Blocked((source,), LIST, deadline, refusal=None)
     ctx.log_as(b"RPOPLPUSH", source, destination)
     return element

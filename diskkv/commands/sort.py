@@ -11,6 +11,7 @@ from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import DENYOOM, MOVABLEKEYS, READONLY, WRITE, group
 from diskkv.errors import BadSyntax, CommandError, WrongType
 from diskkv.lib.numbers import parse_float
+from diskkv.types.lists import List
 from diskkv.types.names import type_name
 from diskkv.types.strings import String
 
@@ -25,6 +26,8 @@ class Order:
     """What SORT's options ask for."""
 
     by: bytes | None = None
+    # once a BY has had no star; a later one does not undo it, as in Redis
+    unsorted: bool = False
     offset: int = 0
     count: int = -1
     gets: list[bytes] = field(default_factory=list)
@@ -67,6 +70,7 @@ def _parse(options: Sequence[bytes], *, may_store: bool) -> Order:
                 order.store = args.next()
             case b"BY" if args:
                 order.by = args.next()
+                order.unsorted = order.unsorted or b"*" not in order.by
             case b"GET" if args:
                 order.gets.append(args.next())
             case _:
@@ -80,15 +84,14 @@ def _sorted(ctx: Session, key: bytes, order: Order) -> list[Any]:
     if kind not in (b"list", b"set", b"zset"):
         raise WrongType
     elements = list(value.elements()) if value is not None else []
-    by, alpha = order.by, order.alpha
-    if by is not None and b"*" not in by:
+    if order.unsorted:
         if kind == b"set" and order.store is not None:
             # A set has no order: what is stored must not depend on how it happens to lie.
             elements.sort(reverse=order.descending)
-        elif kind == b"zset" and order.descending:
+        elif kind != b"set" and order.descending:
             elements.reverse()
     elif elements:
-        elements = _in_order(ctx, elements, by, alpha=alpha, descending=order.descending)
+        elements = _in_order(ctx, elements, order.by, alpha=order.alpha, descending=order.descending)
     first, behind = _window(order, len(elements))
     chosen = elements[first:behind]
     if not order.gets:
@@ -147,8 +150,7 @@ def _look_up(ctx: Session, pattern: bytes, element: bytes) -> bytes | None:
 
 def _store(ctx: Session, key: bytes, items: list[bytes]) -> None:
     """Make a key the list of the items, or delete it when there are none."""
-    if ctx.db.find(key) is not None:
-        ctx.db.delete(key)
     if items:
-        push = ctx.executor.table[b"rpush"].handler
-        push(ctx, key, *items)
+        ctx.db.replace(key, List).push_right(items)
+    else:
+        ctx.db.delete(key)

@@ -65,7 +65,7 @@ def _set_with(ctx: Session, key: bytes, data: bytes, args: Args) -> Any:
                 get_old = True
             case b"KEEPTTL" if unit is None:
                 keep = True
-            case b"EX" | b"PX" | b"EXAT" | b"PXAT" as word if unit is None and not keep and args:
+            case b"EX" | b"PX" | b"EXAT" | b"PXAT" as word if unit in (None, word) and not keep and args:
                 unit, raw = word, args.next()
             case _:
                 raise BadSyntax
@@ -163,7 +163,7 @@ def getex(ctx: Session, key: bytes, *options: bytes) -> bytes | None:
         match args.word():
             case b"PERSIST" if unit is None:
                 persist = True
-            case b"EX" | b"PX" | b"EXAT" | b"PXAT" as word if unit is None and not persist and args:
+            case b"EX" | b"PX" | b"EXAT" | b"PXAT" as word if unit in (None, word) and not persist and args:
                 unit, raw = word, args.next()
             case _:
                 raise BadSyntax

@@ -28,13 +28,21 @@ def _by_rank(start: bytes, stop: bytes, *, reverse: bool = False) -> Span:
 
     def span(zset: ZSet) -> tuple[int, int]:
         size = len(zset)
-        first = max(low + size, 0) if low < 0 else low
-        last = min(high + size if high < 0 else high, size - 1)
-        if first > last:
-            return 0, 0
-        return (size - 1 - last, size - first) if reverse else (first, last + 1)
+        first, behind = clamp(low, high, size)
+        return (size - behind, size - first) if reverse else (first, behind)
 
     return span
+
+
+def clamp(low: int, high: int, size: int) -> tuple[int, int]:
+    """Redis' inclusive range of ranks as a half-open one within a size; (0, 0) when it is empty."""
+    if low < 0:
+        low = max(low + size, 0)
+    if high < 0:
+        high += size
+    if high >= size:
+        high = size - 1
+    return (low, high + 1) if low <= high else (0, 0)
 
 
 def _by_score(low: bytes, high: bytes) -> Span:
@@ -165,7 +173,11 @@ def _read(ctx: Session, key: bytes, asked: Range) -> Any:
 )
 def zrange(ctx: Session, key: bytes, start: bytes, stop: bytes, *options: bytes) -> Any:
     """Return the members in a range of ranks, scores or members."""
-    return _read(ctx, key, Range(start, stop, options, reverse=None))
+    if options:
+        return _read(ctx, key, Range(start, stop, options, reverse=None))
+    low, high = integer(start), integer(stop)
+    zset = ctx.db.get(key, ZSet)
+    return zset.by_rank(*clamp(low, high, len(zset))) if zset is not None else []
 
 
 @command("ZREVRANGE key start stop [WITHSCORES]", READONLY, since="1.2.0")

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diskkv.errors import BadSyntax, CommandError, NotFloat, NotInteger
-from diskkv.lib.numbers import parse_float, parse_int
+from diskkv.lib.numbers import parse_float, parse_int, parse_long_double
 
 
 class Args:
@@ -73,6 +73,11 @@ class Args:
         return double(self.next())
 
 
+def quoted(raw: bytes) -> str:
+    """A client's word as it stands in an error's text: Redis prints it as a C string, so it ends at its first zero byte."""
+    return raw.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
 def integer(raw: bytes, error: type[CommandError] = NotInteger) -> int:
     """A 64-bit integer, or the error."""
     number = parse_int(raw)
@@ -111,6 +116,9 @@ def timeout(raw: bytes) -> float:
     """A blocking command's timeout in seconds: a double that is not negative, with Redis' two errors."""
     seconds = parse_float(raw)
     if seconds is None:
+        # Redis reads it as a long double, which may be too great for a double.
+        if parse_long_double(raw) is not None:
+            raise CommandError("timeout is negative" if raw.startswith(b"-") else "timeout is out of range")
         raise CommandError("timeout is not a float or out of range")
     if seconds < 0:
         raise CommandError("timeout is negative")

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from diskkv.clock import perf_ns
+from diskkv.clock import microseconds, perf_ns, system_clock
 from diskkv.config import Settings
+from diskkv.dispatch.args import quoted
 from diskkv.dispatch.blocking import Waiter, Waiters
 from diskkv.dispatch.cursors import Cursors
 from diskkv.dispatch.positions import NoKeys, key_positions
 from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import Front, Session
 from diskkv.dispatch.stats import Stats
-from diskkv.dispatch.table import TABLE, Command, Flag
+from diskkv.dispatch.table import TABLE, Command, Flag, container
 from diskkv.errors import CommandError, ExecAborted, LogFailed, NoAuth, UnknownCommand, WrongArity
 from diskkv.replies import NO_REPLY, QUEUED, Blocked
 from diskkv.store.store import Store
@@ -50,7 +52,11 @@ class Executor:
         self.gated = False
         self.paused_until = 0
         self.paused_all = False
+        # `save` or `nosave` once SHUTDOWN was called. A front looks at it when a tick ends: it takes no more commands, sends what was
+        # answered, and closes the store, which writes everything to the engine. `nosave` allows it to leave that to the next start.
         self.shutdown: str | None = None
+        self.run_id = secrets.token_hex(20)
+        self.started = store.clock()
         self._clock = 0
         self._nested = 0
         self._next_id = 1
@@ -113,9 +119,8 @@ class Executor:
             sub = command.subcommands.get(argv[1].lower())
             if sub is not None:
                 return sub
-            if command.arity == -2 and command.summary.startswith("A container"):
-                shown = argv[1][:128].decode("utf-8", "surrogateescape")
-                return CommandError(f"unknown subcommand '{shown}'. Try {command.name.upper()} HELP.")
+            if command.handler is container:
+                return CommandError(f"unknown subcommand '{quoted(argv[1][:128])}'. Try {command.name.upper()} HELP.")
         return command
 
     def call(self, session: Session, command: Command, argv: list[bytes]) -> Any:
@@ -195,6 +200,9 @@ class Executor:
     def _refuse(self, session: Session, error: CommandError, command: Command | None = None) -> Any:
         if session.queue is not None:
             session.queue_broken = True
+        if command is not None and command.name == "exec":
+            session.leave_multi()
+            error = ExecAborted(f"Transaction discarded because of: {error.text}")
         self.stats.refused(error, command)
         if session.reply_mode != "on":
             if session.reply_mode == "skip":
@@ -248,14 +256,14 @@ class Executor:
         except NoKeys:
             keys = []
         objects = session.db.objects
-        before = {key: value.freq for key in keys if (value := objects.get(key)) is not None}
+        before = {key: (value.freq, value.seen) for key in keys if (value := objects.get(key)) is not None}
         try:
             return self.call(session, command, argv)
         finally:
-            for key, freq in before.items():
+            for key, (freq, seen) in before.items():
                 value = objects.get(key)
                 if value is not None:
-                    value.freq = freq
+                    value.freq, value.seen = freq, seen
 
     def _execute_quietly(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """CLIENT REPLY OFF and SKIP: the command runs, its reply does not leave."""
@@ -278,6 +286,10 @@ class Executor:
         return self.paused_until > 0
 
     # -- for commands
+
+    def microseconds(self) -> int:
+        """The time in microseconds (TIME); of the clocks that may be handed in, only the system's is as fine."""
+        return microseconds() if self.store.clock is system_clock else self.store.now * 1000
 
     def pause(self, until: int, *, everything: bool) -> None:
         """CLIENT PAUSE: let no commands that write, or none at all, run until a time. Never shortens or weakens a pause in force."""
@@ -348,7 +360,7 @@ class Executor:
 
 def without_waiting(reply: Any) -> Any:
     """A reply where nobody can wait: Blocked becomes its timeout reply."""
-    return reply.timeout_reply if reply.__class__ is Blocked else reply
+    return reply.refusal if reply.__class__ is Blocked else reply
 
 
 def _error_classes(root: type[CommandError] = CommandError) -> frozenset[type]:

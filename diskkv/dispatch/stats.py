@@ -81,9 +81,17 @@ class Stats:
         self.errors.clear()
         self.connections = self.rejected_connections = 0
 
+    def limit_slow(self, limit: int) -> None:
+        """Remember at most so many slow commands."""
+        self.slow_limit = limit
+        while len(self.slow) > limit:
+            self.slow.pop()
+
     def _note_slow(self, command: Command, argv: list[bytes], nanoseconds: int, session: Session) -> None:
         if not self.slow_limit or command.flags & Flag.SKIP_SLOWLOG:
             return
+        if command.flags & Flag.SECRET:
+            argv = argv[: command.skip] + [b"(redacted)"] * (len(argv) - command.skip)
         shown = [_shorten(arg) for arg in argv[:SHOWN_ARGUMENTS]]
         if len(argv) > SHOWN_ARGUMENTS:
             shown[-1] = b"... (%d more arguments)" % (len(argv) - SHOWN_ARGUMENTS + 1)
@@ -91,8 +99,7 @@ class Stats:
         entry = SlowEntry(self._next_slow, int(time.time()), nanoseconds // 1000, tuple(shown), address, session.name)
         self._next_slow += 1
         self.slow.appendleft(entry)
-        while len(self.slow) > self.slow_limit:
-            self.slow.pop()
+        self.limit_slow(self.slow_limit)
 
 
 def _shorten(arg: bytes) -> bytes:

@@ -94,6 +94,8 @@ class Connection(asyncio.Protocol):
             self._refuse(error)
             return
         execute, session, out = self.server.executor.execute, self.session, self.out
+        if requests:
+            session.last_command = requests[-1][0]
         encoders = ENCODERS[session.protocol]
         for index, argv in enumerate(requests):
             reply = execute(session, argv)

@@ -12,6 +12,7 @@ Dropping a clean object is never a correctness event. Dirty ones are pinned unti
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from diskkv.store.value import Value
@@ -132,6 +133,8 @@ class Cache:
         self.used -= value.weight
         self.evicted += 1
         value.db.dropped(value)
+        if value.oid:
+            value.db.store.free_later(value)
 
     def _remember(self, value: Value) -> None:
         mark = hash((value.db.epoch, value.key))
@@ -147,6 +150,31 @@ class Cache:
         return CacheStatistics(
             self.used, self.budget, len(self._small), len(self._main), len(self._ghost_order), self.evicted, self.ghost_hits
         )
+
+    def verify(self) -> Iterator[str]:
+        """What is wrong with the accounts, in words."""
+        weight = small_bytes = dead = 0
+        seen: set[Value] = set()
+        for name, number, queue in (("small", SMALL, self._small), ("main", MAIN, self._main)):
+            for value in queue:
+                if value in seen:
+                    yield f"{value.key!r} stands in the queues twice"
+                seen.add(value)
+                if value.queue != number:
+                    yield f"{value.key!r} stands in the {name} queue, but believes to be in {value.queue}"
+                if value.linked:
+                    weight += value.weight
+                else:
+                    dead += 1
+                if number == SMALL:
+                    small_bytes += value.weight
+        weight += GHOST_COST * len(self._ghost_order)
+        if self.used != weight:
+            yield f"{self.used} bytes are said to be used, all weights together are {weight}"
+        if self.small_bytes != small_bytes:
+            yield f"the small queue is said to hold {self.small_bytes} bytes, all weights in it are {small_bytes}"
+        if self.dead != dead:
+            yield f"{self.dead} values are said to be dead, {dead} are"
 
     def clear(self) -> None:
         """Forget everything: the store is about to be read anew."""

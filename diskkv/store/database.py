@@ -59,6 +59,7 @@ class Database:
         if value.__class__ is kind and value.expire is None:
             if value.freq < 3:
                 value.freq += 1
+            value.seen = self.store.now
             return value
         found: Any = self.find(key)
         if found is not None and found.__class__ is not kind:
@@ -71,6 +72,7 @@ class Database:
         if value.__class__ is kind and value.expire is None:
             if value.freq < 3:
                 value.freq += 1
+            value.seen = self.store.now
             return value
         found: Any = self.find(key, remember=False)
         if found is None:
@@ -98,12 +100,21 @@ class Database:
             return None
         if value.freq < 3:
             value.freq += 1
+        value.seen = self.store.now
         return value
 
     def _load(self, key: bytes) -> Value | None:
         raw = self.store.engine.get(self.prefix + key)
         if raw is None:
             return None
+        value = self.decode(key, raw)
+        value.linked = True
+        self.objects[key] = value
+        self.cache.insert(value)
+        return value
+
+    def decode(self, key: bytes, raw: bytes) -> Value:
+        """The value that a meta record stands for, not linked. Damaged when it is none."""
         meta = decode(raw)
         kind = TYPES.get(meta.tag)
         if kind is None:
@@ -116,9 +127,6 @@ class Database:
             value.touched = {}
             value.flying = {}
         value.load(meta)
-        value.linked = True
-        self.objects[key] = value
-        self.cache.insert(value)
         return value
 
     # -- changing
@@ -168,8 +176,6 @@ class Database:
         self._bury(old)
         self._supersede(old, value)
         self._place(value)
-        if key in self.awaited:
-            self.store.ready(self, key)
         return value
 
     def delete(self, key: bytes) -> bool:

@@ -170,7 +170,8 @@ class Log:
 
     def probe(self, room: int = 1 << 20) -> None:
         """Find out whether there is room again: OSError while there is none. Leaves nothing behind."""
-        name = os.path.join(self.path, "probe")
+        # The writer's thread may be trying, too.
+        name = os.path.join(self.path, f"probe{threading.get_ident()}")
         handle = self._disk.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             self._disk.reserve(handle, room)
@@ -231,8 +232,8 @@ class Log:
                 continue
             try:
                 self.sync()
-                self.sync_error = None
             except OSError as error:
+                # What was to be synced may be lost for good, whatever the next sync says: only a checkpoint makes up for it.
                 self.sync_error = os.strerror(error.errno or 0)
 
     def close(self) -> None:

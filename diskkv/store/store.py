@@ -15,7 +15,7 @@ import random
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,13 +49,17 @@ class Sizes:
     cache: int
     block_cache: int
     write_buffer: int
+    dirty: int
 
     @classmethod
     def of(cls, budget: int) -> Sizes:
-        """LevelDB gets an eighth for blocks and two write buffers of at most 4 MiB (measured: the cheapest per put); objects the rest."""
+        """LevelDB gets an eighth for blocks and two write buffers of at most 4 MiB (measured: the cheapest per put); objects the rest.
+
+        When a sixth of it is dirty a checkpoint begins: it will be in memory once more as LevelDB's batch, and again in its memtable.
+        """
         write_buffer = max(256 << 10, min(4 << 20, budget // 16))
         block_cache = max(256 << 10, min(64 << 20, budget // 8))
-        return cls(max(budget - block_cache - 2 * write_buffer, budget // 4), block_cache, write_buffer)
+        return cls(max(budget - block_cache - 2 * write_buffer, budget // 4), block_cache, write_buffer, budget // 6)
 
 
 class Store:
@@ -72,6 +76,7 @@ class Store:
         self.random = random.Random()
         self.log_bytes = LOG_BYTES
         self.log_work = LOG_WORK
+        self.dirty_bytes = sizes.dirty
         self.changes = 0
         self.expired = 0
         self.replaying = False
@@ -252,16 +257,28 @@ class Store:
             if self.failed is None and self.writer.error is None:
                 self.writer.freeze()
                 self.writer.finish()
+            landed = self.failed is None and self.writer.error is None
         self.writer.stop()
         try:
             self.log.close()
         except OSError as error:
-            raise StoreError(f"the log can't be put on the disk: {error}") from None
+            if not landed:
+                raise StoreError(f"the log can't be put on the disk: {error}") from None
+            journal.warning("the log can't be put on the disk, but all that it says is in the engine: %s", error)
         finally:
             self.engine.close()
             if self._lock_file >= 0:
                 os.close(self._lock_file)
                 self._lock_file = -1
+
+    def checkpoint(self) -> None:
+        """Write everything dirty to the engine now, and wait for it. StoreError when that fails. REQUIRES: the lock, given up meanwhile."""
+        self.commit()
+        self.writer.finish()
+        self.writer.freeze()
+        self.writer.finish()
+        if self.writer.error is not None:
+            raise StoreError(f"the checkpoint failed: {self.writer.error}")
 
     # -- a tick
 
@@ -323,7 +340,7 @@ class Store:
             try:
                 self.log.probe()
             except OSError as error:
-                self.failed = os.strerror(error.errno or 0)
+                self.failed = reason = os.strerror(error.errno or 0)
             else:
                 self.failed = None
                 journal.warning("the log can be written again")
@@ -391,8 +408,16 @@ class Store:
             self.dead.append(keys.garbage_object(value.oid))
             self._graveyard.append(value)
 
+    def free_later(self, dead: Value) -> None:
+        """Nobody holds a value any more: free its memory little by little, because a huge dict freed at once stops everything."""
+        self._graveyard.append(dead)
+
     def bury_database(self, db: Database) -> None:
         """All of a database is dead (before it gets a new epoch)."""
+        # The reclaimer finds the objects by the epoch's meta records. Those that were moved here may have none in the engine.
+        for value in (*self.dirty, *self.writer.frozen):
+            if value.db is db and value.oid and value.linked:
+                self.dead.append(keys.garbage_object(value.oid))
         self.dirty = [value for value in self.dirty if value.db is not db]
         self.large = [value for value in self.large if value.db is not db]
         self.writer.forget(db)
@@ -473,6 +498,23 @@ class DeadDatabase:
                 if value.linked:
                     cache.forget(value)
         return not self._objects
+
+
+@contextlib.contextmanager
+def open_records(path: str) -> Iterator[Engine]:
+    """The engine alone of a store that nobody has open, for reading its records. StoreError when there is none or somebody has."""
+    tree = os.path.join(path, "tree")
+    if not os.path.isdir(tree):
+        raise StoreError("there is no store")
+    lock_file = _lock_directory(path)
+    try:
+        engine = open_engine(f"leveldb:{tree}")
+        try:
+            yield engine
+        finally:
+            engine.close()
+    finally:
+        os.close(lock_file)
 
 
 def _no_replay(tick: bytes) -> None:

@@ -33,13 +33,13 @@ UNKNOWN = -1
 class Value:
     """The decoded object behind one key; see the module's docstring for its life."""
 
-    __slots__ = ("db", "expire", "flying", "freq", "key", "linked", "oid", "queue", "saved", "stamp", "touched", "weight")
+    __slots__ = ("db", "expire", "flying", "freq", "key", "linked", "oid", "queue", "saved", "seen", "stamp", "touched", "weight")
 
     tag: ClassVar[int] = 0
 
     # `stamp` tells when it was last changed, in the writer's counting (see `Writer`). `saved` is what the engine has for the key,
     # once what has been encoded lands: None for no record, 0 for one that does not expire, else its expiry in ms, or UNKNOWN.
-    # `weight` is the memory it counts for, `freq` and `queue` belong to the cache.
+    # `weight` is the memory it counts for, `freq` and `queue` belong to the cache; `seen` is when it was last looked up.
     db: Database
     key: bytes
     expire: int | None
@@ -57,6 +57,7 @@ class Value:
         self.freq = 0
         self.queue = 0
         self.stamp = 0
+        self.seen = db.store.now
         self.linked = False
         self.oid = 0
         self.weight = OVERHEAD + len(key)
@@ -125,6 +126,11 @@ class Value:
     def copy_to(self, target: Value) -> None:
         """Fill a fresh value of the same type with the same content (COPY)."""
         raise NotImplementedError
+
+    def verify(self) -> Iterator[str]:
+        """What is wrong with the object as the engine has it, in words, for `check`. Called on a value that is fresh from `load` and
+        not linked: reads the engine alone, changes nothing."""
+        return iter(())
 
     # -- for the writer
 

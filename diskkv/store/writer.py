@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any
 from diskkv.clock import monotonic
 from diskkv.errors import StoreError
 from diskkv.format import keys
-from diskkv.format.meta import pack_state
+from diskkv.format.meta import decode, pack_state
+from diskkv.format.ordered import unpack_u32
 from diskkv.store.log import Position
 from diskkv.store.reclaim import Reclaimer
 from diskkv.store.value import UNKNOWN
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
 LOG_BYTES = 48 << 20
 LOG_WORK = 300_000
 SECONDS = 5.0
-# Writers wait once so many times LOG_BYTES or LOG_WORK are not yet in the engine.
-BACKLOG = 1.5
+# What a dirty object takes besides what the log takes for the changes in it.
+DIRTY_BYTES = 400
+# Writers wait once so many times as much is not yet in the engine.
+BACKLOG = 2
 # Keys encoded at a time, at the end of a tick: about 0.1 ms. The thread does it only when ticks are rare, because two threads that
 # both want the interpreter cost more than the encoding itself.
 SLICE = 96
@@ -79,6 +82,7 @@ class Writer:
         self.checkpoints = 0
         self.failures = 0
         self.last_ms = 0
+        self.landed_at = store.clock()
         self.reclaimer = Reclaimer(store)
         self.frozen: list[Value] = []
         self.frozen_stamp = -1
@@ -89,6 +93,7 @@ class Writer:
         self._dead: list[bytes] = []
         self._erased: list[bytes] = []
         self._position = Position(0, 0)
+        self._makes_up = False
         self._log_mark = 0
         self._landed_mark = 0
         self._flying_commands = 0
@@ -107,16 +112,19 @@ class Writer:
 
     def due(self) -> bool:
         """Whether enough is dirty for a checkpoint to begin."""
+        if self.active:
+            return False
         store = self._store
-        return not self.active and (
-            self.commands + 2 * len(store.dirty) >= store.log_work or store.log.written - self._landed_mark >= store.log_bytes
-        )
+        count, log = len(store.dirty), store.log.written - self._log_mark
+        return self.commands + 2 * count >= store.log_work or log >= store.log_bytes or log + DIRTY_BYTES * count >= store.dirty_bytes
 
     def backlogged(self) -> bool:
         """Whether so much waits for the engine that writers must wait, too."""
         store = self._store
-        work = self.commands + self._flying_commands + 2 * (len(store.dirty) + len(self.frozen))
-        return work >= BACKLOG * store.log_work or store.log.written - self._landed_mark >= BACKLOG * store.log_bytes
+        count, log = len(store.dirty) + len(self.frozen), store.log.written - self._landed_mark
+        work = self.commands + self._flying_commands + 2 * count
+        memory = log + DIRTY_BYTES * count
+        return work >= BACKLOG * store.log_work or log >= BACKLOG * store.log_bytes or memory >= BACKLOG * store.dirty_bytes
 
     def freeze(self) -> None:
         """Begin a checkpoint of the state as it is now, unless the engine is out of order.
@@ -138,20 +146,35 @@ class Writer:
         self._dead, store.dead = store.dead, []
         self._erased, store.erased = store.erased, []
         self._position = store.log.position()
+        self._makes_up = store.log.sync_error is not None
         self._log_mark = store.log.written
         self._flying_commands, self.commands = self.commands, 0
-        batch = store.engine.batch(sync=True)
+        self._batch = batch = store.engine.batch(sync=True)
         # First, so that whatever has come to stand there since wins.
         for raw in self._erased:
-            batch.delete(raw)
+            self._erase(raw)
         batch.put(keys.SYSTEM + b"state", pack_state(store.state(self._position)))
         for raw in self._dead:
             batch.put(raw, b"")
-        self._batch = batch
         self._encoded.clear()
         self.active = self.encoding = True
         self._since = monotonic()
         self._wake.set()
+
+    def hasten(self) -> None:
+        """Have a checkpoint begin as soon as nothing is left to commit, if anything is dirty (BGREWRITEAOF)."""
+        self._since = float("-inf")
+        self._wake.set()
+
+    def _erase(self, meta_key: bytes) -> None:
+        """Have a meta record deleted, and the expiry record that goes with it, whatever is known of them in memory."""
+        raw = self._store.engine.get(meta_key)
+        if raw is None:
+            return
+        self._batch.delete(meta_key)
+        expire = decode(raw).expire
+        if expire is not None:
+            self._batch.delete(keys.expiry_key(expire, unpack_u32(meta_key, 1), meta_key[5:]))
 
     def secure(self, value: Value) -> None:
         """A command is about to change or replace a value: if it is frozen, encode it as it is."""
@@ -206,7 +229,8 @@ class Writer:
 
     def _run(self) -> None:
         while True:
-            self._wake.wait(0.0 if self.reclaimer.pending() else 1.0)
+            if not self._stopping:
+                self._wake.wait(0.0 if self.reclaimer.pending() else 1.0)
             self._wake.clear()
             if not self.active:
                 if self._stopping:
@@ -228,8 +252,9 @@ class Writer:
         except OSError as error:
             journal.warning("no new log segment, going on in the old one: %s", error)
         with store.lock:
-            dirty = store.dirty or store.dead
-            rested = monotonic() - self._since >= SECONDS
+            doubtful = store.log.sync_error is not None
+            dirty = store.dirty or store.dead or doubtful
+            rested = doubtful or monotonic() - self._since >= SECONDS
             if dirty and not self.active and not store.log.parts and not store.recovering and (rested or self.due()):
                 self.freeze()
 
@@ -277,7 +302,10 @@ class Writer:
         self._landed_mark = self._log_mark
         self._flying_commands = 0
         self.checkpoints += 1
+        self.landed_at = self._store.clock()
         self.error = None
+        if self._makes_up:
+            self._store.log.sync_error = None
 
     def _forget_flight(self) -> None:
         self._batch, self._flights, self._values, self._dead, self._erased, self.frozen = None, [], [], [], [], []
@@ -324,6 +352,7 @@ class Writer:
                 with store.lock:
                     store.engine.reopen()
                     self.healing = False
+                    store.landed.notify_all()
                 return
             except (StoreError, OSError) as error:
                 journal.error("still no way to write: %s", error)

@@ -5,8 +5,12 @@ holes the element at index i is at `first + i * STRIDE`, so an index costs arith
 nothing ever seeks across what has been popped.
 
 An insertion or removal far from both ends makes a hole or needs a place in between: the list is *sparse* from then on, and its
-positions are found through counted `Buckets`, which have records of their own (BUCKET low -> count). Where there is no place left
-between two neighbours, elements around are spread out again.
+positions are found through counted `Buckets`. Where there is no place left between two neighbours, elements around are spread out
+again.
+
+Records: ELEMENT position:u64 -> packed value, and of a sparse list BUCKET low:u64 -> count:u32. The header's extras are the first
+position, and of a sparse list the last one, too. In memory positions count from the middle. `touched` and `flying` have them as keys,
+and `(low,)` for buckets.
 
 In memory `resident` holds elements by position: all those with pending changes, and of the others what has been touched. What is not
 in it is in the engine. STRIDE is odd because multiples of a power of two collide in a dict, and leaves room for 2^51 pushes on
@@ -260,7 +264,7 @@ class Elements(Value):
         # A dead list takes the rest to the grave, where a large dict is freed little by little.
         rest = Elements(self.db, self.key)
         rest.resident, self.resident = self.resident, kept
-        self.db.store._graveyard.append(rest)
+        self.db.store.free_later(rest)
         weight = OVERHEAD + len(self.key) + self.buckets_weight + sum(map(len, kept.values())) + ELEMENT_WEIGHT * len(kept)
         self.resized(weight - self.weight)
         budget = self.db.cache.budget
@@ -292,6 +296,37 @@ class Elements(Value):
                 yield ELEMENT + pack_u64(sub + MIDDLE), None if value is None else pack_value(value)
             else:
                 yield BUCKET + pack_u64(sub[0] + MIDDLE), None if value is None else pack_u32(value)
+
+    def verify(self) -> Iterator[str]:
+        if not self.oid:
+            return
+        engine = self.db.store.engine
+        element, bucket = (keys.data_prefix(self.oid) + kind for kind in (ELEMENT, BUCKET))
+        width = len(element)
+        lows = [(unpack_u64(key, width) - MIDDLE, unpack_u32(raw)) for key, raw in engine.scan(bucket, keys.after(bucket))]
+        if bool(lows) != self.sparse:
+            yield f"{len(lows)} buckets in a list that is {'' if self.sparse else 'not '}sparse"
+        counts = [0] * len(lows)
+        at = count = 0
+        place = self.first
+        for key, raw in engine.scan(element, keys.after(element)):
+            found = unpack_u64(key, width) - MIDDLE
+            unpack_value(raw)
+            if found != place and (not self.sparse or not count):
+                yield f"an element at {found} where {place} was expected"
+            count += 1
+            place = found + STRIDE
+            while at + 1 < len(lows) and lows[at + 1][0] <= found:
+                at += 1
+            if lows:
+                counts[at] += 1
+        if count != self.count:
+            yield f"there are {count} elements, the header says {self.count}"
+        if place - STRIDE != self.last:
+            yield f"the last element is at {place - STRIDE}, not {self.last}"
+        for (low, said), really in zip(lows, counts, strict=True):
+            if said != really:
+                yield f"the bucket at {low} says {said}, there are {really} elements"
 
     def shed(self, count: int) -> bool:
         for pieces in (self.resident, self.touched) if self.oid else (self.resident,):

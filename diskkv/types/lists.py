@@ -47,6 +47,10 @@ class List(Elements):
         self.items: list[bytes] = []
         self.size = 0
 
+    def elements(self) -> list[bytes]:
+        """All of it, for SORT."""
+        return self.range(0, -1)
+
     def __len__(self) -> int:
         return self.count if self.oid else len(self.items)
 
@@ -120,7 +124,7 @@ class List(Elements):
         if not self.oid:
             return self._shrunk(self.items.pop(0))
         if self.sparse:
-            return self._take_left(1)[0]
+            return self._pop_sparse(self.first)
         place = self.first
         self.first = place + STRIDE
         return self._popped(place)
@@ -131,7 +135,7 @@ class List(Elements):
         if not self.oid:
             return self._shrunk(self.items.pop())
         if self.sparse:
-            return self._take_right(1)[0]
+            return self._pop_sparse(self.last)
         place = self.last
         self.last = place - STRIDE
         return self._popped(place)
@@ -156,6 +160,18 @@ class List(Elements):
         self.count -= 1
         if not self.count:
             self.vanish()
+        return value
+
+    def _pop_sparse(self, place: int) -> bytes:
+        value = self.values((place,))[0]
+        if self.count == 1:
+            self._vanish_large()
+            return value
+        buckets = self.index()
+        buckets.discard(place)
+        self.erase((place,))
+        self.first, self.last = buckets.first(), buckets.last()
+        self.weigh()
         return value
 
     def pops(self, count: int, *, left: bool) -> list[bytes]:
@@ -465,6 +481,11 @@ class List(Elements):
 
     def body(self) -> bytes:
         return pack_items(self.items)
+
+    def verify(self) -> Iterator[str]:
+        if not len(self):
+            yield "it is empty"
+        yield from super().verify()
 
     def copy_to(self, target: Value) -> None:
         if not isinstance(target, List):

@@ -121,6 +121,10 @@ class Members(Value):
             return self.resident
         return (member for member, _ in self.items())
 
+    def elements(self) -> list[bytes]:
+        """All members, for SORT."""
+        return list(self.members())
+
     def cursor_scan(self, cursor: int, count: int) -> tuple[int, list[tuple[bytes, Any]]]:
         """From a cursor (0 at the start) about `count` members with values, and where to go on, 0 for the end.
 
@@ -394,7 +398,7 @@ class Members(Value):
         # The dict goes the way of dead objects: freeing a million entries at once would stop everything for 60 ms.
         remains = self.__class__(self.db, self.key)
         remains.resident = self.resident
-        self.db.store._graveyard.append(remains)
+        self.db.store.free_later(remains)
         kept = {**self.flying, **self.touched}
         weigh, entry = self.weigh, self.ENTRY
         self._hold(kept, sum(entry + len(member) + (0 if value is None else weigh(value)) for member, value in kept.items()))
@@ -436,6 +440,24 @@ class Members(Value):
         self.overlay = None
         if self.weight > self.db.cache.budget // 4 and self.linked:
             self._spill()
+
+    def verify(self) -> Iterator[str]:
+        if not len(self):
+            yield "it is empty"
+        if self.complete:
+            return
+        hash32 = self.db.store.hash32
+        prefix = keys.data_prefix(self.oid) + MEMBER
+        width = len(prefix)
+        count = 0
+        for key, raw in self.db.store.engine.scan(prefix, keys.after(prefix)):
+            count += 1
+            member = key[width + 4 :]
+            if key[width : width + 4] != hash32(member):
+                yield f"member {member!r} has another's hash"
+            self.unpack(raw)
+        if count != self.size:
+            yield f"there are {count} members, the header says {self.size}"
 
     def shed(self, count: int) -> bool:
         if self.picks is not None and self.picks.entries:

@@ -54,9 +54,11 @@ class Page:
 
 
 class Ranked:
-    """The index; see the module's docstring. `held` is how many bytes of memory its items take."""
+    """The index; see the module's docstring. `total` is how many items it has, `held` how many bytes of memory they take."""
 
-    __slots__ = ("changed", "changed_flying", "dropped", "fetch", "held", "lows", "names", "pages", "pending", "pending_flying", "starts")
+    __slots__ = (
+        "changed", "changed_flying", "dropped", "fetch", "held", "lows", "names", "pages", "pending", "pending_flying", "starts", "total",
+    )  # fmt: skip
 
     def __init__(self, fetch: Callable[[Item, Item | None], Content]) -> None:
         self.fetch = fetch
@@ -67,6 +69,7 @@ class Ranked:
         self.names: list[bytes] = [FIRST[1]]
         # how many items stand before each page; None when it has to be counted again
         self.starts: list[int] | None = None
+        self.total = 0
         self.held = 0
         # pages that changed since the last freeze or are in flight; they may not leave memory, and their buckets are to be written
         self.changed: dict[Page, None] = {first: None}
@@ -88,7 +91,8 @@ class Ranked:
             self.lows.append(bound[0])
             self.names.append(bound[1])
         self.changed = dict.fromkeys(self.pages)
-        self.held = len(items) * ITEM_COST
+        self.total = len(items)
+        self.held = self.total * ITEM_COST
 
     def restore(self, buckets: Iterable[tuple[Item, int]]) -> None:
         """Become the index whose bounds and counts the engine has; nothing is in memory. REQUIRES: in order; the index is fresh."""
@@ -99,6 +103,7 @@ class Ranked:
             pages.append(page)
         if pages:
             self.pages = pages
+            self.total = sum([page.count for page in pages])
             self.lows = [page.bound[0] for page in pages]
             self.names = [page.bound[1] for page in pages]
             self.changed = {}
@@ -129,6 +134,7 @@ class Ranked:
                 else:
                     self._note(page, (old, member), False)
                 page.count -= 1
+                self.total -= 1
                 changed[page] = None
                 if page.count < FEW and len(pages) > 1:
                     self._join(at)
@@ -148,6 +154,7 @@ class Ranked:
                 else:
                     self._note(page, (new, member), True)
                 page.count += 1
+                self.total += 1
                 changed[page] = None
                 if page.count > MOST:
                     self._split(at)
@@ -221,10 +228,7 @@ class Ranked:
         return (starts if starts is not None else self._count())[at] + place
 
     def members(self, start: int, stop: int) -> list[bytes]:
-        """The members with ranks from `start` up to `stop`. REQUIRES: 0 <= start <= stop <= how many there are."""
-        first = self.pages[0]
-        if stop <= first.count and first.loaded:
-            return first.members[start:stop]
+        """The members with ranks from `start` up to `stop`. REQUIRES: 0 <= start <= stop <= `total`."""
         found: list[bytes] = []
         for _, members in self.walk(start, stop):
             found += members
@@ -237,10 +241,23 @@ class Ranked:
             found += zip(members, scores, strict=True)
         return found
 
-    def walk(self, start: int, stop: int) -> Iterator[Content]:
+    def walk(self, start: int, stop: int) -> Iterable[Content]:
         """The scores and members with ranks from `start` up to `stop`, in parts. REQUIRES: nothing is changed meanwhile."""
-        if start >= stop:
-            return
+        # The two ends are what is asked for most, and need no counting.
+        page = self.pages[0]
+        if stop <= page.count:
+            if not page.loaded:
+                self._load(page)
+            return ((page.scores[start:stop], page.members[start:stop]),)
+        page = self.pages[-1]
+        before = self.total - page.count
+        if start >= before:
+            if not page.loaded:
+                self._load(page)
+            return ((page.scores[start - before : stop - before], page.members[start - before : stop - before]),)
+        return self._parts(start, stop)
+
+    def _parts(self, start: int, stop: int) -> Iterator[Content]:
         starts = self.starts or self._count()
         at = bisect_right(starts, start) - 1
         last = bisect_left(starts, stop)

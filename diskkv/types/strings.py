@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from diskkv.format import CHUNK, PIECE, STRING, keys
 from diskkv.format.meta import Meta, encode_inline, pack_value, unpack_value
-from diskkv.format.ordered import pack_u32
+from diskkv.format.ordered import pack_u32, unpack_u32
 from diskkv.lib.numbers import parse_int
 from diskkv.store.value import Value, data_type
 
@@ -186,6 +186,16 @@ class String(Value):
     def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
         for index, piece in changes.items():
             yield PIECE + pack_u32(index), None if piece is None else pack_value(piece)
+
+    def verify(self) -> Iterator[str]:
+        if not self.oid:
+            return
+        prefix = keys.data_prefix(self.oid) + PIECE
+        for key, raw in self.db.store.engine.scan(prefix, keys.after(prefix)):
+            index, size = unpack_u32(key, len(prefix)), len(unpack_value(raw))
+            # A piece may be missing, or short where it ends in zeros that were never written.
+            if size > min(CHUNK, self.size - index * CHUNK):
+                yield f"piece {index} has {size} bytes, the string {self.size}"
 
     def shed(self, count: int) -> bool:
         for _ in range(min(count, len(self.pieces))):

@@ -22,7 +22,7 @@ from diskkv.format.meta import Meta, pack_items
 from diskkv.format.ordered import pack_f64, pack_u32, unpack_f64, unpack_u32
 from diskkv.store.value import data_type
 from diskkv.types.members import SMALL_COUNT, Members
-from diskkv.types.ranked import Content, Item, Ranked
+from diskkv.types.ranked import FIRST, Content, Item, Ranked
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
@@ -83,8 +83,18 @@ class ZSet(Members):
         if old == score:
             return False
         self.touch()
-        self._change(member, score, old)
-        return old is None
+        if old is None or not self.oid:
+            self._change(member, score, old)
+            return old is None
+        # The commonest change of a large zset, so the short way is written out.
+        moved = self.moved
+        assert moved is not None
+        if member not in moved:
+            moved[member] = old
+        self.resident[member] = self.touched[member] = score
+        if len(moved) >= SETTLE:
+            self.settle()
+        return False
 
     def increase(self, member: bytes, amount: float) -> float:
         """Add to a member's score, 0 if it is new; the new score. NotANumber when that is none."""
@@ -201,6 +211,10 @@ class ZSet(Members):
         """The index for reading. What is read may load pages: `_limit` after it."""
         index = self.index
         return index if index is not None and not self.moved else self.settle()
+
+    def elements(self) -> list[bytes]:
+        """All members by rank, for SORT."""
+        return self.by_rank(0, len(self))
 
     def rank(self, member: bytes) -> tuple[int, float] | None:
         """How many members stand before this one, and its score; None when it is not there."""
@@ -366,6 +380,34 @@ class ZSet(Members):
                 yield MEMBER + hash32(member) + member, raw
         for (low, name), count in changes[BUCKET].items():
             yield BUCKET + pack_f64(low) + name, None if count is None else pack_u32(count)
+
+    def verify(self) -> Iterator[str]:
+        yield from super().verify()
+        if self.complete:
+            return
+        engine = self.db.store.engine
+        members, ranked, bucket = (keys.data_prefix(self.oid) + kind for kind in (MEMBER, RANKED, BUCKET))
+        width, hash32 = len(ranked), self.db.store.hash32
+        buckets = [(key[width:], unpack_u32(raw)) for key, raw in engine.scan(bucket, keys.after(bucket))]
+        if not buckets or buckets[0][0] != pack_f64(FIRST[0]) + FIRST[1]:
+            yield "its first bucket does not begin at the lowest score"
+        counts = [0] * len(buckets)
+        at = -1
+        for key in engine.scan_keys(ranked, keys.after(ranked)):
+            sub = key[width:]
+            while at + 1 < len(buckets) and buckets[at + 1][0] <= sub:
+                at += 1
+            if at >= 0:
+                counts[at] += 1
+            member = sub[8:]
+            score = engine.get(members + hash32(member) + member)
+            if score != sub[:8]:
+                yield f"ranked {member!r} with a score that the member has not"
+        for (low, count), found in zip(buckets, counts, strict=True):
+            if found != count:
+                yield f"the bucket from {low!r} says {count}, there are {found} ranked records"
+        if sum(counts) != self.size:
+            yield f"{sum(counts)} ranked records for {self.size} members"
 
     def shed(self, count: int) -> bool:
         return super().shed(count) and (self.index is None or self.index.shed(count))

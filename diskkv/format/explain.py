@@ -1,0 +1,117 @@
+"""Any record as one line for people. Whatever lies there, nothing is raised: what can't be read is shown as it is."""
+
+from __future__ import annotations
+
+import struct
+from datetime import datetime, timezone
+
+from diskkv.errors import Damaged
+from diskkv.format import BUCKET, COMPRESSED, ELEMENT, EXPIRES, HASH, MEMBER, PIECE, RANKED, STRING, TAG_NAMES, ZSET, keys
+from diskkv.format.meta import Meta, decode, unpack_items, unpack_state, unpack_value
+from diskkv.format.ordered import unpack_f64, unpack_u32, unpack_u64
+
+# How much of a key or a value is shown.
+SHOWN = 60
+
+
+def explain(key: bytes, value: bytes) -> str:
+    """What a record is and says. Never raises; never longer than about 300 characters."""
+    table = TABLES.get(key[:1])
+    if table is not None:
+        try:
+            return table(key, value)
+        except (Damaged, struct.error, LookupError, ValueError, TypeError, OverflowError):
+            pass
+    return f"unreadable {quoted(key)} -> {quoted(value)}"
+
+
+def quoted(raw: bytes) -> str:
+    """Bytes in double quotes, what is not printable ASCII as \\xNN, the middle of what is long left out."""
+    shown = raw if len(raw) <= SHOWN else raw[: SHOWN - 10]
+    text = "".join(ESCAPES.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}") for byte in shown)
+    return f'"{text}"' if len(raw) <= SHOWN else f'"{text}"... ({len(raw)} bytes)'
+
+
+def moment(ms: int) -> str:
+    """A time as people write it; those beyond the year 9999 as the number of ms."""
+    try:
+        at = datetime.fromtimestamp(ms / 1000, tz=timezone.utc)
+    except (OverflowError, ValueError, OSError):
+        return f"{ms} ms"
+    return f"{at:%Y-%m-%d %H:%M:%S}.{ms % 1000:03d}Z"
+
+
+def _meta(key: bytes, value: bytes) -> str:
+    epoch, meta = unpack_u32(key, 1), decode(value)
+    kind = TAG_NAMES.get(meta.tag, f"tag {meta.tag}")
+    expires = f" expires {moment(meta.expire)}" if meta.expire is not None else ""
+    return f"meta epoch {epoch} {quoted(key[5:])} {kind} {_extent(meta)}{_flags(value[1])}{expires}"
+
+
+def _extent(meta: Meta) -> str:
+    """How much an object holds, and where."""
+    if meta.body is None:
+        extras = f" extras {quoted(meta.extras)}" if meta.extras else ""
+        return f"{meta.length} {'B' if meta.tag == STRING else 'entries'} in records of oid {meta.oid}{extras}"
+    if meta.tag == STRING:
+        return f"{len(meta.body)} B {quoted(meta.body)}"
+    try:
+        count = len(unpack_items(meta.body))
+    except Exception:  # msgpack has a dozen ways to dislike what it reads
+        return f"{len(meta.body)} B, unreadable"
+    return f"{count // 2 if meta.tag in (HASH, ZSET) else count} entries, {len(meta.body)} B"
+
+
+def _flags(flags: int) -> str:
+    unknown = flags & ~(EXPIRES | 2 | COMPRESSED)
+    return (" lz4" if flags & COMPRESSED else "") + (f" unknown flags {unknown:#x}" if unknown else "")
+
+
+def _data(key: bytes, value: bytes) -> str:
+    oid, kind = unpack_u64(key, 1), key[9:10]
+    sub = key[10:]
+    start = f"data oid {oid}"
+    if kind == MEMBER:
+        return f"{start} member {quoted(sub[4:])} hash {unpack_u32(sub):08x} -> {quoted(value)}"
+    if kind == RANKED:
+        return f"{start} ranked {unpack_f64(sub)!r} {quoted(sub[8:])}"
+    if kind == BUCKET:
+        # A sorted set's begins with a score, a list's is a position; the record alone does not tell which.
+        return f"{start} bucket from {sub[:8].hex()} {quoted(sub[8:])} -> {unpack_u32(value)} entries"
+    if kind == ELEMENT:
+        return f"{start} element {unpack_u64(sub)} -> {quoted(unpack_value(value))}"
+    if kind == PIECE:
+        return f"{start} piece {unpack_u32(sub)} -> {len(unpack_value(value))} B"
+    return f"{start} unknown kind {quoted(key[9:])} -> {quoted(value)}"
+
+
+def _expiry(key: bytes, value: bytes) -> str:
+    when, epoch, name = keys.split_expiry(key)
+    return f"expiry {moment(when)} epoch {epoch} {quoted(name)}"
+
+
+def _garbage(key: bytes, value: bytes) -> str:
+    return f"garbage {GARBAGE_NAMES[key[9:]]} {unpack_u64(key, 1)}"
+
+
+def _system(key: bytes, value: bytes) -> str:
+    name = key[1:]
+    if name == b"format":
+        return f"system format {unpack_u32(value)}"
+    if name == b"seed":
+        return f"system seed {unpack_u64(value):016x}"
+    if name != b"state":
+        return f"system {quoted(name)} -> {quoted(value)}"
+    try:
+        state = unpack_state(value)
+    except Exception:  # as above
+        return f"system state unreadable {quoted(value)}"
+    used = {number: tuple(entry) for number, entry in state["databases"].items() if entry[1] or entry[2]}
+    databases = ", ".join(f"{number}: epoch {epoch} keys {count} expiring {some}" for number, (epoch, count, some) in used.items())
+    segment, offset = state["log"]
+    return f"system state log {segment}:{offset} next oid {state['oid']} next epoch {state['epoch']} databases {{{databases}}}"
+
+
+ESCAPES = {ord('"'): '\\"', ord("\\"): "\\\\", 10: "\\n", 13: "\\r", 9: "\\t"}
+GARBAGE_NAMES = {b"o": "oid", b"e": "epoch"}
+TABLES = {keys.META: _meta, keys.DATA: _data, keys.EXPIRY: _expiry, keys.GARBAGE: _garbage, keys.SYSTEM: _system}

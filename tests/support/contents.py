@@ -1,0 +1,54 @@
+"""All that a store contains, as plain values that can be compared."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from diskkv.store.store import Store
+from diskkv.store.value import Value
+from diskkv.types.lists import List
+from diskkv.types.members import Members
+from diskkv.types.strings import String
+from diskkv.types.zsets import ZSet
+
+
+def contents(store: Store) -> dict[tuple[int, bytes], tuple[str, int | None, Any]]:
+    """(database, key) -> type, expiry, content."""
+    found = {}
+    with store.lock:
+        store.tick()
+        for number, db in enumerate(store.databases):
+            for key in list(db.scan()):
+                value = db.find(key)
+                if value is not None:
+                    found[number, key] = (value.__class__.__name__, value.expire, content(value))
+    return found
+
+
+def content(value: Value) -> Any:
+    """What is in one value."""
+    if isinstance(value, String):
+        return value.value()
+    if isinstance(value, ZSet):
+        return value.pairs_by_rank(0, len(value))
+    if isinstance(value, List):
+        return value.elements()
+    assert isinstance(value, Members)
+    return dict(value.items())
+
+
+def copy_of(path: Path | str, to: Path) -> Path:
+    """A copy of a store's directory as it lies there now: what a kill -9 at this moment would leave."""
+    shutil.rmtree(to, ignore_errors=True)
+    for attempt in range(20):
+        try:
+            shutil.copytree(path, to)
+            return to
+        except shutil.Error:
+            # LevelDB or the log deleted a file between the listing and the copying.
+            shutil.rmtree(to)
+            if attempt == 19:
+                raise
+    raise AssertionError
