@@ -20,7 +20,7 @@ from diskkv.client.caller import RETRY_SECONDS, Caller
 from diskkv.client.shared import Shared
 from diskkv.client.short import METHODS, Short, call_long
 from diskkv.client.sync import finish, follow_select, plain_utf8, sort_options
-from diskkv.client.wire import Line, argument_list, is_push, new_encoder
+from diskkv.client.wire import Line, argument_list, is_push, new_encoder, pool_options
 from diskkv.dispatch.executor import POSTPONED
 
 
@@ -139,7 +139,7 @@ class AsyncPool(redis.asyncio.ConnectionPool):
 
     def __init__(self, shared: Shared, **kwargs: Any) -> None:
         connection_class: Any = AsyncLocalConnection
-        super().__init__(connection_class=connection_class, shared=shared, retry=Retry(NoBackoff(), 0), **kwargs)
+        super().__init__(connection_class=connection_class, shared=shared, **pool_options(Retry(NoBackoff(), 0)), **kwargs)
         self.shared = shared
         self._free: list[AsyncLocalConnection] = []
         self._lent: set[AsyncLocalConnection] = set()

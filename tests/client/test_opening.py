@@ -22,8 +22,8 @@ def python(code: str, *args: str) -> str:
 
 
 def test_importing_is_cheap() -> None:
-    code = "import sys, diskkv; print([name for name in sys.modules if name.split('.')[0] in ('redis', 'plyvel', 'uvloop', 'asyncio', 'hiredis')])"
-    assert python(code).strip() == "[]"
+    heavy = {"redis", "plyvel", "uvloop", "asyncio", "hiredis"}
+    assert not heavy & set(python("import sys, diskkv; print(*sys.modules)").split())
 
 
 def test_one_store_per_directory(path: str, tmp_path: Path) -> None:

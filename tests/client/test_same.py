@@ -37,6 +37,19 @@ def failure(error: Exception) -> Any:
     return type(error), () if isinstance(error, redis.DataError) else error.args
 
 
+def pool_of(oracle: Oracle, protocol: int, decode: bool) -> redis.ConnectionPool:
+    options: dict[str, Any] = {}
+    try:
+        from redis.maint_notifications import MaintNotificationsConfig
+
+        # redis-py 7.1 fails on a unix socket in RESP3 unless it is told not to expect word of a cluster's maintenance.
+        options["maint_notifications_config"] = MaintNotificationsConfig(enabled=False)
+    except ImportError:
+        pass
+    unix = redis.UnixDomainSocketConnection
+    return redis.ConnectionPool(connection_class=unix, path=oracle.path, protocol=protocol, decode_responses=decode, **options)
+
+
 def shape(value: Any) -> Any:
     """A value with the types of all its parts."""
     if isinstance(value, Exception):
@@ -53,7 +66,7 @@ def shape(value: Any) -> Any:
 @pytest.mark.parametrize("table", TABLES)
 def test_sync(path: str, oracle: Oracle, table: str, protocol: int, decode: bool) -> None:
     with (
-        redis.Redis(unix_socket_path=oracle.path, protocol=protocol, decode_responses=decode) as theirs,
+        redis.Redis.from_pool(pool_of(oracle, protocol, decode)) as theirs,
         diskkv.open(path, protocol=protocol, decode_responses=decode) as ours,
     ):
         theirs.flushall()
