@@ -176,6 +176,6 @@ def test_verbatim_packets_are_what_the_log_would_say(requests: list[list[bytes]]
         if parser.verbatim:
             assert b"".join(encode_command(argv) for argv in given_out) == packet
     whole = RequestParser()
-    if requests and not tail:
+    if requests and not tail and not any(b"\r\n" in arg or arg.endswith(b"\r") for argv in requests for arg in argv):
         assert whole.feed(data) == requests
         assert whole.verbatim
