@@ -83,6 +83,9 @@ def _increase(zset: ZSet, member: bytes, amount: float, given: set[bytes]) -> fl
 @command("ZINCRBY key increment member", WRITE | DENYOOM | FAST, since="1.2.0")
 def zincrby(ctx: Session, key: bytes, increment: bytes, member: bytes) -> float:
     """Add to a member's score, adding the member if need be; reply the new score."""
+    if increment.upper() in (b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"):
+        # Redis takes the word for one of ZADD's options, after which the arguments no longer come in pairs.
+        raise BadSyntax
     amount = double(increment) + 0.0
     return ctx.db.open(key, ZSet).increase(member, amount)
 
