@@ -46,8 +46,8 @@ def test_memory_is_not_shared() -> None:
 
 
 def test_settings(path: str) -> None:
-    with diskkv.open(path, maxmemory="64mb", hash_max_listpack_entries=5) as r:
-        assert r.hset("h", mapping={str(number): 1 for number in range(6)}) == 6
+    with diskkv.open(path, maxmemory="64mb", slowlog_max_len=5) as r:
+        assert r._shared.executor.settings["slowlog-max-len"] == 5
         with pytest.raises(diskkv.SettingError, match="already open"):
             diskkv.open(path, maxmemory="128mb")
         diskkv.open(path, maxmemory="64mb").close()
