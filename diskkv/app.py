@@ -46,7 +46,8 @@ def open_executor(
 
     def changed(name: str) -> None:
         if name == "maxmemory":
-            store.cache.budget = Sizes.of(settings["maxmemory"]).cache
+            sizes = Sizes.of(settings["maxmemory"])
+            store.cache.budget, store.dirty_bytes = sizes.cache, sizes.dirty
         elif name == "appendfsync":
             store.log.policy = settings["appendfsync"]
         elif name == "checkpoint-log-size":

@@ -27,8 +27,9 @@ class CommandError(DiskkvError):
         super().__init__(f"{self.code} {self.text}")
 
     def line(self) -> bytes:
-        """The reply's line without the leading `-` and the final CRLF; line breaks in the text become spaces, as in Redis."""
-        return f"{self.code} {self.text}".encode("utf-8", "surrogateescape").replace(b"\r", b" ").replace(b"\n", b" ")
+        """The reply's line without the leading `-` and the final CRLF. As in Redis, line breaks at its ends go, others become spaces."""
+        text = self.text.strip("\r\n").replace("\r", " ").replace("\n", " ")
+        return f"{self.code} {text}".encode("utf-8", "surrogateescape")
 
 
 class WrongType(CommandError):

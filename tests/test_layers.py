@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 
 # A module from outside -> where alone it may be imported: files, or directories with a slash. Third-party ones must be listed.
 HOMES: dict[str, tuple[str, ...]] = {
-    "plyvel": ("engine/leveldb.py",),
+    "plyvel": ("engine/leveldb.py", "engine/mappings.py"),
     "sortedcontainers": ("engine/memory.py",),
     "msgpack": ("format/",),
     "lz4": ("format/",),
@@ -50,7 +50,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "lupa": ("dispatch/lua.py",),
     "asyncio": ("server/", "client/aio.py"),
     "uvloop": ("server/", "client/aio.py"),
-    "threading": ("store/", "client/", "server/", "cli/"),
+    "threading": ("engine/", "store/", "client/", "server/", "cli/"),
     "time": ("clock.py", "dispatch/stats.py", "cli/"),
     "redis": ("client/", "cli/"),
     "click": ("cli/",),

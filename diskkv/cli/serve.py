@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import sys
 
 import click
@@ -11,6 +12,17 @@ import click
 from diskkv.errors import SettingError, StoreError
 
 LEVELS = {"debug": logging.DEBUG, "verbose": logging.INFO, "notice": logging.INFO, "warning": logging.WARNING, "nothing": 100}
+
+# LevelDB's tables, the log, listening sockets.
+FILES_OF_OUR_OWN = 1000
+
+
+def allow_open_files(wanted: int) -> None:
+    """Have the system allow so many open files, or as many as it will; before the engine, which looks at the limit, is opened."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -44,6 +56,7 @@ def serve(words: tuple[str, ...]) -> None:
         **({"filename": settings["logfile"]} if settings["logfile"] else {"stream": sys.stdout}),
     )
     journal = logging.getLogger("diskkv")
+    allow_open_files(settings["maxclients"] + FILES_OF_OUR_OWN)
     try:
         executor = open_executor(settings["dir"], settings)
     except (StoreError, OSError) as error:

@@ -20,7 +20,7 @@ from diskkv.client.caller import RETRY_SECONDS, Caller
 from diskkv.client.shared import Shared
 from diskkv.client.short import METHODS, Short, call_long
 from diskkv.client.sync import finish, follow_select, plain_utf8, sort_options
-from diskkv.client.wire import Line, argument_list, is_push, new_encoder
+from diskkv.client.wire import Line, argument_list, is_push, new_encoder, pool_options
 from diskkv.dispatch.executor import POSTPONED
 
 
@@ -139,7 +139,7 @@ class AsyncPool(redis.asyncio.ConnectionPool):
 
     def __init__(self, shared: Shared, **kwargs: Any) -> None:
         connection_class: Any = AsyncLocalConnection
-        super().__init__(connection_class=connection_class, shared=shared, retry=Retry(NoBackoff(), 0), **kwargs)
+        super().__init__(connection_class=connection_class, shared=shared, **pool_options(Retry(NoBackoff(), 0)), **kwargs)
         self.shared = shared
         self._free: list[AsyncLocalConnection] = []
         self._lent: set[AsyncLocalConnection] = set()
@@ -217,11 +217,11 @@ class AsyncClient(redis.asyncio.Redis):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Run a command and return its reply as redis-py does."""
         if self._single:
-            return await super().execute_command(*args, **options)
+            return await cast(Any, super()).execute_command(*args, **options)
         reply = self._caller.call(argument_list(args, self._encoder))
         if reply is POSTPONED:
             # It waits on a session of its own: this one is everybody's.
-            return await super().execute_command(*args, **options)
+            return await cast(Any, super()).execute_command(*args, **options)
         follow_select(self.connection_pool, self._caller)
         made = finish(reply, args[0], options, self._encoder, self.response_callbacks)
         return await made if inspect.isawaitable(made) else made

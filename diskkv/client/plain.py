@@ -144,10 +144,10 @@ class _OneSet:
 
 
 def _sets_are_lists() -> bool:
-    """Whether this redis-py reads a RESP3 set as a list: its parsers in Python do since 5.1, the one of hiredis does not."""
+    """Whether this redis-py reads a RESP3 set as a list: with hiredis it does, its own parser did not in 5.0."""
     parsers: Any = _parsers
     if DefaultParser is parsers._HiredisParser:
-        return False
+        return True
     parser = parsers._RESP3Parser(socket_read_size=16)
     parser._buffer = _OneSet()
     return isinstance(parser._read_response(), list)

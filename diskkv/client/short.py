@@ -5,7 +5,7 @@ function does for a value that is there, of the right type, small and without an
 spare redis-py's handling of options and call the executor. Whatever is not the simplest form goes the long way, redis-py's own method.
 
 Measured per call, one thread, CPython 3.11, values of 100 bytes: get 0.4 us (long way 4.8), hget 0.5, set 3.6 with its write to
-the log (11.9), incr 4.7 (7.0).
+the log (11.9), incr 5.2 (7.0). redis-py with a server on a unix socket: get 23, set 29.
 """
 
 from __future__ import annotations

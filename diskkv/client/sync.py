@@ -19,7 +19,7 @@ from diskkv.client.caller import Caller
 from diskkv.client.plain import decode
 from diskkv.client.shared import Shared
 from diskkv.client.short import METHODS, Short, call_long
-from diskkv.client.wire import Line, argument_list, is_push, new_encoder
+from diskkv.client.wire import Line, argument_list, is_push, new_encoder, pool_options
 from diskkv.dispatch.executor import POSTPONED
 
 
@@ -110,7 +110,7 @@ class Pool(redis.ConnectionPool):
     """Connections that are sessions: made when needed, kept when clean, never limited."""
 
     def __init__(self, shared: Shared, **kwargs: Any) -> None:
-        super().__init__(connection_class=LocalConnection, shared=shared, retry=Retry(NoBackoff(), 0), **kwargs)
+        super().__init__(connection_class=LocalConnection, shared=shared, **pool_options(Retry(NoBackoff(), 0)), **kwargs)
         self.shared = shared
         self._free: list[LocalConnection] = []
         self._lent: set[LocalConnection] = set()

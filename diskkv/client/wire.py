@@ -27,6 +27,15 @@ def new_encoder(encoding: str, encoding_errors: str, decode_responses: bool) -> 
     return make(encoding, encoding_errors, decode_responses)
 
 
+def pool_options(retry: Any) -> dict[str, Any]:
+    """What a pool of redis-py's is told besides: never to try again, and not to expect word of a cluster's maintenance (redis-py 7)."""
+    try:
+        from redis.maint_notifications import MaintNotificationsConfig
+    except ImportError:
+        return {"retry": retry}
+    return {"retry": retry, "maint_notifications_config": MaintNotificationsConfig(enabled=False)}
+
+
 def argument_list(args: Sequence[Any], encoder: Any) -> list[bytes]:
     """A command as the executor wants it; redis-py's DataError for what is no argument. A name of several words is taken apart."""
     name = args[0]
@@ -84,10 +93,13 @@ class Line:
         # what redis-py asks of a connection
         self.pid = os.getpid()
         self.retry = retry
+        self.retry_on_error: list[type[Exception]] = []
+        self.retry_on_timeout = False
         self.socket_timeout = None
         self.health_check_interval = 0
         self.next_health_check = 0
         self.himport_registry = None
+        self.credential_provider = None
         self._parser = PushHandlers()
         self._callbacks: list[Any] = []
 

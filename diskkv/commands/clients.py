@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from diskkv.commands.connection import check_name
-from diskkv.dispatch.args import Args, integer, milliseconds
+from diskkv.dispatch.args import Args, integer, milliseconds, quoted
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import ADMIN, LOADING, NOSCRIPT, STALE, group, help_lines
 from diskkv.errors import BadSyntax, CommandError, Unblocked
@@ -44,7 +44,7 @@ def client_getname(ctx: Session) -> bytes | None:
 @command("CLIENT SETINFO <LIB-NAME libname | LIB-VER libver>", QUIET, since="7.2.0", arity=4)
 def client_setinfo(ctx: Session, attribute: bytes, value: bytes) -> Any:
     """Say which library the client is made with."""
-    shown = attribute.decode("utf-8", "surrogateescape")
+    shown = quoted(attribute)
     match attribute.upper():
         case b"LIB-NAME":
             ctx.lib_name = _printable(shown, value)
@@ -83,7 +83,7 @@ def client_list(ctx: Session, *words: bytes) -> Verbatim:
                 sessions = _by_id(ctx, args.rest())
             case _:
                 raise BadSyntax
-    lines = [_line(session, "client|list" if session is ctx else session.last_command) + "\n" for session in sessions]
+    lines = [_line(session, "client|list" if session is ctx else _last_command(session)) + "\n" for session in sessions]
     return Verbatim("".join(lines).encode("utf-8", "surrogateescape"))
 
 
@@ -102,12 +102,16 @@ def _by_id(ctx: Session, numbers: Iterable[bytes]) -> list[Session]:
 def _type(raw: bytes) -> bytes:
     kind = raw.lower()
     if kind not in TYPES:
-        raise CommandError(f"Unknown client type '{raw.decode('utf-8', 'surrogateescape')}'")
+        raise CommandError(f"Unknown client type '{quoted(raw)}'")
     return b"replica" if kind == b"slave" else kind
 
 
 def _type_of(session: Session) -> bytes:
     return b"pubsub" if session.subscribed() else b"normal"
+
+
+def _last_command(session: Session) -> str:
+    return session.last_command.decode("utf-8", "surrogateescape").lower()
 
 
 def _line(session: Session, last_command: str) -> str:
@@ -183,7 +187,7 @@ def _filters(words: tuple[bytes, ...]) -> dict[str, Any]:
     while args:
         word = args.word()
         value = args.next()
-        shown = value.decode("utf-8", "surrogateescape")
+        shown = quoted(value)
         match word:
             case b"ID":
                 number = parse_int(value)

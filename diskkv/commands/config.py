@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from diskkv.dispatch.session import Session
-from diskkv.dispatch.table import ADMIN, LOADING, NOSCRIPT, STALE, group, help_lines
+from diskkv.dispatch.table import ADMIN, LOADING, NOSCRIPT, SECRET, STALE, group, help_lines
 from diskkv.errors import BadSyntax, CommandError, SettingError
 from diskkv.replies import OK
 
@@ -22,7 +22,7 @@ def config_get(ctx: Session, *patterns: bytes) -> dict[bytes, bytes]:
     return {name.encode(): settings.text(name).encode("utf-8", "surrogateescape") for name in names}
 
 
-@command("CONFIG SET parameter value [parameter value ...]", FLAGS, since="2.0.0")
+@command("CONFIG SET parameter value [parameter value ...]", FLAGS | SECRET, since="2.0.0")
 def config_set(ctx: Session, *words: bytes) -> Any:
     """Change settings, all or none."""
     if len(words) % 2:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hmac
 from typing import Any
 
-from diskkv.dispatch.args import Args, small_integer
+from diskkv.dispatch.args import Args, quoted, small_integer
 from diskkv.dispatch.session import Session
-from diskkv.dispatch.table import ALLOW_BUSY, DURING_MULTI, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE, WHILE_SUBSCRIBED, group
+from diskkv.dispatch.table import ALLOW_BUSY, DURING_MULTI, FAST, LOADING, NO_AUTH, NOSCRIPT, SECRET, STALE, WHILE_SUBSCRIBED, group
 from diskkv.errors import BadSyntax, CommandError, NoAuth, NoProto, WrongArity, WrongPass
 from diskkv.lib.numbers import parse_int
 from diskkv.replies import OK, PONG, Simple
@@ -42,7 +42,7 @@ def select(ctx: Session, index: bytes) -> Any:
     return OK
 
 
-@command("AUTH [username] password", GREETING, since="1.0.0", arity=-2)
+@command("AUTH [username] password", GREETING | SECRET, since="1.0.0", arity=-2)
 def auth(ctx: Session, *words: bytes) -> Any:
     """Give the password."""
     if len(words) > 2:
@@ -64,7 +64,7 @@ def _authenticate(ctx: Session, user: bytes, password: bytes) -> None:
     ctx.regate()
 
 
-@command("HELLO [protover [AUTH username password] [SETNAME clientname]]", GREETING, since="6.0.0")
+@command("HELLO [protover [AUTH username password] [SETNAME clientname]]", GREETING | SECRET, since="6.0.0")
 def hello(ctx: Session, *words: bytes) -> Any:
     """Choose the protocol's version, and say who is served by what."""
     args = Args(words)
@@ -85,7 +85,7 @@ def hello(ctx: Session, *words: bytes) -> Any:
             case b"SETNAME" if args:
                 name = check_name(args.next())
             case _:
-                raise CommandError(f"Syntax error in HELLO option '{option.decode('utf-8', 'surrogateescape')}'")
+                raise CommandError(f"Syntax error in HELLO option '{quoted(option)}'")
     if credentials is not None:
         _authenticate(ctx, *credentials)
     if not ctx.authenticated:

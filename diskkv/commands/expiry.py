@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from diskkv.dispatch.args import integer
+from diskkv.dispatch.args import integer, quoted
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import FAST, READONLY, WRITE, group
 from diskkv.errors import CommandError
@@ -64,7 +64,7 @@ def _conditions(options: tuple[bytes, ...]) -> frozenset[bytes]:
     found = set()
     for option in options:
         if option.upper() not in (b"NX", b"XX", b"GT", b"LT"):
-            raise CommandError(f"Unsupported option {option.decode('utf-8', 'surrogateescape')}")
+            raise CommandError(f"Unsupported option {quoted(option)}")
         found.add(option.upper())
     if b"NX" in found and len(found) > 1:
         raise CommandError("NX and XX, GT or LT options at the same time are not compatible")

@@ -7,7 +7,7 @@ from typing import Any
 from diskkv.dispatch.args import integer
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import DENYOOM, FAST, READONLY, WRITE, group
-from diskkv.dispatch.walks import draw_options, member_cursor, scan_options
+from diskkv.dispatch.walks import draw_options, read_cursor, scan_options
 from diskkv.errors import CommandError, NanOrInfinity, NotFloat, Overflow, WrongArity
 from diskkv.lib.numbers import INT_MAX, INT_MIN, add_long_double, is_finite, parse_int, parse_long_double
 from diskkv.replies import OK, Pairs
@@ -167,7 +167,7 @@ def hrandfield(ctx: Session, key: bytes, *words: bytes) -> Any:
 @command("HSCAN key cursor [MATCH pattern] [COUNT count]", READONLY, since="2.8.0")
 def hscan(ctx: Session, key: bytes, cursor: bytes, *options: bytes) -> list[Any]:
     """Return some fields of a hash with their values, and a cursor with which to go on; 0 begins and means the end."""
-    place = member_cursor(cursor)
+    place = read_cursor(cursor)
     value = ctx.db.get(key, Hash)
     if value is None:
         return [b"0", []]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from diskkv.dispatch.args import Args
+from diskkv.dispatch.args import Args, quoted
 from diskkv.dispatch.categories import categories
 from diskkv.dispatch.positions import NoKeys, key_flags, key_positions, takes_keys
 from diskkv.dispatch.session import Session
@@ -24,7 +24,7 @@ FLAGS = LOADING | STALE
 def command_(ctx: Session, *words: bytes) -> list[Any]:
     """Return details about all commands."""
     if words:
-        raise CommandError(f"unknown subcommand '{words[0][:128].decode('utf-8', 'surrogateescape')}'. Try COMMAND HELP.")
+        raise CommandError(f"unknown subcommand '{quoted(words[0][:128])}'. Try COMMAND HELP.")
     return [_describe(one) for one in _commands(ctx)]
 
 

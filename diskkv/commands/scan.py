@@ -7,6 +7,7 @@ from typing import Any
 from diskkv.dispatch.args import Args
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import READONLY, group
+from diskkv.dispatch.walks import read_cursor
 from diskkv.errors import BadSyntax, CommandError
 from diskkv.lib.glob import compile_glob, literal_prefix
 from diskkv.types.names import type_name
@@ -31,7 +32,7 @@ def randomkey(ctx: Session) -> bytes | None:
 @command("SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]", READONLY, since="2.8.0")
 def scan(ctx: Session, cursor: bytes, *options: bytes) -> list[Any]:
     """Return some of the keys, and a cursor with which to go on; 0 begins and means the end."""
-    number = parse_cursor(cursor)
+    number = read_cursor(cursor)
     pattern, count, kind = None, 10, None
     args = Args(options)
     while args:
@@ -71,13 +72,6 @@ def _page(ctx: Session, start: bytes, stop: bytes | None, pattern: bytes | None,
         if (matches is None or matches(key)) and (kind is None or type_name(db.peek_tag(key)) == kind):
             found.append(key)
     return [b"0", found]
-
-
-def parse_cursor(raw: bytes) -> int:
-    """A cursor's number. CommandError, as Redis words it, when it is none."""
-    if not raw.isdigit() or len(raw) > 20 or (number := int(raw)) >= 1 << 64:
-        raise CommandError("invalid cursor")
-    return number
 
 
 def _behind(prefix: bytes) -> bytes | None:

@@ -8,7 +8,7 @@ from typing import Any
 from diskkv.dispatch.args import Args, bounded
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import DENYOOM, FAST, MOVABLEKEYS, READONLY, WRITE, group
-from diskkv.dispatch.walks import draw_count, member_cursor, scan_options
+from diskkv.dispatch.walks import draw_count, read_cursor, scan_options
 from diskkv.errors import BadSyntax, CommandError
 from diskkv.lib.numbers import INT_MAX
 from diskkv.types.sets import INTSET, INTSET_ENTRIES, PRESENT, Set, form_of, in_order, intersect, subtract, unite
@@ -222,7 +222,7 @@ def sdiffstore(ctx: Session, destination: bytes, *keys: bytes) -> int:
 @command("SSCAN key cursor [MATCH pattern] [COUNT count]", READONLY, since="2.8.0")
 def sscan(ctx: Session, key: bytes, cursor: bytes, *options: bytes) -> list[Any]:
     """Return some members of a set, and a cursor with which to go on; 0 begins and means the end."""
-    place = member_cursor(cursor)
+    place = read_cursor(cursor)
     value = ctx.db.get(key, Set)
     if value is None:
         return [b"0", []]

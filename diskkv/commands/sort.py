@@ -11,6 +11,7 @@ from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import DENYOOM, MOVABLEKEYS, READONLY, WRITE, group
 from diskkv.errors import BadSyntax, CommandError, WrongType
 from diskkv.lib.numbers import parse_float
+from diskkv.types.lists import List
 from diskkv.types.names import type_name
 from diskkv.types.strings import String
 
@@ -149,8 +150,7 @@ def _look_up(ctx: Session, pattern: bytes, element: bytes) -> bytes | None:
 
 def _store(ctx: Session, key: bytes, items: list[bytes]) -> None:
     """Make a key the list of the items, or delete it when there are none."""
-    if ctx.db.find(key) is not None:
-        ctx.db.delete(key)
     if items:
-        push = ctx.executor.table[b"rpush"].handler
-        push(ctx, key, *items)
+        ctx.db.replace(key, List).push_right(items)
+    else:
+        ctx.db.delete(key)

@@ -134,9 +134,10 @@ def _intersection(asked: Request) -> list[tuple[bytes, float]]:
             found = source.score(member)
             if found is None:
                 break
-            total = aggregate(total, _no_nan(found * source.weight))
+            # Unlike a union's, a product that is not a number counts here as it is: the sum becomes 0, the others pass it over.
+            total = aggregate(total, found * source.weight)
         else:
-            scores[member] = total
+            scores[member] = total + 0.0
     return _sorted(scores)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from diskkv.dispatch.args import Args, bounded, double, integer, timeout
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import BLOCKING, DENYOOM, FAST, MOVABLEKEYS, READONLY, WRITE, Keys, group
-from diskkv.dispatch.walks import draw_options, member_cursor, scan_options
-from diskkv.errors import BadSyntax, CommandError, NotPositive
+from diskkv.dispatch.walks import draw_options, read_cursor, scan_options
+from diskkv.errors import BadSyntax, CommandError, NotPositive, WrongArity
 from diskkv.format import ZSET
 from diskkv.lib.numbers import INT_MAX, format_double, parse_float
 from diskkv.replies import NIL_ARRAY, Blocked, Pairs
@@ -120,23 +120,25 @@ def zcard(ctx: Session, key: bytes) -> int:
 @command("ZRANK key member [WITHSCORE]", READONLY | FAST, since="2.0.0")
 def zrank(ctx: Session, key: bytes, member: bytes, *options: bytes) -> Any:
     """Return how many members stand before one, by score."""
-    return _rank(ctx, key, member, options, reverse=False)
+    return _rank(ctx, "zrank", key, member, options)
 
 
 @command("ZREVRANK key member [WITHSCORE]", READONLY | FAST, since="2.0.0")
 def zrevrank(ctx: Session, key: bytes, member: bytes, *options: bytes) -> Any:
     """Return how many members stand behind one, by score."""
-    return _rank(ctx, key, member, options, reverse=True)
+    return _rank(ctx, "zrevrank", key, member, options)
 
 
-def _rank(ctx: Session, key: bytes, member: bytes, options: Sequence[bytes], *, reverse: bool) -> Any:
-    if options and (len(options) > 1 or options[0].upper() != b"WITHSCORE"):
+def _rank(ctx: Session, name: str, key: bytes, member: bytes, options: Sequence[bytes]) -> Any:
+    if len(options) > 1:
+        raise WrongArity(name)
+    if options and options[0].upper() != b"WITHSCORE":
         raise BadSyntax
     zset = ctx.db.get(key, ZSet)
     found = zset.rank(member) if zset is not None else None
     if zset is None or found is None:
         return NIL_ARRAY if options else None
-    rank = len(zset) - 1 - found[0] if reverse else found[0]
+    rank = len(zset) - 1 - found[0] if name == "zrevrank" else found[0]
     return [rank, found[1]] if options else rank
 
 
@@ -215,8 +217,8 @@ def zmpop(ctx: Session, *words: bytes) -> Any:
 @command("BZMPOP timeout numkeys key [key ...] <MIN | MAX> [COUNT count]", WRITE | BLOCKING | MOVABLEKEYS, since="7.0.0")
 def bzmpop(ctx: Session, raw_timeout: bytes, *words: bytes) -> Any:
     """Take members from an end of the first sorted set that has any, or wait until one has."""
-    seconds = timeout(raw_timeout)
     keys, count, highest = _parse_mpop(words)
+    seconds = timeout(raw_timeout)
     return _pop_first(ctx, keys, count, highest) or Blocked(keys, ZSET, _deadline(ctx, seconds))
 
 
@@ -277,7 +279,7 @@ def _draw(ctx: Session, zset: ZSet, count: int) -> list[tuple[bytes, float]]:
 @command("ZSCAN key cursor [MATCH pattern] [COUNT count]", READONLY, since="2.8.0")
 def zscan(ctx: Session, key: bytes, cursor: bytes, *options: bytes) -> list[Any]:
     """Walk through a sorted set's members and scores, some at a call."""
-    place = member_cursor(cursor)
+    place = read_cursor(cursor)
     zset = ctx.db.get(key, ZSet)
     if zset is None:
         return [b"0", []]

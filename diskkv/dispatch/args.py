@@ -73,6 +73,11 @@ class Args:
         return double(self.next())
 
 
+def quoted(raw: bytes) -> str:
+    """A client's word as it stands in an error's text: Redis prints it as a C string, so it ends at its first zero byte."""
+    return raw.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
 def integer(raw: bytes, error: type[CommandError] = NotInteger) -> int:
     """A 64-bit integer, or the error."""
     number = parse_int(raw)

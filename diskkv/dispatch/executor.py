@@ -10,6 +10,7 @@ from typing import Any
 
 from diskkv.clock import microseconds, perf_ns, system_clock
 from diskkv.config import Settings
+from diskkv.dispatch.args import quoted
 from diskkv.dispatch.blocking import Waiter, Waiters
 from diskkv.dispatch.cursors import Cursors
 from diskkv.dispatch.positions import NoKeys, key_positions
@@ -119,8 +120,7 @@ class Executor:
             if sub is not None:
                 return sub
             if command.handler is container:
-                shown = argv[1][:128].decode("utf-8", "surrogateescape")
-                return CommandError(f"unknown subcommand '{shown}'. Try {command.name.upper()} HELP.")
+                return CommandError(f"unknown subcommand '{quoted(argv[1][:128])}'. Try {command.name.upper()} HELP.")
         return command
 
     def call(self, session: Session, command: Command, argv: list[bytes]) -> Any:

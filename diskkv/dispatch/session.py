@@ -71,7 +71,8 @@ class Session:
         self.lib_name = b""
         self.lib_version = b""
         self.created = self.last_seen = self.store.now
-        self.last_command = ""
+        # the name that the client's last command was called by; kept by the front
+        self.last_command = b""
         # gated: not every command simply runs (MULTI, subscribed in RESP2, no password yet, CLIENT REPLY, NO-TOUCH); see the executor
         self.gated = False
         self.queue: list[tuple[Command, list[bytes]]] | None = None

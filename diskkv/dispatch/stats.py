@@ -90,6 +90,8 @@ class Stats:
     def _note_slow(self, command: Command, argv: list[bytes], nanoseconds: int, session: Session) -> None:
         if not self.slow_limit or command.flags & Flag.SKIP_SLOWLOG:
             return
+        if command.flags & Flag.SECRET:
+            argv = argv[: command.skip] + [b"(redacted)"] * (len(argv) - command.skip)
         shown = [_shorten(arg) for arg in argv[:SHOWN_ARGUMENTS]]
         if len(argv) > SHOWN_ARGUMENTS:
             shown[-1] = b"... (%d more arguments)" % (len(argv) - SHOWN_ARGUMENTS + 1)

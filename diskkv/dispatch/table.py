@@ -47,6 +47,8 @@ class Flag(enum.IntFlag):
     # ours, not shown: runs at once even when the session queues commands for EXEC, or is subscribed in RESP2
     DURING_MULTI = enum.auto()
     WHILE_SUBSCRIBED = enum.auto()
+    # ours, not shown: the arguments may hold a password and are not written down
+    SECRET = enum.auto()
 
 
 WRITE = Flag.WRITE
@@ -70,7 +72,8 @@ NO_ASYNC_LOADING = Flag.NO_ASYNC_LOADING
 NO_MANDATORY_KEYS = Flag.NO_MANDATORY_KEYS
 DURING_MULTI = Flag.DURING_MULTI
 WHILE_SUBSCRIBED = Flag.WHILE_SUBSCRIBED
-OURS = DURING_MULTI | WHILE_SUBSCRIBED
+SECRET = Flag.SECRET
+OURS = DURING_MULTI | WHILE_SUBSCRIBED | SECRET
 
 UNBOUNDED = 1 << 31
 
@@ -150,7 +153,13 @@ def _enter(command: Command, words: int) -> None:
             container, 2, UNBOUNDED, 1, False,
         )  # fmt: skip
         _store(held)
+    elif held.handler is container and _version(command.since) < _version(held.since):
+        _store(Command(**{**_fields(held), "since": command.since}))
     held.subcommands[sub] = command
+
+
+def _version(since: str) -> tuple[int, ...]:
+    return tuple(map(int, since.split(".")))
 
 
 def _store(command: Command) -> None:

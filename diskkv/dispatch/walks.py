@@ -18,8 +18,9 @@ _CURSOR_MAX = 2**64 - 1
 MOST_DRAWN = 1 << 22
 
 
-def member_cursor(raw: bytes) -> int:
-    """The cursor of an HSCAN, SSCAN or ZSCAN, as C's strtoul reads it. CommandError when it is none."""
+def read_cursor(raw: bytes) -> int:
+    """The cursor of a SCAN, HSCAN, SSCAN or ZSCAN, as C's strtoul reads it. CommandError when it is none."""
+    raw = raw.partition(b"\0")[0]
     if _CURSOR.fullmatch(raw) is None or raw in (b"+", b"-") or abs(number := int(raw or b"0")) > _CURSOR_MAX:
         raise CommandError("invalid cursor")
     return number & _CURSOR_MAX

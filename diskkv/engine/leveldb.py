@@ -15,6 +15,7 @@ from typing import Any
 
 import plyvel
 
+from diskkv.engine.mappings import occupy
 from diskkv.errors import Damaged, StoreError, StoreLocked
 
 # RuntimeError is what plyvel raises on a closed database: between a failed `reopen` and the next.
@@ -30,7 +31,7 @@ class LevelEngine:
             "lru_cache_size": block_cache,
             "write_buffer_size": write_buffer,
             "bloom_filter_bits": 10,
-            "max_open_files": 1000,
+            "max_open_files": 500,
             "max_file_size": 4 << 20,
             "paranoid_checks": True,
             "compression": "snappy",
@@ -38,6 +39,7 @@ class LevelEngine:
         self._memory = block_cache + 2 * write_buffer
         self._db: Any
         self._lookup: Any
+        occupy()
         self._open()
 
     def _open(self) -> None:

@@ -37,6 +37,8 @@ class RequestParser:
         self.authenticated = True
         #: Whether `feed(b"")` has something to give, or to raise, that is waiting.
         self.more = False
+        #: Whether what the last `feed` took is, byte for byte, `encode_command` of each request that it gave, one after the other.
+        self.verbatim = False
         self._held = bytearray()
         self._at = 0  # what stands before has been used
         self._argv: list[bytes] = []  # of the request that has begun
@@ -55,6 +57,7 @@ class RequestParser:
         If `more` is set afterwards, call `feed(b"")` once these requests have been executed. Raises `ProtocolError`, whose
         text is the one to send, when there is no complete request before the error; it then does so for ever.
         """
+        self.verbatim = False
         if self._held or self._missing or self.more or not self.authenticated:
             self._held += data
             requests: list[list[bytes]] = []
@@ -63,8 +66,10 @@ class RequestParser:
                 return requests
             data = bytes(self._held)
             self._held.clear()
+            fresh = False
         else:
             requests = []
+            fresh = True
         heads = _HEADS
         middle = len(data) >> 1
         # To look for two bytes costs 0.8 ns a byte, and is in vain if long values fill the packet; to look for one, 0.01 ns.
@@ -97,6 +102,7 @@ class RequestParser:
         except (KeyError, IndexError):
             pass  # no array of a usual size, or a long argument
         if at == end and not parts[end]:
+            self.verbatim = fresh
             return requests
         rest = b"\r\n".join(parts[at:]) if at else data
         used = self._walk(rest, requests)

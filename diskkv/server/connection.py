@@ -94,7 +94,11 @@ class Connection(asyncio.Protocol):
             self._refuse(error)
             return
         execute, session, out = self.server.executor.execute, self.session, self.out
+        if requests:
+            session.last_command = requests[-1][0]
         encoders = ENCODERS[session.protocol]
+        log = self.server.store.log
+        mark = len(log.parts)
         for index, argv in enumerate(requests):
             reply = execute(session, argv)
             kind = reply.__class__
@@ -110,6 +114,10 @@ class Connection(asyncio.Protocol):
             out.append(encoders[kind](reply))
             if self.closing:
                 return
+        if self.parser.verbatim and requests and log.parts[mark:] == requests:
+            # Every request changed something and is logged as it came: the packet need not be put together again.
+            log.parts[mark:] = [data]
+            log.merged += len(requests) - 1
         if self.parser.more:
             self.parser.authenticated = session.authenticated
             self._feed(b"")

@@ -133,6 +133,8 @@ class Cache:
         self.used -= value.weight
         self.evicted += 1
         value.db.dropped(value)
+        if value.oid:
+            value.db.store.free_later(value)
 
     def _remember(self, value: Value) -> None:
         mark = hash((value.db.epoch, value.key))

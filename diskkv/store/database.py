@@ -176,8 +176,6 @@ class Database:
         self._bury(old)
         self._supersede(old, value)
         self._place(value)
-        if key in self.awaited:
-            self.store.ready(self, key)
         return value
 
     def delete(self, key: bytes) -> bool:

@@ -21,12 +21,13 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 from zlib import crc32
 
 from diskkv.errors import Damaged, SettingError
+from diskkv.lib.multibulk import encode_command
 
 HEADER = re.compile(rb"#T (\d{1,12}) ([0-9a-f]{8}) (\d{1,12})\r\n")
 LONGEST_HEADER = 64
@@ -77,7 +78,9 @@ class Log:
     def __init__(self, path: str, policy: str, disk: Disk | None = None) -> None:
         self.path = path
         self._disk = disk if disk is not None else Disk()
-        self.parts: list[bytes] = []
+        # what the next commit will append: commands, and bytes that are commands already; `merged` of them stand in one element
+        self.parts: list[Sequence[bytes] | bytes] = []
+        self.merged = 0
         self.database = -1
         self.written = 0
         self.ticks = 0
@@ -138,8 +141,9 @@ class Log:
 
     def commit(self) -> None:
         """Append what has been put into `parts` as one tick. OSError when it could not be; the log is then as before."""
-        data = b"".join(self.parts)
+        data = b"".join([part if isinstance(part, bytes) else encode_command(part) for part in self.parts])
         self.parts.clear()
+        self.merged = 0
         offset, synced = self._offset, self._synced
         tick = b"#T %d %08x %d\r\n%b" % (len(data), crc32(data, _seed(offset, synced)), synced, data)
         size = len(tick)
@@ -265,6 +269,7 @@ class NullLog(Log):
 
     def __init__(self) -> None:
         self.parts = []
+        self.merged = 0
         self.database = -1
         self.written = self.ticks = 0
         self.sync_error = None
@@ -282,6 +287,7 @@ class NullLog(Log):
     def commit(self) -> None:
         self.ticks += 1
         self.parts.clear()
+        self.merged = 0
 
     def probe(self, room: int = 0) -> None:
         """There is always room."""

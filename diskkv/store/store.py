@@ -25,7 +25,6 @@ from diskkv.errors import BadFormat, LogFailed, StoreError, StoreLocked
 from diskkv.format import FORMAT, keys
 from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
-from diskkv.lib.multibulk import encode_command
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
 from diskkv.store.expiry import Expiry
@@ -49,13 +48,17 @@ class Sizes:
     cache: int
     block_cache: int
     write_buffer: int
+    dirty: int
 
     @classmethod
     def of(cls, budget: int) -> Sizes:
-        """LevelDB gets an eighth for blocks and two write buffers of at most 4 MiB (measured: the cheapest per put); objects the rest."""
+        """LevelDB gets an eighth for blocks and two write buffers of at most 4 MiB (measured: the cheapest per put); objects the rest.
+
+        When a fifth of it is dirty a checkpoint begins: it will be in memory once more as LevelDB's batch, and again in its memtable.
+        """
         write_buffer = max(256 << 10, min(4 << 20, budget // 16))
         block_cache = max(256 << 10, min(64 << 20, budget // 8))
-        return cls(max(budget - block_cache - 2 * write_buffer, budget // 4), block_cache, write_buffer)
+        return cls(max(budget - block_cache - 2 * write_buffer, budget // 4), block_cache, write_buffer, budget // 5)
 
 
 class Store:
@@ -72,6 +75,7 @@ class Store:
         self.random = random.Random()
         self.log_bytes = LOG_BYTES
         self.log_work = LOG_WORK
+        self.dirty_bytes = sizes.dirty
         self.changes = 0
         self.expired = 0
         self.replaying = False
@@ -288,7 +292,7 @@ class Store:
         """
         log = self.log
         if log.parts:
-            self.writer.commands += len(log.parts)
+            self.writer.commands += len(log.parts) + log.merged
             try:
                 log.commit()
             except OSError as error:
@@ -306,8 +310,8 @@ class Store:
         log = self.log
         if log.database != number:
             log.database = number
-            log.parts.append(encode_command((b"SELECT", b"%d" % number)))
-        log.parts.append(encode_command(argv))
+            log.parts.append((b"SELECT", b"%d" % number))
+        log.parts.append(argv)
 
     def _undo(self, reason: str) -> None:
         self.failed = reason
@@ -402,6 +406,10 @@ class Store:
         if value.oid:
             self.dead.append(keys.garbage_object(value.oid))
             self._graveyard.append(value)
+
+    def free_later(self, dead: Value) -> None:
+        """Nobody holds a value any more: free its memory little by little, because a huge dict freed at once stops everything."""
+        self._graveyard.append(dead)
 
     def bury_database(self, db: Database) -> None:
         """All of a database is dead (before it gets a new epoch)."""

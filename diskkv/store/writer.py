@@ -40,10 +40,12 @@ if TYPE_CHECKING:
 # A checkpoint begins when this much log, or commands of this much work, would have to be replayed after a crash, or after SECONDS of
 # rest. A unit of work is a command on a key that is dirty already, 1.7 us of replay; the first change of a key costs three of them.
 LOG_BYTES = 48 << 20
-LOG_WORK = 300_000
+LOG_WORK = 330_000
 SECONDS = 5.0
-# Writers wait once so many times LOG_BYTES or LOG_WORK are not yet in the engine.
-BACKLOG = 1.5
+# What a dirty object takes besides what the log takes for the changes in it.
+DIRTY_BYTES = 400
+# Writers wait once so many times as much is not yet in the engine.
+BACKLOG = 1.7
 # Keys encoded at a time, at the end of a tick: about 0.1 ms. The thread does it only when ticks are rare, because two threads that
 # both want the interpreter cost more than the encoding itself.
 SLICE = 96
@@ -110,16 +112,19 @@ class Writer:
 
     def due(self) -> bool:
         """Whether enough is dirty for a checkpoint to begin."""
+        if self.active:
+            return False
         store = self._store
-        return not self.active and (
-            self.commands + 2 * len(store.dirty) >= store.log_work or store.log.written - self._landed_mark >= store.log_bytes
-        )
+        count, log = len(store.dirty), store.log.written - self._log_mark
+        return self.commands + 2 * count >= store.log_work or log >= store.log_bytes or log + DIRTY_BYTES * count >= store.dirty_bytes
 
     def backlogged(self) -> bool:
         """Whether so much waits for the engine that writers must wait, too."""
         store = self._store
-        work = self.commands + self._flying_commands + 2 * (len(store.dirty) + len(self.frozen))
-        return work >= BACKLOG * store.log_work or store.log.written - self._landed_mark >= BACKLOG * store.log_bytes
+        count, log = len(store.dirty) + len(self.frozen), store.log.written - self._landed_mark
+        work = self.commands + self._flying_commands + 2 * count
+        memory = log + DIRTY_BYTES * count
+        return work >= BACKLOG * store.log_work or log >= BACKLOG * store.log_bytes or memory >= BACKLOG * store.dirty_bytes
 
     def freeze(self) -> None:
         """Begin a checkpoint of the state as it is now, unless the engine is out of order.

@@ -54,9 +54,11 @@ class Page:
 
 
 class Ranked:
-    """The index; see the module's docstring. `held` is how many bytes of memory its items take."""
+    """The index; see the module's docstring. `total` is how many items it has, `held` how many bytes of memory they take."""
 
-    __slots__ = ("changed", "changed_flying", "dropped", "fetch", "held", "lows", "names", "pages", "pending", "pending_flying", "starts", "total")
+    __slots__ = (
+        "changed", "changed_flying", "dropped", "fetch", "held", "lows", "names", "pages", "pending", "pending_flying", "starts", "total",
+    )  # fmt: skip
 
     def __init__(self, fetch: Callable[[Item, Item | None], Content]) -> None:
         self.fetch = fetch

@@ -214,7 +214,7 @@ class ZSet(Members):
 
     def elements(self) -> list[bytes]:
         """All members by rank, for SORT."""
-        return self._ordered().members(0, len(self))
+        return self.by_rank(0, len(self))
 
     def rank(self, member: bytes) -> tuple[int, float] | None:
         """How many members stand before this one, and its score; None when it is not there."""

@@ -49,7 +49,7 @@ def test_where_there_is_something_nobody_waits(run: Runner, words: str, reply: A
 
 
 @pytest.mark.parametrize(
-    ("words", "keys", "timeout_reply"),
+    ("words", "keys", "refusal"),
     [
         ("BLPOP a b 1.5", [b"a", b"b"], NIL_ARRAY),
         ("BRPOP a b 1.5", [b"a", b"b"], NIL_ARRAY),
@@ -58,11 +58,12 @@ def test_where_there_is_something_nobody_waits(run: Runner, words: str, reply: A
         ("BRPOPLPUSH a b 1.5", [b"a"], None),
     ],
 )
-def test_blocked_names_keys_deadline_and_the_reply_of_a_timeout(run: Runner, words: str, keys: list[bytes], timeout_reply: Any) -> None:
+def test_blocked_names_keys_deadline_and_the_replies_of_not_waiting(run: Runner, words: str, keys: list[bytes], refusal: Any) -> None:
     blocked = run(*words.split())
     assert list(blocked.keys) == keys
     assert blocked.deadline == run.clock() + 1500
-    assert blocked.timeout_reply is timeout_reply
+    assert blocked.timeout_reply is NIL_ARRAY
+    assert blocked.refusal is refusal
     assert run(*words.replace("1.5", "0").split()).deadline is None
     assert run(*words.replace("1.5", "0.0001").split()).deadline == run.clock() + 1
 

@@ -68,8 +68,8 @@ def test_random_sorts_answer_as_redis(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     try:
         for argv in (
-            ["RPUSH", "list", 3, 1, 2, 10, 7, 7], ["RPUSH", "words", "b", "a", "c", "1x", ""], ["SADD", "set", *range(8)], ["SET", "text", 1],
-            ["ZADD", "zset", 1, 5, 2, 4, 3, 3, 4, 2],
+            ["RPUSH", "list", 3, 1, 2, 10, 7, 7], ["RPUSH", "words", "b", "a", "c", "1x", ""], ["SADD", "set", *range(8)],
+            ["SET", "text", 1], ["ZADD", "zset", 1, 5, 2, 4, 3, 3, 4, 2],
         ):  # fmt: skip
             run(*argv)
             oracle.run(*argv)

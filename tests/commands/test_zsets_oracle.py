@@ -84,7 +84,10 @@ def sources(rng: random.Random) -> Words:
 
 def weighing(rng: random.Random, count: int) -> Words:
     weights: Words = ("WEIGHTS", *(rng.choice(("1", "2", "-0.5", "inf")) for _ in range(count))) if rng.random() < 0.4 else ()
-    return (*weights, *rng.choice(((), (), ("AGGREGATE", "MIN"), ("aggregate", "max"), ("AGGREGATE", "SUM"), ("AGGREGATE", "x"), ("AGGREGATE",))))
+    return (
+        *weights,
+        *rng.choice(((), (), ("AGGREGATE", "MIN"), ("aggregate", "max"), ("AGGREGATE", "SUM"), ("AGGREGATE", "x"), ("AGGREGATE",))),
+    )
 
 
 def zset_command(rng: random.Random) -> Words:
@@ -94,8 +97,21 @@ def zset_command(rng: random.Random) -> Words:
     reading = rng.choice(("ZRANGE", "ZREVRANGE"))
     makers: list[Callable[[], Words]] = [
         lambda: ("ZADD", key, *(part for _ in range(rng.choice((1, 1, 2, 60, 200))) for part in (score(rng), member(rng)))),
-        lambda: ("ZADD", key, *options(rng, "NX", "XX", "GT", "LT", "CH", "INCR"), score(rng), member(rng), *rng.choice(((), (), (1,), (1, "a")))),
-        lambda: ("ZADD", key, *rng.choice((("XX",), ("NX",), ("GT",), ("LT",), ("CH",), ("INCR",), ("XX", "GT", "CH"), ("INCR", "LT"))), score(rng), member(rng)),
+        lambda: (
+            "ZADD",
+            key,
+            *options(rng, "NX", "XX", "GT", "LT", "CH", "INCR"),
+            score(rng),
+            member(rng),
+            *rng.choice(((), (), (1,), (1, "a"))),
+        ),
+        lambda: (
+            "ZADD",
+            key,
+            *rng.choice((("XX",), ("NX",), ("GT",), ("LT",), ("CH",), ("INCR",), ("XX", "GT", "CH"), ("INCR", "LT"))),
+            score(rng),
+            member(rng),
+        ),
         lambda: ("ZINCRBY", key, score(rng), member(rng)),
         lambda: ("ZREM", key, *(member(rng) for _ in range(rng.choice((1, 3, 100))))),
         lambda: ("ZSCORE", key, member(rng)),
@@ -106,13 +122,34 @@ def zset_command(rng: random.Random) -> Words:
         lambda: (reading, key, index(rng), index(rng), *options(rng, "WITHSCORES"), *options(rng, "REV")),
         lambda: (reading, key, 0, -1, "WITHSCORES"),
         lambda: ("ZRANGE", key, score_bound(rng), score_bound(rng), "BYSCORE", *options(rng, "REV", "WITHSCORES"), *limit(rng)),
-        lambda: (rng.choice(("ZRANGEBYSCORE", "ZREVRANGEBYSCORE")), key, score_bound(rng), score_bound(rng), *options(rng, "WITHSCORES"), *limit(rng)),
+        lambda: (
+            rng.choice(("ZRANGEBYSCORE", "ZREVRANGEBYSCORE")),
+            key,
+            score_bound(rng),
+            score_bound(rng),
+            *options(rng, "WITHSCORES"),
+            *limit(rng),
+        ),
         lambda: ("ZRANGE", key, 0, 3, *limit(rng)),
         lambda: ("ZREMRANGEBYRANK", key, index(rng), index(rng)) if rng.random() < 0.2 else ("ZREMRANGEBYRANK", key, 5, 8),
         lambda: ("ZREMRANGEBYSCORE", key, score_bound(rng), score_bound(rng)) if rng.random() < 0.2 else ("ZREMRANGEBYSCORE", key, 3, "(5"),
         lambda: (rng.choice(("ZPOPMIN", "ZPOPMAX")), key, *rng.choice(((), (), (3,), (0,), (-1,), ("x",), (60,), (1, 2)))),
-        lambda: ("ZMPOP", *given, rng.choice(("MIN", "MAX", "min", "x")), *rng.choice(((), (), ("COUNT", 3), ("COUNT", 0), ("COUNT",), ("COUNT", 1, "COUNT", 1)))),
-        lambda: ("ZRANGESTORE", rng.choice(("z3", "z2")), key, index(rng), index(rng), *options(rng, "REV"), *options(rng, "BYSCORE"), *limit(rng)),
+        lambda: (
+            "ZMPOP",
+            *given,
+            rng.choice(("MIN", "MAX", "min", "x")),
+            *rng.choice(((), (), ("COUNT", 3), ("COUNT", 0), ("COUNT",), ("COUNT", 1, "COUNT", 1))),
+        ),
+        lambda: (
+            "ZRANGESTORE",
+            rng.choice(("z3", "z2")),
+            key,
+            index(rng),
+            index(rng),
+            *options(rng, "REV"),
+            *options(rng, "BYSCORE"),
+            *limit(rng),
+        ),
         lambda: (rng.choice(("ZUNION", "ZINTER")), *given, *weighing(rng, width), *options(rng, "WITHSCORES")),
         lambda: ("ZDIFF", *given, *options(rng, "WITHSCORES"), *(("WEIGHTS", 1) if rng.random() < 0.05 else ())),
         lambda: (rng.choice(("ZUNIONSTORE", "ZINTERSTORE")), rng.choice(("z3", "z2", "set2")), *given, *weighing(rng, width)),
@@ -121,7 +158,7 @@ def zset_command(rng: random.Random) -> Words:
         lambda: ("SADD", "set", member(rng), member(rng)),
         lambda: ("ZRANDMEMBER", key, rng.choice(("x", 0, "-9223372036854775808", 1000)), *options(rng, "WITHSCORES", "y")),
         lambda: ("ZSCAN", "none", rng.choice((0, "x", -1)), *options(rng, "MATCH")),
-    ]  # fmt: skip
+    ]
     if rng.random() < 0.005:
         return ("DEL", key) if key != "text" else ("GET", key)
     argv = rng.choice(makers)()
@@ -140,13 +177,22 @@ def lex_command(rng: random.Random) -> Words:
         lambda: ("ZADD", "even", *(word for _ in range(rng.choice((1, 2, 100))) for word in (1, member(rng)))),
         lambda: ("ZADD", "odd", *(word for _ in range(rng.choice((1, 2, 20))) for word in (rng.randrange(3), rng.randrange(90)))),
         lambda: ("ZREM", key, *(member(rng) for _ in range(rng.choice((1, 3, 100))))),
-        lambda: (rng.choice(("ZRANGEBYLEX", "ZREVRANGEBYLEX")), key, member_bound(rng), member_bound(rng), *part, *options(rng, "WITHSCORES")),
+        lambda: (
+            rng.choice(("ZRANGEBYLEX", "ZREVRANGEBYLEX")),
+            key,
+            member_bound(rng),
+            member_bound(rng),
+            *part,
+            *options(rng, "WITHSCORES"),
+        ),
         lambda: ("ZRANGE", key, member_bound(rng), member_bound(rng), "BYLEX", *options(rng, "REV", "REV"), *part),
         lambda: ("ZLEXCOUNT", key, member_bound(rng), member_bound(rng)),
-        lambda: ("ZREMRANGEBYLEX", key, member_bound(rng), member_bound(rng)) if rng.random() < 0.1 else ("ZREMRANGEBYLEX", key, "[1", "(12"),
+        lambda: (
+            ("ZREMRANGEBYLEX", key, member_bound(rng), member_bound(rng)) if rng.random() < 0.1 else ("ZREMRANGEBYLEX", key, "[1", "(12")
+        ),
         lambda: ("ZRANGESTORE", "stored", key, member_bound(rng), member_bound(rng), "BYLEX", *part),
         lambda: ("ZRANGE", "stored", 0, -1),
-    ]  # fmt: skip
+    ]
     return rng.choice(makers)()
 
 
@@ -196,19 +242,60 @@ def as_resp3(reply: Any) -> Any:
 
 SHAPES: list[Words] = [
     ("ZADD", "z", 1, "a", 2, "b", 3.5, "c", "inf", "d"),
-    ("ZADD", "z", "INCR", 1, "a"), ("ZADD", "z", "NX", "INCR", 1, "a"), ("ZINCRBY", "z", 2, "a"), ("ZSCORE", "z", "a"), ("ZSCORE", "z", "x"),
-    ("ZMSCORE", "z", "a", "x"), ("ZMSCORE", "none", "a"), ("ZRANK", "z", "a"), ("ZRANK", "z", "x"), ("ZREVRANK", "z", "a"),
-    ("ZRANGE", "z", 0, -1), ("ZRANGE", "z", 0, -1, "WITHSCORES"), ("ZREVRANGE", "z", 0, 1, "WITHSCORES"), ("ZRANGE", "none", 0, 1, "WITHSCORES"),
-    ("ZRANGEBYSCORE", "z", 1, 5, "WITHSCORES"), ("ZREVRANGEBYSCORE", "z", 5, 1, "WITHSCORES", "LIMIT", 0, 1), ("ZRANGEBYLEX", "z", "-", "+"),
-    ("ZUNION", 2, "z", "z", "WITHSCORES"), ("ZINTER", 2, "z", "z", "WITHSCORES"), ("ZDIFF", 1, "z", "WITHSCORES"), ("ZINTERCARD", 1, "z"),
-    ("ZRANDMEMBER", "none"), ("ZRANDMEMBER", "none", 1), ("ZRANDMEMBER", "z", 10, "WITHSCORES"), ("ZSCAN", "z", 0), ("ZSCAN", "none", 0),
-    ("ZADD", "one", 1, "x"), ("ZRANDMEMBER", "one"), ("ZRANDMEMBER", "one", -2, "WITHSCORES"), ("ZRANDMEMBER", "one", 1),
-    ("ZPOPMIN", "z"), ("ZPOPMAX", "z", 1), ("ZPOPMIN", "none"), ("ZPOPMIN", "none", 1), ("ZMPOP", 2, "none", "z", "MIN"),
-    ("ZMPOP", 1, "none", "MAX"), ("BZPOPMIN", "none", "z", 0), ("ZADD", "z", 1, "a", 2, "b"), ("BZMPOP", 0, 1, "z", "MAX", "COUNT", 5),
-    ("ZPOPMIN", "none", 0), ("SET", "text", 1), ("ZPOPMIN", "text", 0), ("BZPOPMIN", "none", "text", 0), ("BZPOPMIN", "text", "x"),
-    ("BZPOPMIN", "text", -1), ("BZMPOP", "x", 1, "text", "MIN"), ("BZMPOP", 1, 0, "text", "MIN"), ("BZMPOP", 1, 1, "text", "MID"),
-    ("ZUNION", 0, "z"), ("ZINTERCARD", 0, "z"), ("ZDIFFSTORE", "d", 0, "z"), ("ZUNION", "x", "z"), ("ZUNIONSTORE", "d", 1, "none"),
-]  # fmt: skip
+    ("ZADD", "z", "INCR", 1, "a"),
+    ("ZADD", "z", "NX", "INCR", 1, "a"),
+    ("ZINCRBY", "z", 2, "a"),
+    ("ZSCORE", "z", "a"),
+    ("ZSCORE", "z", "x"),
+    ("ZMSCORE", "z", "a", "x"),
+    ("ZMSCORE", "none", "a"),
+    ("ZRANK", "z", "a"),
+    ("ZRANK", "z", "x"),
+    ("ZREVRANK", "z", "a"),
+    ("ZRANGE", "z", 0, -1),
+    ("ZRANGE", "z", 0, -1, "WITHSCORES"),
+    ("ZREVRANGE", "z", 0, 1, "WITHSCORES"),
+    ("ZRANGE", "none", 0, 1, "WITHSCORES"),
+    ("ZRANGEBYSCORE", "z", 1, 5, "WITHSCORES"),
+    ("ZREVRANGEBYSCORE", "z", 5, 1, "WITHSCORES", "LIMIT", 0, 1),
+    ("ZRANGEBYLEX", "z", "-", "+"),
+    ("ZUNION", 2, "z", "z", "WITHSCORES"),
+    ("ZINTER", 2, "z", "z", "WITHSCORES"),
+    ("ZDIFF", 1, "z", "WITHSCORES"),
+    ("ZINTERCARD", 1, "z"),
+    ("ZRANDMEMBER", "none"),
+    ("ZRANDMEMBER", "none", 1),
+    ("ZRANDMEMBER", "z", 10, "WITHSCORES"),
+    ("ZSCAN", "z", 0),
+    ("ZSCAN", "none", 0),
+    ("ZADD", "one", 1, "x"),
+    ("ZRANDMEMBER", "one"),
+    ("ZRANDMEMBER", "one", -2, "WITHSCORES"),
+    ("ZRANDMEMBER", "one", 1),
+    ("ZPOPMIN", "z"),
+    ("ZPOPMAX", "z", 1),
+    ("ZPOPMIN", "none"),
+    ("ZPOPMIN", "none", 1),
+    ("ZMPOP", 2, "none", "z", "MIN"),
+    ("ZMPOP", 1, "none", "MAX"),
+    ("BZPOPMIN", "none", "z", 0),
+    ("ZADD", "z", 1, "a", 2, "b"),
+    ("BZMPOP", 0, 1, "z", "MAX", "COUNT", 5),
+    ("ZPOPMIN", "none", 0),
+    ("SET", "text", 1),
+    ("ZPOPMIN", "text", 0),
+    ("BZPOPMIN", "none", "text", 0),
+    ("BZPOPMIN", "text", "x"),
+    ("BZPOPMIN", "text", -1),
+    ("BZMPOP", "x", 1, "text", "MIN"),
+    ("BZMPOP", 1, 0, "text", "MIN"),
+    ("BZMPOP", 1, 1, "text", "MID"),
+    ("ZUNION", 0, "z"),
+    ("ZINTERCARD", 0, "z"),
+    ("ZDIFFSTORE", "d", 0, "z"),
+    ("ZUNION", "x", "z"),
+    ("ZUNIONSTORE", "d", 1, "none"),
+]
 
 
 def test_shapes_in_resp3(oracle: Oracle, run: Runner) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diskkv.errors import ProtocolError
+from diskkv.lib.multibulk import encode_command
 from diskkv.resp.parse import RequestParser
 
 Outcome = tuple[list[list[bytes]], str]
@@ -161,3 +162,20 @@ def test_the_cut_into_packets_does_not_matter(data: bytes, cuts: list[int]) -> N
 @given(st.lists(st.lists(ARGUMENTS, min_size=1, max_size=6), max_size=8))
 def test_what_was_encoded_is_read_back(requests: list[list[bytes]]) -> None:
     assert parse(b"".join(array(*argv) for argv in requests)) == (requests, "")
+
+
+@given(st.lists(st.lists(st.binary(max_size=20), min_size=1, max_size=5), max_size=4), st.binary(max_size=12), st.integers(0, 60))
+def test_verbatim_packets_are_what_the_log_would_say(requests: list[list[bytes]], tail: bytes, cut: int) -> None:
+    data = b"".join(encode_command(argv) for argv in requests) + tail
+    parser = RequestParser()
+    for packet in (data[:cut], data[cut:]):
+        try:
+            given_out = parser.feed(packet)
+        except ProtocolError:
+            return
+        if parser.verbatim:
+            assert b"".join(encode_command(argv) for argv in given_out) == packet
+    whole = RequestParser()
+    if requests and not tail and not any(b"\r\n" in arg or arg.endswith(b"\r") for argv in requests for arg in argv):
+        assert whole.feed(data) == requests
+        assert whole.verbatim

@@ -6,6 +6,7 @@ import random
 import shutil
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def verify_records(run: Runner, model: Model) -> None:
     assert {sub[4:]: unpack_f64(raw) for sub, raw in found[MEMBER].items()} == model
     assert [(unpack_f64(sub), sub[8:]) for sub in found[RANKED]] == sorted((score, member) for member, score in model.items())
     bounds = [*sorted(found[BUCKET]), b"\xff" * 9]
-    for low, high in zip(bounds, bounds[1:], strict=False):
+    for low, high in pairwise(bounds):
         assert unpack_u32(found[BUCKET][low]) == sum(low <= sub < high for sub in found[RANKED])
     assert bounds[0] == b"\0\x0f" + b"\xff" * 6
 
@@ -131,9 +132,7 @@ def test_records_are_exact_after_each_checkpoint(run: Runner, small_pages: None,
 
 
 @pytest.mark.parametrize("written", [False, True])
-def test_failed_checkpoints_leave_nothing_behind(
-    run: Runner, small_pages: None, monkeypatch: pytest.MonkeyPatch, written: bool
-) -> None:
+def test_failed_checkpoints_leave_nothing_behind(run: Runner, small_pages: None, monkeypatch: pytest.MonkeyPatch, written: bool) -> None:
     """Also when the batch was written although the engine said that it was not."""
     monkeypatch.setattr(writer, "RETRY_SECONDS", 0.001)
     rng = random.Random(written)

@@ -1,0 +1,19 @@
+"""The store does what dicts would do: each type by itself, all together, and with hardly any memory."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from tests.model.commands import HASHES, LISTS, SETS, STRINGS, WHOLE_DATABASES, WHOLE_KEYS, ZSETS
+from tests.model.machine import with_commands
+
+EVERYTHING = st.one_of(STRINGS, HASHES, LISTS, SETS, ZSETS, WHOLE_KEYS, WHOLE_KEYS, WHOLE_DATABASES)
+
+TestStrings = with_commands("StringMachine", st.one_of(STRINGS, STRINGS, WHOLE_KEYS))
+TestHashes = with_commands("HashMachine", st.one_of(HASHES, HASHES, WHOLE_KEYS))
+TestLists = with_commands("ListMachine", st.one_of(LISTS, LISTS, WHOLE_KEYS))
+TestSets = with_commands("SetMachine", st.one_of(SETS, SETS, WHOLE_KEYS))
+TestZsets = with_commands("ZsetMachine", st.one_of(ZSETS, ZSETS, WHOLE_KEYS))
+TestKeys = with_commands("KeyMachine", st.one_of(EVERYTHING, WHOLE_KEYS, WHOLE_KEYS, WHOLE_DATABASES))
+TestEverything = with_commands("EverythingMachine", EVERYTHING)
+TestLittleMemory = with_commands("LittleMemoryMachine", EVERYTHING, maxmemory="1mb", forgetful=True)
