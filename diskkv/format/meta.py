@@ -81,7 +81,10 @@ def unpack_value(raw: bytes) -> bytes:
     if raw[:1] == b"\x00":
         return raw[1:]
     if raw[:1] == b"\x01":
-        value: bytes = lz4.block.decompress(raw[1:])
+        try:
+            value: bytes = lz4.block.decompress(raw[1:])
+        except lz4.block.LZ4BlockError as error:
+            raise Damaged(f"a compressed value can't be read: {error}") from error
         return value
     raise Damaged(f"unknown codec in {raw[:8]!r}")
 

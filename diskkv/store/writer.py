@@ -135,6 +135,20 @@ class Writer:
         if self.healing:
             return
         store.log.rotate()
+        try:
+            self._take()
+        except Exception as error:
+            journal.exception("a checkpoint could not begin")
+            self._give_back(str(error))
+            return
+        self._encoded.clear()
+        self.active = self.encoding = True
+        self._since = monotonic()
+        self._wake.set()
+
+    def _take(self) -> None:
+        """Take over what is dirty, and begin the batch."""
+        store = self._store
         self.frozen, store.dirty = store.dirty, []
         self.frozen_stamp = store.stamp
         store.stamp += 2
@@ -156,10 +170,6 @@ class Writer:
         batch.put(keys.SYSTEM + b"state", pack_state(store.state(self._position)))
         for raw in self._dead:
             batch.put(raw, b"")
-        self._encoded.clear()
-        self.active = self.encoding = True
-        self._since = monotonic()
-        self._wake.set()
 
     def hasten(self) -> None:
         """Have a checkpoint begin as soon as nothing is left to commit, if anything is dirty (BGREWRITEAOF)."""
@@ -179,8 +189,8 @@ class Writer:
     def secure(self, value: Value) -> None:
         """A command is about to change or replace a value: if it is frozen, encode it as it is."""
         if value.stamp == self.frozen_stamp:
-            value.stamp += 1
             value.save(self._batch)
+            value.stamp += 1
 
     def encode_all(self) -> None:
         """Encode everything frozen now: a command is about to change all keys."""
@@ -195,10 +205,15 @@ class Writer:
     def step(self) -> None:
         """Encode a few of the frozen keys. REQUIRES: `encoding`: a checkpoint is active and not all is encoded."""
         at, stamp, batch = self._at, self.frozen_stamp, self._batch
-        for value in self.frozen[at : at + SLICE]:
-            if value.stamp == stamp and value.linked:
-                value.stamp = stamp + 1
-                value.save(batch)
+        try:
+            for value in self.frozen[at : at + SLICE]:
+                if value.stamp == stamp and value.linked:
+                    value.save(batch)
+                    value.stamp = stamp + 1
+        except Exception as error:
+            journal.exception("a value can't be encoded")
+            self._give_back(str(error))
+            return
         self._at = at + SLICE
         if self._at < len(self.frozen):
             return
@@ -232,6 +247,8 @@ class Writer:
             if not self._stopping:
                 self._wake.wait(0.0 if self.reclaimer.pending() else 1.0)
             self._wake.clear()
+            if self.healing:
+                self._heal()
             if not self.active:
                 if self._stopping:
                     return
@@ -268,6 +285,9 @@ class Writer:
                         if self.encoding:
                             self.step()
             batch = self._batch
+            if batch is None:
+                # A value could not be encoded: all was given back.
+                return
             if self._position.offset:
                 # The engine must not be ahead of the log on the disk: after a loss of power the position would lie behind its end.
                 store.log.sync()
@@ -313,33 +333,38 @@ class Writer:
         self.active = self.encoding = False
 
     def _failed(self, reason: str) -> None:
-        """The batch was not written, as far as is known: what it held is dirty again, for a later one."""
-        store = self._store
+        """The batch was not written, as far as is known."""
         journal.error("a checkpoint failed, the log goes on and it will be tried again: %s", reason)
-        with store.lock:
-            # What encoding noted as saved may not be, for these and for what has taken their places since.
-            for value in self.frozen:
-                if value.linked and value.stamp != store.stamp:
-                    value.stamp = store.stamp
-                    store.dirty.append(value)
-            for value in store.dirty:
-                value.saved = UNKNOWN
-            for value in self._values:
-                value.touched = {**value.flying, **value.touched}
-                value.flying = {}
-                if value.linked:
-                    store.large.append(value)
-            store.dead = self._dead + store.dead
-            store.erased = self._erased + store.erased
-            store.cache.pinned_from = store.stamp
-            self._forget_flight()
-            self.commands += self._flying_commands
-            self._flying_commands = 0
-            self.failures += 1
-            self.error = reason
-            self.healing = True
-            store.landed.notify_all()
-        self._heal()
+        with self._store.lock:
+            self._give_back(reason)
+
+    def _give_back(self, reason: str) -> None:
+        """No batch came of it: all that was taken over is dirty again. The thread will open the engine anew."""
+        store = self._store
+        # What encoding noted as saved may not be, for these and for what has taken their places since.
+        for value in self.frozen:
+            if value.linked and value.stamp != store.stamp:
+                value.stamp = store.stamp
+                store.dirty.append(value)
+        for value in store.dirty:
+            value.saved = UNKNOWN
+        for value in self._values:
+            value.touched = {**value.flying, **value.touched}
+            value.flying = {}
+            if value.linked:
+                store.large.append(value)
+        store.dead = self._dead + store.dead
+        store.erased = self._erased + store.erased
+        store.cache.pinned_from = store.stamp
+        self._forget_flight()
+        self.commands += self._flying_commands
+        self._flying_commands = 0
+        self.failures += 1
+        self.error = reason
+        self.healing = True
+        self._encoded.set()
+        self._wake.set()
+        store.landed.notify_all()
 
     def _heal(self) -> None:
         """Wait for room and open the engine anew: after a failed write LevelDB refuses all others."""

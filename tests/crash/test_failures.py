@@ -15,6 +15,7 @@ from diskkv.engine import Engine
 from diskkv.errors import LogFailed
 from diskkv.store import writer
 from diskkv.store.store import PROBE_MS
+from diskkv.types.strings import String
 from tests.support.contents import contents, copy_of
 from tests.support.disks import FaultyDisk
 from tests.support.engines import Faulty
@@ -242,3 +243,21 @@ def test_closing_while_the_engine_cannot_be_written_does_not_hang(tmp_path: Path
     trial.runner.close()
     trial.compare(Runner(trial.runner.path, clock=trial.calm.clock))
     trial.calm.close()
+
+
+@pytest.mark.parametrize("method", ["save", "freeze", "records"])
+def test_a_value_that_cannot_be_encoded_does_not_stop_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """A bug in a type, say: the checkpoint fails as if the engine had, and nothing is forgotten."""
+    trial = Trial(tmp_path)
+    trial.tick([("SET", "large", "x" * 100_000), ("SET", "small", 1)])
+
+    def broken(*_: Any) -> Any:
+        raise ValueError("told to fail")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(String, method, broken)
+        trial.checkpoint()
+        assert trial.runner.executor.store.writer.failures == 1
+    trial.tick([("APPEND", "large", "y"), ("INCR", "small")])
+    trial.killed()
+    trial.finish()

@@ -1,0 +1,153 @@
+"""The codecs sort, go there and back, and write what format 1 says for ever."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diskkv.errors import Damaged
+from diskkv.format import HASH, STRING, ZSET, keys
+from diskkv.format.explain import explain
+from diskkv.format.meta import (
+    Meta,
+    decode,
+    encode_header,
+    encode_inline,
+    pack_items,
+    pack_state,
+    pack_value,
+    unpack_items,
+    unpack_state,
+    unpack_value,
+)
+from diskkv.format.ordered import pack_f64, pack_u32, pack_u64, unpack_f64, unpack_u32, unpack_u64
+
+U32 = st.integers(0, 2**32 - 1)
+U64 = st.integers(0, 2**64 - 1)
+F64 = st.floats(allow_nan=False)
+
+
+@given(U32, U32)
+def test_u32(a: int, b: int) -> None:
+    assert unpack_u32(pack_u32(a)) == a
+    assert (a < b) == (pack_u32(a) < pack_u32(b))
+
+
+@given(U64, U64)
+def test_u64(a: int, b: int) -> None:
+    assert unpack_u64(pack_u64(a)) == a
+    assert (a < b) == (pack_u64(a) < pack_u64(b))
+
+
+@given(F64, F64)
+def test_f64(a: float, b: float) -> None:
+    assert unpack_f64(pack_f64(a)) == a
+    assert (a < b) == (pack_f64(a) < pack_f64(b))
+    assert (a == b) == (pack_f64(a) == pack_f64(b))
+
+
+def test_f64_at_its_ends() -> None:
+    ascending = [-math.inf, -1.7976931348623157e308, -1.0, -5e-324, 0.0, 5e-324, 1.0, 1.7976931348623157e308, math.inf]
+    assert sorted(map(pack_f64, ascending)) == [pack_f64(number) for number in ascending]
+    assert math.copysign(1, unpack_f64(pack_f64(-0.0))) == 1
+
+
+@given(st.sampled_from([STRING, HASH, 77]), st.one_of(st.none(), U64), st.binary(max_size=2000))
+def test_inline_meta(tag: int, expire: int | None, body: bytes) -> None:
+    assert decode(encode_inline(tag, expire, body)) == Meta(tag, expire, body, 0, 0, b"")
+
+
+@given(st.sampled_from([STRING, ZSET]), st.one_of(st.none(), U64), U64, U64, st.binary(max_size=20))
+def test_header_meta(tag: int, expire: int | None, oid: int, count: int, extras: bytes) -> None:
+    assert decode(encode_header(tag, expire, oid, count, extras)) == Meta(tag, expire, None, oid, count, extras)
+
+
+@given(st.binary(max_size=3000))
+def test_values(value: bytes) -> None:
+    assert unpack_value(pack_value(value)) == value
+
+
+def test_values_that_pay_are_compressed() -> None:
+    assert len(pack_value(b"x" * 10_000)) < 200
+    assert unpack_value(pack_value(b"x" * 10_000)) == b"x" * 10_000
+
+
+@given(st.lists(st.one_of(st.binary(), F64, st.integers(-(2**63), 2**64 - 1)), max_size=30))
+def test_items(items: list[object]) -> None:
+    assert unpack_items(pack_items(items)) == items
+
+
+def test_state() -> None:
+    state = {"log": [3, 17], "oid": 9, "epoch": 2, "databases": {0: [1, 5, 2], 3: [4, 0, 0]}}
+    assert unpack_state(pack_state(state)) == state
+
+
+@given(U64, U32, st.binary(max_size=30))
+def test_expiry_keys(when: int, epoch: int, key: bytes) -> None:
+    assert keys.split_expiry(keys.expiry_key(when, epoch, key)) == (when, epoch, key)
+
+
+@given(st.binary(min_size=1, max_size=5).filter(lambda prefix: prefix.strip(b"\xff") != b""), st.binary(max_size=5))
+def test_after(prefix: bytes, rest: bytes) -> None:
+    if prefix.rstrip(b"\xff"):
+        assert prefix + rest < keys.after(prefix)
+        assert not keys.after(prefix).startswith(prefix)
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x01", b"\x01\x01", b"\x01\x01\0\0\0", b"\x02\x02\0\0", b"\x01\x04not lz4 at all"])
+def test_what_is_no_meta_is_damaged(raw: bytes) -> None:
+    with pytest.raises(Damaged):
+        decode(raw)
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x02x", b"\x01not lz4"])
+def test_what_is_no_packed_value_is_damaged(raw: bytes) -> None:
+    with pytest.raises(Damaged):
+        unpack_value(raw)
+
+
+def test_format_1_to_the_byte() -> None:
+    """Never change these: stores have them."""
+    assert keys.meta_prefix(1) + b"user" == b"M\0\0\0\x01user"
+    assert keys.data_prefix(7) == b"D\0\0\0\0\0\0\0\x07"
+    assert keys.expiry_key(1_700_000_000_000, 2, b"k") == b"E\0\0\x01\x8b\xcf\xe5h\0\0\0\0\x02k"
+    assert keys.garbage_object(258) == b"G\0\0\0\0\0\0\x01\x02o"
+    assert keys.garbage_epoch(3) == b"G\0\0\0\0\0\0\0\x03e"
+    assert encode_inline(STRING, None, b"value") == b"\x01\0value"
+    assert encode_inline(STRING, 5, b"value") == b"\x01\x01\0\0\0\0\0\0\0\x05value"
+    assert encode_header(HASH, None, 7, 300, b"\x01") == b"\x02\x02" + b"\0\0\0\0\0\0\0\x07" + b"\0\0\0\0\0\0\x01\x2c" + b"\x01"
+    assert encode_header(ZSET, 5, 7, 1)[:10] == b"\x05\x03\0\0\0\0\0\0\0\x05"
+    assert pack_value(b"v") == b"\0v"
+    assert pack_items([b"f", b"v", 1.5]) == b"\x93\xc4\x01f\xc4\x01v\xcb?\xf8\0\0\0\0\0\0"
+    assert pack_f64(1.5) == b"\xbf\xf8\0\0\0\0\0\0"
+    assert pack_f64(-1.5) == b"\x40\x07\xff\xff\xff\xff\xff\xff"
+    assert pack_f64(-math.inf) == b"\0\x0f\xff\xff\xff\xff\xff\xff"
+    assert keys.member_hasher(42)(b"member").hex() == "5be5ac05"
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40))
+def test_anything_can_be_explained(key: bytes, value: bytes) -> None:
+    for table in (b"", b"M", b"D", b"E", b"G", b"X", b"Xstate", b"Xformat", b"D\0\0\0\0\0\0\0\x01m", b"D\0\0\0\0\0\0\0\x01b"):
+        line = explain(table + key, value)
+        assert line
+        assert "\n" not in line
+
+
+def test_explanations() -> None:
+    assert explain(b"M\0\0\0\x01user:1", encode_inline(STRING, 1_700_000_000_000, b"hello")) == (
+        'meta epoch 1 "user:1" string 5 B "hello" expires 2023-11-14 22:13:20.000Z'
+    )
+    small = encode_inline(HASH, None, pack_items([b"f", b"v"]))
+    assert explain(keys.meta_prefix(1) + b"h", small) == 'meta epoch 1 "h" hash 1 entries, 7 B'
+    assert explain(keys.meta_prefix(1) + b"z", encode_header(ZSET, None, 7, 300)) == 'meta epoch 1 "z" zset 300 entries in records of oid 7'
+    assert explain(keys.data_prefix(7) + b"m\0\0\0\x01a\n", b"\0v") == 'data oid 7 member "a\\n" hash 00000001 -> "\\x00v"'
+    assert explain(keys.data_prefix(7) + b"r" + pack_f64(2.5) + b"x", b"") == 'data oid 7 ranked 2.5 "x"'
+    assert explain(keys.data_prefix(7) + b"c" + pack_u32(3), b"\0abc") == "data oid 7 piece 3 -> 3 B"
+    assert explain(keys.data_prefix(7) + b"?x", b"") == 'data oid 7 unknown kind "?x" -> ""'
+    assert explain(keys.expiry_key(2**62, 1, b"k"), b"") == f'expiry {2**62} ms epoch 1 "k"'
+    assert explain(keys.garbage_epoch(3), b"") == "garbage epoch 3"
+    assert explain(b"Xformat", pack_u32(1)) == "system format 1"
+    assert explain(b"Q", b"") == 'unreadable "Q" -> ""'
