@@ -10,7 +10,6 @@ from hypothesis.strategies import SearchStrategy
 from tests.differential.wire import show_command
 
 
-
 class Argv(tuple[bytes, ...]):
     """A command's words; one that is a thousand words long does not fill the screen."""
 

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import strategies as st
 
+from diskkv.store import writer
 from tests.model.commands import HASHES, LISTS, SETS, STRINGS, WHOLE_DATABASES, WHOLE_KEYS, ZSETS
 from tests.model.machine import with_commands
 
 EVERYTHING = st.one_of(STRINGS, HASHES, LISTS, SETS, ZSETS, WHOLE_KEYS, WHOLE_KEYS, WHOLE_DATABASES)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def impatient() -> Iterator[None]:
+    """After a failure, try at once whether the engine can be written."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer, "RETRY_SECONDS", 0.001)
+        yield
+
 
 TestStrings = with_commands("StringMachine", st.one_of(STRINGS, STRINGS, WHOLE_KEYS))
 TestHashes = with_commands("HashMachine", st.one_of(HASHES, HASHES, WHOLE_KEYS))
