@@ -105,6 +105,9 @@ class Store:
         self._lock_file = -1
         self._keeper: threading.Thread | None = None
         self._stop = threading.Event()
+        self._rouse = threading.Event()
+        # when the keeper will look again, in ms; `rouse_keeper` has it look sooner
+        self.keeper_due = 0
         self._probe_at = 0
         self._numbers = databases
 
@@ -246,6 +249,7 @@ class Store:
         if self._stop.is_set():
             return
         self._stop.set()
+        self._rouse.set()
         if self._keeper is not None:
             self._keeper.join()
         with self.lock:
@@ -448,20 +452,30 @@ class Store:
     def _keep(self) -> None:
         """The keeper's thread: expires keys at their millisecond, frees dead memory, sweeps the cache's queues."""
         rest = KEEPER_REST
-        while not self._stop.wait(rest):
+        while True:
+            self._rouse.wait(rest)
+            self._rouse.clear()
+            if self._stop.is_set():
+                return
             rest = KEEPER_REST
             with self.lock:
                 try:
-                    if self.failed is None and not self.log.parts:
+                    if self.log.parts:
+                        rest = 0.001  # a front is in the middle of a tick, which is soon over
+                    elif self.failed is None:
                         rest = self._expire_due()
                 except (StoreError, OSError) as error:
                     journal.error("expiring keys failed, will try again: %s", error)
                 self.cache.sweep(KEEPER_STEPS)
+                self.keeper_due = self.clock() + int(rest * 1000)
             if self._graveyard:
                 if self._graveyard[0].shed(KEEPER_STEPS):
                     self._graveyard.popleft()
                 rest = min(rest, 0.0005)
 
+    def rouse_keeper(self) -> None:
+        """Something is due sooner than the keeper knows."""
+        self._rouse.set()
 
     def _expire_due(self) -> float:
         """Expire what is due; for how many seconds there is nothing more to do."""
