@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from diskkv.dispatch.blocking import Waiter
 from diskkv.dispatch.executor import POSTPONED, Postponed
-from diskkv.dispatch.session import Session
+from diskkv.dispatch.session import NoFront, Session
 from diskkv.errors import CommandError, ProtocolError, Unblocked
 from diskkv.lib.multibulk import HEADS
 from diskkv.replies import Blocked
@@ -69,6 +69,11 @@ class Connection(asyncio.Protocol):
         self.server.disconnected(self)
         if self._timer is not None:
             self._timer.cancel()
+        # Session and connection know each other, and the collector does not look for such rings: open this one, or nothing of it is freed.
+        self.session.front = NoFront()
+        self._waiter = self._timer = None
+        self._todo.clear()
+        self._unread.clear()
 
     def data_received(self, data: bytes) -> None:
         if self.closing:
