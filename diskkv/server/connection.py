@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from diskkv.dispatch.blocking import Waiter
 from diskkv.dispatch.executor import POSTPONED, Postponed
-from diskkv.dispatch.session import Session
+from diskkv.dispatch.session import NoFront, Session
 from diskkv.errors import CommandError, ProtocolError, Unblocked
 from diskkv.lib.multibulk import HEADS
 from diskkv.replies import Blocked
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 # A client that waits may send ahead so much before reading from its socket stops.
 READ_AHEAD = 1 << 20
+# A client for which so many bytes of replies wait has no more commands executed until it has read most of them. What it sends is kept
+# as it came, up to client-query-buffer-limit: a client may well send a whole pipeline before it reads the first reply.
+OUTPUT_AHEAD = 4 << 20
+# Only replies as long as this are counted while a packet is executed: no packet asks for many megabytes of shorter ones.
+COUNTED = 4096
 
 
 class Connection(asyncio.Protocol):
@@ -44,12 +49,18 @@ class Connection(asyncio.Protocol):
         self._wrote = False
         self._over_soft_since: float | None = None
         self._paused = False
+        # produced: bytes of long replies since the last flush; stalled: the transport holds more than OUTPUT_AHEAD
+        self._produced = 0
+        self._stalled = False
+        self._unread: deque[bytes] = deque()
+        self._unread_size = 0
 
     # -- asyncio's calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
         self.connected = True
+        self.transport.set_write_buffer_limits(OUTPUT_AHEAD)
         self.server.connected(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -58,6 +69,11 @@ class Connection(asyncio.Protocol):
         self.server.disconnected(self)
         if self._timer is not None:
             self._timer.cancel()
+        # Session and connection know each other, and the collector does not look for such rings: open this one, or nothing of it is freed.
+        self.session.front = NoFront()
+        self._waiter = self._timer = None
+        self._todo.clear()
+        self._unread.clear()
 
     def data_received(self, data: bytes) -> None:
         if self.closing:
@@ -68,6 +84,9 @@ class Connection(asyncio.Protocol):
             if not server.ticking:
                 server.begin_tick()
             self.session.last_seen = store.now
+            if self._stalled or self._unread or self._produced > OUTPUT_AHEAD:
+                self._leave_unread(data)
+                return
             if self._todo or self._waiter is not None:
                 self._read_ahead(data)
                 return
@@ -102,7 +121,7 @@ class Connection(asyncio.Protocol):
         for index, argv in enumerate(requests):
             reply = execute(session, argv)
             kind = reply.__class__
-            if kind is bytes and len(reply) < 4096:
+            if kind is bytes and len(reply) < COUNTED:
                 out.append(HEADS[len(reply)] + reply + b"\r\n")
                 continue
             if kind is Blocked or kind is Postponed:
@@ -111,7 +130,13 @@ class Connection(asyncio.Protocol):
                 return
             if session.protocol != encoders.protocol:
                 encoders = ENCODERS[session.protocol]
-            out.append(encoders[kind](reply))
+            encoded = encoders[kind](reply)
+            out.append(encoded)
+            if len(encoded) >= COUNTED:
+                self._produced += len(encoded)
+                if self._produced > OUTPUT_AHEAD:
+                    self._todo.extend(requests[index + 1 :])
+                    return
             if self.closing:
                 return
         if self.parser.verbatim and requests and log.parts[mark:] == requests:
@@ -142,7 +167,7 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         self.push(reply)
-        if self._todo or self.parser.more:
+        if self._todo or self._unread or self.parser.more:
             self.server.loop.call_soon(self.go_on)
 
     def _timed_out(self, waiter: Waiter) -> None:
@@ -153,9 +178,10 @@ class Connection(asyncio.Protocol):
                 self._resume(waiter.blocked.timeout_reply)
 
     def go_on(self) -> None:
-        """Run what has waited behind a command that could not be answered."""
-        if self.closing or self._waiter is not None:
+        """Run what has waited behind a command that could not be answered, or for the client to read."""
+        if self.closing or self._waiter is not None or self._stalled:
             return
+        self._produced = 0
         with self.server.lock:
             self.server.begin_tick()
             self.touch()
@@ -171,12 +197,18 @@ class Connection(asyncio.Protocol):
                     self._todo.appendleft(argv)
                     self.server.postponed(self)
                     break
-                self.out.append(ENCODERS[session.protocol][reply.__class__](reply))
+                encoded = ENCODERS[session.protocol][reply.__class__](reply)
+                self.out.append(encoded)
+                self._produced += len(encoded)
+                if self._produced > OUTPUT_AHEAD:
+                    break
             else:
                 if self._paused and not self.closing:
                     self._paused = False
                     self.transport.resume_reading()
-                self._feed(b"")
+                self._feed(self._next_unread())
+                if self._unread and not self._todo and self._waiter is None and self._produced <= OUTPUT_AHEAD:
+                    self.server.loop.call_soon(self.go_on)
             if self.server.store.changes != before:
                 self._wrote = True
 
@@ -190,6 +222,21 @@ class Connection(asyncio.Protocol):
         if not self._paused and (len(self._todo) > 1000 or self.parser.buffered() > READ_AHEAD):
             self._paused = True
             self.transport.pause_reading()
+
+    def _leave_unread(self, data: bytes) -> None:
+        """The client does not read its replies: keep what it sends until it does."""
+        self._unread.append(data)
+        self._unread_size += len(data)
+        if self._unread_size > self.server.settings["client-query-buffer-limit"]:
+            self.server.report("client %s dropped: it sends on and on without reading", self.session.id)
+            self.close()
+
+    def _next_unread(self) -> bytes:
+        if self.closing or self.parser.more or not self._unread:
+            return b""
+        data = self._unread.popleft()
+        self._unread_size -= len(data)
+        return data
 
     def _refuse(self, error: ProtocolError) -> None:
         self.touch()
@@ -232,6 +279,10 @@ class Connection(asyncio.Protocol):
             self.out = []
             if self.transport.get_write_buffer_size():
                 self._check_output()
+        if self._produced <= OUTPUT_AHEAD:
+            self._produced = 0
+        elif not self._stalled:
+            self.server.loop.call_soon(self.go_on)
         if self.closing and self.connected:
             self.transport.close()
 
@@ -250,9 +301,15 @@ class Connection(asyncio.Protocol):
             self.closing = True
             self.transport.abort()
 
+    def pause_writing(self) -> None:
+        """asyncio: more than OUTPUT_AHEAD waits for the client to read."""
+        self._stalled = True
+
     def resume_writing(self) -> None:
         """asyncio: the client has read most of what waited for it."""
         self._over_soft_since = None
+        self._stalled = False
+        self.server.loop.call_soon(self.go_on)
 
     # -- for the session
 
@@ -283,7 +340,7 @@ class Connection(asyncio.Protocol):
             "addr": address,
             "laddr": local,
             "fd": str(raw.fileno() if raw is not None else -1),
-            "qbuf": str(self.parser.buffered()),
+            "qbuf": str(self.parser.buffered() + self._unread_size),
             "obl": str(sum(map(len, self.out))),
             "omem": str(self.transport.get_write_buffer_size() if self.connected else 0),
         }
