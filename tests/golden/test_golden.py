@@ -50,6 +50,7 @@ def test_in_process(name: str, protocol: int, tmp_path: Path) -> None:
     try:
         for outcome in play(read(GOLDEN / f"{name}.txt"), front, protocol):
             outcome.judge(oracle=False)
+        assert not front.run.findings()
     finally:
         front.close()
 
@@ -60,6 +61,7 @@ def test_in_process_with_nothing_kept_in_memory(name: str, tmp_path: Path) -> No
     try:
         for outcome in play(read(GOLDEN / f"{name}.txt"), front, 3, after=front.run.evict):
             outcome.judge(oracle=False)
+        assert not front.run.findings()
     finally:
         front.close()
 
@@ -71,6 +73,7 @@ def test_in_process_as_time_goes_by(name: str, protocol: int, tmp_path: Path) ->
     try:
         for outcome in play(read(GOLDEN / "timed" / f"{name}.txt"), front, protocol):
             outcome.judge(oracle=False)
+        assert not front.run.findings()
     finally:
         front.close()
 

@@ -27,7 +27,7 @@ from tests.support.runner import Runner
 
 DEEP = os.environ.get("DISKKV_DEEP") == "1"
 PROFILE = settings(
-    max_examples=int(os.environ.get("DISKKV_EXAMPLES", "1000")) if DEEP else 20,
+    max_examples=int(os.environ.get("DISKKV_EXAMPLES", "1000")) if DEEP else 30,
     stateful_step_count=60 if DEEP else 40,
     derandomize=not DEEP,
     deadline=None,
@@ -213,7 +213,7 @@ def with_commands(name: str, commands: Command, **attributes: Any) -> Any:
         "run_transaction": rule(commands=rows)(lambda self, commands: self.transaction(commands)),
         "run_tick": rule(commands=rows)(lambda self, commands: self.tick(commands)),
     }
-    machine = type(name, (StoreMachine,), {**rules, **attributes})
+    machine: Any = type(name, (StoreMachine,), {**rules, **attributes})
     case = machine.TestCase
     case.settings = PROFILE
     return case

@@ -184,7 +184,7 @@ class Model:
         return sum(key in self.db for key in keys)
 
     def do_type(self, key: bytes) -> Any:
-        names = {bytes: b"string", dict: b"hash", list: b"list", set: b"set", Zset: b"zset"}
+        names: dict[type, bytes] = {bytes: b"string", dict: b"hash", list: b"list", set: b"set", Zset: b"zset"}
         return names[type(self.db[key].value)] if key in self.db else b"none"
 
     def do_pexpire(self, key: bytes, ms: bytes) -> Any:
@@ -471,7 +471,7 @@ class Model:
         return gone
 
     def do_zscore(self, key: bytes, member: bytes) -> Any:
-        return (self.get(key, Zset) or {}).get(member)
+        return (self.get(key, Zset) or Zset()).get(member)
 
     def do_zcard(self, key: bytes) -> Any:
         return len(self.get(key, Zset) or ())
