@@ -357,8 +357,11 @@ class Store:
 
     def wait_for_room(self) -> None:
         """Wait while too much is not yet in the engine. Gives up the lock meanwhile; REQUIRES: no tick is open."""
-        while self.writer.backlogged() and self.writer.active:
-            self.landed.wait()
+        while self.writer.backlogged() and self.failed is None:
+            if not self.writer.active and not self.log.parts:
+                self.writer.freeze()
+            # With a limit, because an engine that has to be opened anew first lets nothing land meanwhile.
+            self.landed.wait(0.05)
 
     # -- what objects need
 
