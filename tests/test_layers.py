@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 
 # A module from outside -> where alone it may be imported: files, or directories with a slash. Third-party ones must be listed.
 HOMES: dict[str, tuple[str, ...]] = {
-    "plyvel": ("engine/leveldb.py", "engine/mappings.py"),
+    "plyvel": ("engine/leveldb/",),
     "sortedcontainers": ("engine/memory.py",),
     "msgpack": ("format/",),
     "lz4": ("format/",),

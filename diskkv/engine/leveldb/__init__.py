@@ -15,7 +15,7 @@ from typing import Any
 
 import plyvel
 
-from diskkv.engine.mappings import occupy
+from diskkv.engine.leveldb.mappings import occupy
 from diskkv.errors import Damaged, StoreError, StoreLocked
 
 # RuntimeError is what plyvel raises on a closed database: between a failed `reopen` and the next.
