@@ -47,6 +47,8 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._chunks: list[bytes] | None = None
         self._wrote = False
+        # whether the parser holds no part of a request
+        self._whole = True
         self._over_soft_since: float | None = None
         self._paused = False
         # produced: bytes of long replies since the last flush; stalled: the transport holds more than OUTPUT_AHEAD
@@ -93,7 +95,7 @@ class Connection(asyncio.Protocol):
             # Kept until the tick's end, should its reads have to be done again; see `redo`.
             if self._chunks is None:
                 server.active.append(self)
-                self._chunks = [] if self.parser.buffered() else [data]
+                self._chunks = [data] if self._whole else []
             elif self._chunks:
                 self._chunks.append(data)
             before = store.changes
@@ -113,8 +115,6 @@ class Connection(asyncio.Protocol):
             self._refuse(error)
             return
         execute, session, out = self.server.executor.execute, self.session, self.out
-        if requests:
-            session.last_command = requests[-1][0]
         encoders = ENCODERS[session.protocol]
         log = self.server.store.log
         mark = len(log.parts)
@@ -139,14 +139,23 @@ class Connection(asyncio.Protocol):
                     return
             if self.closing:
                 return
-        if self.parser.verbatim and requests and log.parts[mark:] == requests:
-            # Every request changed something and is logged as it came: the packet need not be put together again.
-            log.parts[mark:] = [data]
-            log.merged += len(requests) - 1
-        if self.parser.more:
-            self.parser.authenticated = session.authenticated
+        if requests:
+            session.last_command = argv[0]
+        parser = self.parser
+        if parser.verbatim:
+            self._whole = True
+            if len(log.parts) > mark and log.parts[mark:] == requests:
+                # Every request changed something and is logged as it came: the packet need not be put together again.
+                log.parts[mark:] = [data]
+                log.merged += len(requests) - 1
+            return
+        if parser.more:
+            parser.authenticated = session.authenticated
             self._feed(b"")
-        elif self.parser.buffered() > self.server.settings["client-query-buffer-limit"]:
+            return
+        held = parser.buffered()
+        self._whole = not held
+        if held > self.server.settings["client-query-buffer-limit"]:
             self.close()
 
     def _hold(self, argv: list[bytes], reply: Any) -> None:

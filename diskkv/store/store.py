@@ -36,6 +36,9 @@ journal = logging.getLogger("diskkv")
 
 # How many entries one round of the keeper expires or frees under the lock: about a millisecond.
 KEEPER_STEPS = 200
+# How many dead values one round frees at most, if each is small: with one at a time, a client that replaced strings of 100 kB at full
+# speed was 700 MB ahead of the keeper.
+KEEPER_GRAVES = 16
 KEEPER_REST = 0.1
 # How long writes are refused before it is tried again whether the log can be written.
 PROBE_MS = 100
@@ -471,10 +474,13 @@ class Store:
                     journal.error("expiring keys failed, will try again: %s", error)
                 self.cache.sweep(KEEPER_STEPS)
                 self.keeper_due = self.clock() + int(rest * 1000)
-            if self._graveyard:
-                if self._graveyard[0].shed(KEEPER_STEPS):
-                    self._graveyard.popleft()
+            for _ in range(KEEPER_GRAVES):
+                if not self._graveyard:
+                    break
                 rest = min(rest, 0.0005)
+                if not self._graveyard[0].shed(KEEPER_STEPS):
+                    break
+                self._graveyard.popleft()
 
     def rouse_keeper(self) -> None:
         """Something is due sooner than the keeper knows."""
