@@ -86,6 +86,22 @@ class StoreMachine(RuleBasedStateMachine):
         for argv, reply in zip(commands, self.runner.batch(commands), strict=True):
             self.compare(argv, reply)
 
+    def meet(self, commands: list[Argv], endings: list[str]) -> None:
+        """Run commands while a checkpoint of what was before them is under way: the likeliest place for a mistake."""
+        self.land()
+        self.freeze(slices=0)
+        for argv in commands:
+            self.command(argv)
+        for ending in endings:
+            match ending:
+                case "fail" if self.runner.executor.store.writer.active:
+                    self.fail("lost")
+                case "land":
+                    self.land()
+                case "crash":
+                    self.crash()
+                    self.look()
+
     # -- what befalls a store
 
     @rule(ms=st.sampled_from([1, 4, 95, 100, 900_000]))
@@ -195,6 +211,7 @@ class StoreMachine(RuleBasedStateMachine):
             shutil.rmtree(self.directory)
 
 
+ENDINGS = st.sampled_from([["land", "crash"], ["crash"], ["fail", "crash"], ["land"], ["fail"], []])
 READERS = {
     b"string": (b"GET",),
     b"hash": (b"HGETALL",),
@@ -211,6 +228,7 @@ def with_commands(name: str, commands: Command, **attributes: Any) -> Any:
     rules: dict[str, Any] = {
         **{f"command{number}": rule(argv=commands)(lambda self, argv: self.command(argv)) for number in range(5)},
         "run_transaction": rule(commands=rows)(lambda self, commands: self.transaction(commands)),
+        "run_meeting": rule(commands=rows, endings=ENDINGS)(lambda self, commands, endings: self.meet(commands, endings)),
         "run_tick": rule(commands=rows)(lambda self, commands: self.tick(commands)),
     }
     machine: Any = type(name, (StoreMachine,), {**rules, **attributes})

@@ -149,7 +149,10 @@ class Model:
 
     def do_getrange(self, key: bytes, start: bytes, stop: bytes) -> Any:
         value = self.get(key, bytes) or b""
-        low, high = span(len(value), int(start), int(stop))
+        if int(stop) < 0 and int(start) < 0 and int(start) > int(stop):
+            return b""
+        # As in Redis, and unlike LRANGE's, an end before the string's beginning is its first byte.
+        low, high = span(len(value), int(start), max(int(stop), -len(value)) if int(stop) < 0 else int(stop))
         return value[low:high]
 
     def do_strlen(self, key: bytes) -> Any:
