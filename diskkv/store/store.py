@@ -353,7 +353,13 @@ class Store:
 
     def wait_for_room(self) -> None:
         """Wait while too much is not yet in the engine. Gives up the lock meanwhile; REQUIRES: no tick is open."""
-        while self.writer.backlogged() and self.writer.active:
+        writer = self.writer
+        while writer.backlogged():
+            if not writer.active:
+                writer.freeze()
+            if not writer.active:
+                # The engine is out of order: nobody knows for how long.
+                return
             self.landed.wait()
 
     # -- what objects need
