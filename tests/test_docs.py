@@ -44,7 +44,7 @@ def test_redis_cli_examples_are_answered(run: Runner) -> None:
 
 def test_settings_and_subcommands_named_exist() -> None:
     for name in re.findall(r"--([a-z][a-z-]+)", README):
-        assert name in BY_NAME or name in ("help", "plot"), name
+        assert name in BY_NAME or name in ("help", "name", "plot"), name
     for name in re.findall(r"tools/run (\w+)", README):
         assert (ROOT / "diskkv" / "cli" / f"{name}.py").exists(), name
 
