@@ -101,6 +101,10 @@ class Executor:
         if command is None or command.subcommands:
             found = self.find(argv)
             if isinstance(found, CommandError):
+                if argv[0].lower() in BROWSERS:
+                    journal.warning("client %d speaks HTTP, possibly made to by a web page: disconnected", session.id)
+                    session.front.close()
+                    return NO_REPLY
                 return self._refuse(session, found)
             command = found
         count = len(argv)
@@ -367,5 +371,7 @@ def _error_classes(root: type[CommandError] = CommandError) -> frozenset[type]:
     return frozenset({root}.union(*(_error_classes(kind) for kind in root.__subclasses__())))
 
 
+# How a request begins that a browser was made to send; Redis, too, hangs up.
+BROWSERS = frozenset({b"post", b"host:"})
 # An exact set, because isinstance costs three times as much.
 ERRORS = _error_classes()

@@ -17,6 +17,7 @@ from diskkv.config import Settings, memory
 from diskkv.dispatch.executor import Executor
 from diskkv.errors import LogFailed, SettingError, StoreError
 from diskkv.server.connection import Connection
+from diskkv.server.memory import Trimmer
 
 try:
     import uvloop
@@ -53,6 +54,7 @@ class Server:
         self._servers: list[asyncio.AbstractServer] = []
         self._stopped: asyncio.Future[None] = loop.create_future()
         self._unix_path: str | None = None
+        self._trimmer = Trimmer()
         self.settings.listeners.append(self._setting_changed)
 
     # -- ticks
@@ -195,6 +197,8 @@ class Server:
         self.loop.call_later(HOUSEKEEPING, self._keep_house)
         if gc.get_count()[0] < YOUNG:
             gc.collect(0)
+        if self._trimmer.due():
+            self.loop.run_in_executor(None, self._trimmer.trim)
         idle = self.settings["timeout"] * 1000
         now = self.store.clock()
         for connection in list(self.connections):
