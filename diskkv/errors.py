@@ -128,6 +128,13 @@ class LogFailed(CommandError):
         super().__init__(f"Errors writing to the AOF file: {reason}")
 
 
+class Undone(LogFailed):
+    """A command failed in a way that nobody foresaw after it had changed something: everything of its tick was undone."""
+
+    def __init__(self) -> None:
+        CommandError.__init__(self, "undone: a command of this moment failed halfway, see the server's log", code="ERR")
+
+
 # -- met by whoever opens or embeds a store
 
 

@@ -146,6 +146,8 @@ class Executor:
         except Exception:
             journal.exception("internal error in %s", command.name)
             reply = CommandError("internal error, see the server's log")
+            if store.changes != before:
+                store.spoiled = command.name
         if store.changes != before:
             effects = session.effects
             if effects is None:

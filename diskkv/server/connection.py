@@ -268,14 +268,17 @@ class Connection(asyncio.Protocol):
             self.server.active.append(self)
         self._chunks = []
 
+    def fail(self, error: CommandError) -> None:
+        """Answer the error in place of every reply of this tick."""
+        self.out[:] = [ENCODERS[2][CommandError](error)] * len(self.out)
+
     def redo(self, error: CommandError) -> None:
         """The tick's changes were undone: do this client's reads again, or answer the error in place of every reply."""
-        count = len(self.out)
-        self.out.clear()
         if self._chunks and not self._wrote and self._waiter is None and not self._todo and not self.closing:
+            self.out.clear()
             self._feed(b"".join(self._chunks))
         else:
-            self.out.extend([ENCODERS[2][CommandError](error)] * count)
+            self.fail(error)
 
     def flush(self) -> None:
         """The tick has ended: the replies leave."""

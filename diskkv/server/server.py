@@ -15,7 +15,7 @@ from typing import Any
 
 from diskkv.config import Settings, memory
 from diskkv.dispatch.executor import Executor
-from diskkv.errors import LogFailed, SettingError, StoreError
+from diskkv.errors import CommandError, LogFailed, SettingError, StoreError
 from diskkv.server.connection import Connection
 from diskkv.server.memory import Trimmer
 
@@ -72,6 +72,11 @@ class Server:
             self.ticking = False
             try:
                 self.store.commit()
+            except StoreError as broken:
+                # Not even undoing worked: nobody may take what the tick answered for true.
+                journal.error("the store can't be read: %s", broken)
+                for connection in self.active:
+                    connection.fail(CommandError(f"the store can't be read: {broken}"))
             except LogFailed as error:
                 # The clients' reads are done again on what the store now is; that changes nothing, so it needs no commit.
                 self.executor.begin()

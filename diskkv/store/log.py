@@ -166,6 +166,12 @@ class Log:
         self.written += size
         self.ticks += 1
 
+    def forget(self) -> None:
+        """Drop what waits to be committed."""
+        self.parts.clear()
+        self.merged = 0
+        self.database = -1
+
     def _mend(self) -> None:
         """Cut off what a failed write left. OSError when even that fails; it is tried again before the next write."""
         self._disk.truncate(self._file, self._offset)

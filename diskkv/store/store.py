@@ -21,7 +21,7 @@ from typing import Any
 
 from diskkv.clock import Clock, system_clock
 from diskkv.engine import Engine, open_engine
-from diskkv.errors import BadFormat, LogFailed, StoreError, StoreLocked
+from diskkv.errors import BadFormat, LogFailed, StoreError, StoreLocked, Undone
 from diskkv.format import FORMAT, keys
 from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
@@ -84,6 +84,8 @@ class Store:
         self.replaying = False
         self.recovering = False
         self.failed: str | None = None
+        # the command that failed halfway through its changes in this tick: the tick must be undone
+        self.spoiled: str | None = None
         self.failures = 0
         # changed since the last freeze; of these, those with records; garbage records to be written; meta records to be deleted
         self.dirty: list[Value] = []
@@ -298,6 +300,8 @@ class Store:
         LogFailed when the log can't be written: everything since the last commit has then been undone.
         """
         log = self.log
+        if self.spoiled is not None:
+            self._undo_spoiled()
         if log.parts:
             self.writer.commands += len(log.parts) + log.merged
             try:
@@ -325,6 +329,18 @@ class Store:
         self.failures += 1
         self._probe_at = self.clock() + PROBE_MS
         journal.error("the log can't be written, the last changes were undone: %s", reason)
+        self._go_back()
+        raise LogFailed(reason)
+
+    def _undo_spoiled(self) -> None:
+        journal.error("%s failed halfway, the last changes were undone", self.spoiled)
+        self.spoiled = None
+        self.log.forget()
+        self._go_back()
+        raise Undone
+
+    def _go_back(self) -> None:
+        """Become what the engine and the log say: everything since the last commit is undone."""
         self.recovering = True
         try:
             self.writer.finish()
@@ -332,7 +348,6 @@ class Store:
         finally:
             self.recovering = False
             self.landed.notify_all()
-        raise LogFailed(reason)
 
     def admit(self) -> None:
         """Refuse writes while the log can't be written: LogFailed. Tries now and then whether it can again."""
