@@ -287,7 +287,11 @@ class Connection(asyncio.Protocol):
         out = self.out
         if out:
             if self.connected:
-                self.transport.write(out[0] if len(out) == 1 else b"".join(out))
+                if self._produced:
+                    # Long replies: one system call takes them from where they lie.
+                    self.transport.writelines(out)
+                else:
+                    self.transport.write(out[0] if len(out) == 1 else b"".join(out))
             self.out = []
             if self.transport.get_write_buffer_size():
                 self._check_output()

@@ -37,11 +37,14 @@ if TYPE_CHECKING:
     from diskkv.store.store import Store
     from diskkv.store.value import Value
 
-# A checkpoint begins when this much log, or commands of this much work, would have to be replayed after a crash, or after SECONDS of
-# rest. A unit of work is a command on a key that is dirty already, 1.7 us of replay; the first change of a key costs three of them.
+# A checkpoint begins when this much log, or commands of this much work, would have to be replayed after a crash, or when it is
+# SECONDS since the last. A unit of work is a command on a key that is dirty already, 1.7 us of replay; the first change of a key
+# costs three of them.
 LOG_BYTES = 48 << 20
 LOG_WORK = 330_000
 SECONDS = 5.0
+# When nobody writes, what is dirty need not wait so long.
+IDLE_SECONDS = 1.0
 # What a dirty object takes besides what the log takes for the changes in it.
 DIRTY_BYTES = 400
 # Writers wait once so many times as much is not yet in the engine.
@@ -98,6 +101,7 @@ class Writer:
         self._landed_mark = 0
         self._flying_commands = 0
         self._since = monotonic()
+        self._ticks = 0
         self._wake = threading.Event()
         self._encoded = threading.Event()
         self._stopping = False
@@ -271,7 +275,9 @@ class Writer:
         with store.lock:
             doubtful = store.log.sync_error is not None
             dirty = store.dirty or store.dead or doubtful
-            rested = doubtful or monotonic() - self._since >= SECONDS
+            idle = store.log.ticks == self._ticks and monotonic() - self._since >= IDLE_SECONDS
+            self._ticks = store.log.ticks
+            rested = doubtful or idle or monotonic() - self._since >= SECONDS
             if dirty and not self.active and not store.log.parts and not store.recovering and (rested or self.due()):
                 self.freeze()
 

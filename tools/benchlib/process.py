@@ -62,14 +62,19 @@ def disk_bytes(directory: Path) -> int:
     return total
 
 
-def wait_until_quiet(pid: int, seconds: float = 20.0) -> bool:
-    """Wait until the process uses next to no CPU for a quarter of a second; False when it never does in that time."""
+def wait_until_quiet(pid: int, seconds: float = 30.0) -> bool:
+    """Wait until the process uses next to no CPU for two seconds; False when it never does in that time.
+
+    Two, because servers put work off: diskkv's checkpoint begins when nothing was written for a second, and gives the space of what
+    was flushed back after it.
+    """
     deadline = time.monotonic() + seconds
-    used = cpu_seconds(pid)
+    used, calm = cpu_seconds(pid), 0.0
     while time.monotonic() < deadline:
         time.sleep(0.25)
         now = cpu_seconds(pid)
-        if now - used <= 2 / TICK:
+        calm = calm + 0.25 if now - used <= 2 / TICK else 0.0
+        if calm >= 2.0:
             return True
         used = now
     return False
