@@ -68,13 +68,6 @@ _BLOBS = {b"$": Kind.BULK, b"!": Kind.ERROR, b"=": Kind.VERBATIM}
 _LISTS = {b"*": Kind.ARRAY, b"%": Kind.MAP, b"~": Kind.SET, b">": Kind.PUSH}
 
 
-def encode_command(argv: Sequence[bytes]) -> bytes:
-    parts = [b"*%d\r\n" % len(argv)]
-    for arg in argv:
-        parts.append(b"$%d\r\n%b\r\n" % (len(arg), arg))
-    return b"".join(parts)
-
-
 class ReplyReader:
     """Reads replies off a link. `receive` returns at least one byte, or b"" once the other side has closed."""
 

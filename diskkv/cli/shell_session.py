@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from diskkv.cli.shell_links import Link, Place
-from diskkv.cli.shell_replies import Kind, LinkError, Reply, ReplyReader, encode_command
+from diskkv.cli.shell_replies import Kind, LinkError, Reply, ReplyReader
+from diskkv.lib.multibulk import encode_command
 
 
 @dataclass(frozen=True, slots=True)

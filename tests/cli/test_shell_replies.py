@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diskkv.cli.shell_replies import BadReply, Kind, LinkClosed, Reply, ReplyReader, encode_command
+from diskkv.cli.shell_replies import BadReply, Kind, LinkClosed, Reply, ReplyReader
+from diskkv.lib.multibulk import encode_command
 
 EVERYTHING = (
     b"+OK\r\n-ERR no\r\n:-5\r\n$3\r\na\r\n\r\n$-1\r\n*-1\r\n_\r\n,3.5\r\n#t\r\n(123\r\n=6\r\ntxt:ab\r\n!5\r\nSOS a\r\n"
