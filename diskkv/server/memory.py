@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 # So much growth since the last time is worth a trim: each is then short.
-WORTH = 48 << 20
+WORTH = 16 << 20
 
 
 def resident() -> int:

@@ -55,13 +55,15 @@ class Sizes:
 
     @classmethod
     def of(cls, budget: int) -> Sizes:
-        """LevelDB gets an eighth for blocks and two write buffers of at most 4 MiB (measured: the cheapest per put); objects the rest.
+        """LevelDB gets an eighth for blocks and two write buffers of at most 4 MiB (measured: the cheapest per put); a checkpoint's
+        batch an eighth; objects the rest.
 
         When a fifth of it is dirty a checkpoint begins: it will be in memory once more as LevelDB's batch, and again in its memtable.
         """
         write_buffer = max(256 << 10, min(4 << 20, budget // 16))
         block_cache = max(256 << 10, min(64 << 20, budget // 8))
-        return cls(max(budget - block_cache - 2 * write_buffer, budget // 4), block_cache, write_buffer, budget // 5)
+        batch = budget // 8
+        return cls(max(budget - block_cache - 2 * write_buffer - batch, budget // 4), block_cache, write_buffer, budget // 5)
 
 
 class Store:
