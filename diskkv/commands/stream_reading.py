@@ -35,6 +35,8 @@ def xread(ctx: Session, *words: bytes) -> Any:
         option = args.word()
         if option == b"BLOCK" and args:
             wait = milliseconds(args.next())
+            if ctx.now + wait > INT_MAX:
+                raise CommandError("timeout is out of range")
         elif option == b"COUNT" and args:
             count = max(args.int(), 0)
         elif option == b"STREAMS" and args:
