@@ -104,7 +104,9 @@ def verify(runner: Runner) -> None:
     assert runner.findings() == []
 
 
-@pytest.mark.parametrize(("seed", "size", "bounds"), [(1, 8, (128, 64)), (2, 60, (6, 1)), (3, 150, (128, 64)), (4, 200, (20, 3)), (5, 500, (128, 64))])
+@pytest.mark.parametrize(
+    ("seed", "size", "bounds"), [(1, 8, (128, 64)), (2, 60, (6, 1)), (3, 150, (128, 64)), (4, 200, (20, 3)), (5, 500, (128, 64))]
+)
 def test_replies_are_those_of_redis(
     redis: Oracle, tmp_path: Path, seed: int, size: int, bounds: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +294,20 @@ def test_a_stream_larger_than_its_share_of_memory(tmp_path: Path) -> None:
     assert len(runner("XRANGE", "x", "-", "+")) == 10
     assert runner("XINFO", "STREAM", "x")[b"entries-added"] == 6000
     runner.close()
+
+
+@pytest.mark.parametrize("words", [["XTRIM", "x", "MAXLEN", 100], ["XTRIM", "x", "MINID", 901], ["XDEL", "x", *range(1, 901)]])
+def test_what_was_removed_in_front_is_not_walked_over(run: Runner, words: list[Any]) -> None:
+    run.batch([["XADD", "x", number, "f", "v"] for number in range(1, 1001)])
+    run.evict()
+    assert run(*words) == 900
+    assert run("XRANGE", "x", "-", "+", "COUNT", 1) == [[b"901-0", [b"f", b"v"]]]
+    run.reopen()
+    with run.executor.store.lock:
+        value = run.executor.store.databases[0].find(b"x")
+    assert isinstance(value, Stream)
+    assert value.low >= 900 << 64
+    assert value.first() == 901 << 64
 
 
 def test_ids_of_the_clock_are_logged(run: Runner) -> None:
