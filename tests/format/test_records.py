@@ -23,7 +23,7 @@ from diskkv.format.meta import (
     unpack_state,
     unpack_value,
 )
-from diskkv.format.ordered import pack_f64, pack_u32, pack_u64, unpack_f64, unpack_u32, pack_u64, unpack_u64
+from diskkv.format.ordered import pack_f64, pack_u32, pack_u64, unpack_f64, unpack_u32, unpack_u64
 
 U32 = st.integers(0, 2**32 - 1)
 U64 = st.integers(0, 2**64 - 1)
