@@ -222,7 +222,7 @@ REFUSED = {
         "there are no access control lists but requirepass": "aclfile acllog-max-len acl-pubsub-default",
         "there are no modules": "loadmodule enable-module-command",
         "there are no scripts": "lua-time-limit busy-reply-threshold",
-        "there are no streams": "stream-node-max-bytes stream-node-max-entries",
+        "streams have no nodes": "stream-node-max-bytes stream-node-max-entries",
         "there are no HyperLogLogs": "hll-sparse-max-bytes",
         "there are no keyspace notifications": "notify-keyspace-events",
         "there is no client-side caching": "tracking-table-max-keys",

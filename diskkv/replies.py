@@ -81,6 +81,13 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """Replies by name, such as the entries of several streams: a map in RESP3, an array of two-element arrays in RESP2."""
+
+    items: Sequence[tuple[bytes, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """A double whose RESP2 form is a bulk string: `,` in RESP3. (A bare `float` is encoded the same way.)"""
 
@@ -100,7 +107,8 @@ class Blocked:
 
     `keys` are the keys to wait on, `tag` the type (`format`) that one of them must come to have before the command is tried
     again as a whole; `deadline` is a time in ms or None for ever; `timeout_reply` is what the client gets then. Where nobody can
-    wait (MULTI, a script) the answer is `refusal`, at once.
+    wait (MULTI, a script) the answer is `refusal`, at once. `argv` is what to try again with, where that is not the command as it
+    came because words in it meant the moment of the call (the `$` of XREAD).
     """
 
     keys: Sequence[bytes]
@@ -108,3 +116,4 @@ class Blocked:
     deadline: int | None
     timeout_reply: Any = NIL_ARRAY
     refusal: Any = NIL_ARRAY
+    argv: list[bytes] | None = None

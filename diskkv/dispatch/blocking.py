@@ -41,7 +41,7 @@ class Waiters:
         """A command answered `Blocked`: call `resume(reply)` once it can be answered. The front keeps the deadline itself."""
         command = self._executor.find(argv)
         assert not isinstance(command, CommandError)
-        waiter = Waiter(session, command, argv, blocked, resume)
+        waiter = Waiter(session, command, argv if blocked.argv is None else blocked.argv, blocked, resume)
         for key in blocked.keys:
             session.db.awaited.setdefault(key, {})[waiter] = None
         session.blocked = waiter

@@ -15,9 +15,13 @@
               | "r"  ranked: f64 member            ->  ""          a sorted set's members by score
               | "b"  bucket: lowest ranked sub     ->  count:u32   how many ranked records from here to the next bucket
               | "l"  element: position:u64         ->  packed      of lists
+              | "x"  entry: ms:u64 seq:u64         ->  packed      of streams: the msgpack array of fields and values in turn
               | "c"  chunk: index:u32              ->  packed      of large strings, CHUNK bytes each but the last
 
     packed   := codec:u8 bytes, codec 0 raw, 1 LZ4
+
+A stream's extras, and the first item of its inline body, are its last id, its highest deleted id, the u64 count of entries ever added,
+and an id below which there is none; an id is ms:u64 seq:u64. The inline body goes on with id and array of fields in turn.
 
 All integers are big-endian, so byte order is numeric order; f64 is order-preserving (`ordered.py`). A body is the string's bytes, or
 the msgpack array of the collection's entries in order. `hash32` is the first four bytes of XXH3-64 seeded with the store's own
@@ -55,5 +59,6 @@ RANKED = b"r"
 BUCKET = b"b"
 ELEMENT = b"l"
 PIECE = b"c"
+ENTRY = b"x"
 
 CHUNK = 16 * 1024

@@ -6,7 +6,7 @@ import struct
 from datetime import datetime, timezone
 
 from diskkv.errors import Damaged
-from diskkv.format import BUCKET, COMPRESSED, ELEMENT, EXPIRES, HASH, MEMBER, PIECE, RANKED, STRING, TAG_NAMES, ZSET, keys
+from diskkv.format import BUCKET, COMPRESSED, ELEMENT, ENTRY, EXPIRES, HASH, MEMBER, PIECE, RANKED, STREAM, STRING, TAG_NAMES, ZSET, keys
 from diskkv.format.meta import Meta, decode, unpack_items, unpack_state, unpack_value
 from diskkv.format.ordered import unpack_f64, unpack_u32, unpack_u64
 
@@ -59,7 +59,8 @@ def _extent(meta: Meta) -> str:
         count = len(unpack_items(meta.body))
     except Exception:  # msgpack has a dozen ways to dislike what it reads
         return f"{len(meta.body)} B, unreadable"
-    return f"{count // 2 if meta.tag in (HASH, ZSET) else count} entries, {len(meta.body)} B"
+    # A stream's entries come in pairs, too, behind what else stands in its body.
+    return f"{count // 2 if meta.tag in (HASH, ZSET, STREAM) else count} entries, {len(meta.body)} B"
 
 
 def _flags(flags: int) -> str:
@@ -80,9 +81,16 @@ def _data(key: bytes, value: bytes) -> str:
         return f"{start} bucket from {sub[:8].hex()} {quoted(sub[8:])} -> {unpack_u32(value)} entries"
     if kind == ELEMENT:
         return f"{start} element {unpack_u64(sub)} -> {quoted(unpack_value(value))}"
+    if kind == ENTRY:
+        return f"{start} entry {unpack_u64(sub)}-{unpack_u64(sub, 8)} -> {_fields(unpack_items(unpack_value(value)))}"
     if kind == PIECE:
         return f"{start} piece {unpack_u32(sub)} -> {len(unpack_value(value))} B"
     return f"{start} unknown kind {quoted(key[9:])} -> {quoted(value)}"
+
+
+def _fields(items: list[bytes]) -> str:
+    """The first few of an entry's fields and values."""
+    return " ".join(map(quoted, items[:4])) + (f" ... ({len(items)} fields and values)" if len(items) > 4 else "")
 
 
 def _expiry(key: bytes, value: bytes) -> str:

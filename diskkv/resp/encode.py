@@ -12,7 +12,7 @@ from typing import Any
 from diskkv.errors import CommandError
 from diskkv.lib.multibulk import HEADS, encode_bulks
 from diskkv.lib.numbers import format_double
-from diskkv.replies import NilArray, NoReply, Pairs, Push, Score, Several, Simple, Verbatim
+from diskkv.replies import Named, NilArray, NoReply, Pairs, Push, Score, Several, Simple, Verbatim
 
 Encoder = Callable[[Any], bytes]
 
@@ -129,6 +129,7 @@ def _resp2() -> Encoders:
             Verbatim: lambda verbatim: _bulk(verbatim.text),
             Push: lambda push: sequence(push.items),
             # A double is a bulk string here, and a list of nothing else is encoded fastest.
+            Named: lambda named: sequence(named.items),
             Pairs: lambda pairs: sequence([format_double(part) if type(part) is float else part for pair in pairs.items for part in pair]),
         }
     )
@@ -150,6 +151,7 @@ def _resp3() -> Encoders:
             Score: lambda score: _double(score.value),
             Verbatim: _verbatim,
             Push: lambda value: push(value.items),
+            Named: lambda named: b"%%%d\r\n" % len(named.items) + _items(table, [part for pair in named.items for part in pair]),
             Pairs: lambda pairs: sequence(pairs.items),
         }
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diskkv.errors import Damaged
-from diskkv.format import BUCKET, COMPRESSED, ELEMENT, EXPIRES, MEMBER, PIECE, RANKED, RECORDS, keys
+from diskkv.format import BUCKET, COMPRESSED, ELEMENT, ENTRY, EXPIRES, MEMBER, PIECE, RANKED, RECORDS, keys
 from diskkv.format.meta import decode, unpack_state
 from diskkv.format.ordered import unpack_u32, unpack_u64
 from diskkv.store.database import Database
@@ -26,7 +26,7 @@ from diskkv.store.value import TYPES
 DAMAGE = "damage"
 LEFTOVER = "leftover"
 
-KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, PIECE})
+KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, PIECE, ENTRY})
 FLAGS = EXPIRES | RECORDS | COMPRESSED
 SYSTEM_NAMES = frozenset({b"format", b"seed", b"state"})
 

@@ -3,5 +3,6 @@
 from diskkv.types import hashes as hashes
 from diskkv.types import lists as lists
 from diskkv.types import sets as sets
+from diskkv.types import streams as streams
 from diskkv.types import strings as strings
 from diskkv.types import zsets as zsets

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diskkv.errors import Damaged
-from diskkv.format import HASH, STRING, ZSET, keys
+from diskkv.format import HASH, STREAM, STRING, ZSET, keys
 from diskkv.format.explain import explain
 from diskkv.format.meta import (
     Meta,
@@ -130,7 +130,8 @@ def test_format_1_to_the_byte() -> None:
 
 @given(st.binary(max_size=40), st.binary(max_size=40))
 def test_anything_can_be_explained(key: bytes, value: bytes) -> None:
-    for table in (b"", b"M", b"D", b"E", b"G", b"X", b"Xstate", b"Xformat", b"D\0\0\0\0\0\0\0\x01m", b"D\0\0\0\0\0\0\0\x01b"):
+    kinds = tuple(b"D\0\0\0\0\0\0\0\x01" + kind for kind in (b"m", b"b", b"x"))
+    for table in (b"", b"M", b"D", b"E", b"G", b"X", b"Xstate", b"Xformat", *kinds):
         line = explain(table + key, value)
         assert line
         assert "\n" not in line
@@ -146,6 +147,10 @@ def test_explanations() -> None:
     assert explain(keys.data_prefix(7) + b"m\0\0\0\x01a\n", b"\0v") == 'data oid 7 member "a\\n" hash 00000001 -> "\\x00v"'
     assert explain(keys.data_prefix(7) + b"r" + pack_f64(2.5) + b"x", b"") == 'data oid 7 ranked 2.5 "x"'
     assert explain(keys.data_prefix(7) + b"c" + pack_u32(3), b"\0abc") == "data oid 7 piece 3 -> 3 B"
+    entry = pack_value(pack_items([b"f", b"v"]))
+    assert explain(keys.data_prefix(7) + b"x" + pack_u64(5) + pack_u64(1), entry) == 'data oid 7 entry 5-1 -> "f" "v"'
+    stream = encode_inline(STREAM, None, pack_items([bytes(56), bytes(16), [b"f", b"v"]]))
+    assert explain(keys.meta_prefix(1) + b"x", stream).startswith('meta epoch 1 "x" stream 1 entries, ')
     assert explain(keys.data_prefix(7) + b"?x", b"") == 'data oid 7 unknown kind "?x" -> ""'
     assert explain(keys.expiry_key(2**62, 1, b"k"), b"") == f'expiry {2**62} ms epoch 1 "k"'
     assert explain(keys.garbage_epoch(3), b"") == "garbage epoch 3"

@@ -10,6 +10,7 @@ from diskkv.store.store import Store
 from diskkv.store.value import Value
 from diskkv.types.lists import List
 from diskkv.types.members import Members
+from diskkv.types.streams import ID_MAX, Stream
 from diskkv.types.strings import String
 from diskkv.types.zsets import ZSet
 
@@ -35,6 +36,8 @@ def content(value: Value) -> Any:
         return value.pairs_by_rank(0, len(value))
     if isinstance(value, List):
         return value.elements()
+    if isinstance(value, Stream):
+        return value.range(0, ID_MAX), value.last, value.max_deleted, value.added
     assert isinstance(value, Members)
     return dict(value.items())
 

@@ -15,7 +15,7 @@ import hiredis
 import pytest
 
 from diskkv.errors import CommandError
-from diskkv.replies import NIL_ARRAY, Pairs, Push, Score, Several, Simple, Verbatim
+from diskkv.replies import NIL_ARRAY, Named, Pairs, Push, Score, Several, Simple, Verbatim
 
 
 class Oracle:
@@ -107,6 +107,8 @@ def plain(reply: Any) -> Any:
         return int(reply)
     if isinstance(reply, Pairs):
         return [plain(part) for pair in reply.items for part in pair]
+    if isinstance(reply, Named):
+        return [plain(pair) for pair in reply.items]
     if isinstance(reply, Push):
         return plain(list(reply.items))
     if isinstance(reply, Several):

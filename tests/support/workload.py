@@ -14,10 +14,11 @@ LARGE = 70_000
 class Workload:
     """Makes commands over a few keys, so that they meet: all types, small and large, expiries, whole databases."""
 
-    KINDS = ("string", "list", "hash", "set", "zset", "key", "database")
+    KINDS = ("string", "list", "hash", "set", "zset", "stream", "key", "database")
 
     def __init__(self, random: Random) -> None:
         self.random = random
+        self.entries = 0
 
     def key(self) -> str:
         return f"k{self.random.randrange(8)}"
@@ -101,6 +102,20 @@ class Workload:
             case 4:
                 return "LINSERT", self.key(), "BEFORE", self.random.randrange(300), "new"
         return self.random.choice(("LPUSH", "RPUSH")), self.key(), *self._members()
+
+    def _stream(self) -> Command:
+        random = self.random
+        match random.randrange(8):
+            case 0:
+                low = max(1, self.entries - 60)
+                return "XDEL", self.key(), *(random.randrange(low, self.entries + 2) for _ in range(random.choice((1, 20))))
+            case 1:
+                return "XTRIM", self.key(), "MAXLEN", random.randrange(6)
+            case 2:
+                return "XSETID", self.key(), self.entries + random.randrange(-9, 3)
+        self.entries += 1
+        content = str(random.randrange(100)) * random.choice((1, 3, 1500))
+        return "XADD", self.key(), *random.choice(((), (), ("MAXLEN", "~", 9))), f"{self.entries}-*", "field", content
 
     def _key(self) -> Command:
         random = self.random

@@ -1,0 +1,254 @@
+"""Streams: adding, counting, reading, deleting. An entry is logged with the id it got, trimming as the length it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from diskkv.dispatch.args import Args, integer
+from diskkv.dispatch.session import Session
+from diskkv.dispatch.table import DENYOOM, FAST, READONLY, WRITE, group
+from diskkv.errors import BadSyntax, CommandError, NoSuchKey, WrongArity
+from diskkv.replies import NIL_ARRAY, OK, Simple
+from diskkv.types.stream_ids import format_id, next_id, next_in, parse_bound, parse_id, parse_time
+from diskkv.types.streams import ID_MAX, Entry, Stream
+
+command = group("stream")
+
+BAD_ID = "Invalid stream ID specified as stream command argument"
+TOO_LOW = "The ID specified in XADD is equal or smaller than the target stream top item"
+NO_LIMIT = 1 << 63
+# How many entries an approximate trimming removes at most if it is not told.
+ABOUT = 10_000
+
+
+class Trimming(NamedTuple):
+    """What MAXLEN and MINID ask for: `limit` entries at most go, until `length` are left, or those below `minid`."""
+
+    length: int | None
+    minid: int
+    limit: int
+
+    def apply(self, value: Stream) -> int:
+        if self.length is None:
+            return value.trim(self.limit, self.minid)
+        return value.trim(min(self.limit, len(value) - self.length))
+
+
+class Options(NamedTuple):
+    """What stands before the id of XADD, or behind the key of XTRIM."""
+
+    trimming: Trimming | None
+    create: bool
+
+
+def identifier(raw: bytes, missing: int = 0) -> int:
+    """A word that must be an id."""
+    number = parse_id(raw, missing)
+    if number is None:
+        raise CommandError(BAD_ID)
+    return number
+
+
+def shown(entries: Sequence[Entry]) -> list[Any]:
+    """Entries as replies have them."""
+    return [[format_id(number), list(items)] for number, items in entries]
+
+
+def _read_options(args: Args, *, adding: bool) -> Options:
+    """Read words up to one that is no option, which must be the id when `adding`."""
+    create, strategy, about = True, b"", False
+    limit: int | None = None
+    bound = 0
+    while args:
+        word = args.peek()
+        more = len(args) > 1
+        if adding and word == b"*":
+            break
+        if word in (b"MAXLEN", b"MINID") and more:
+            if strategy:
+                raise CommandError("syntax error, MAXLEN and MINID options at the same time are not compatible")
+            strategy = args.word()
+            about = False
+            if len(args) > 1 and args.peek() in (b"~", b"="):
+                about = args.next() == b"~"
+            if strategy == b"MAXLEN":
+                bound = args.int()
+                if bound < 0:
+                    raise CommandError("The MAXLEN argument must be >= 0.")
+            else:
+                bound = identifier(args.next())
+        elif word == b"LIMIT" and more:
+            args.next()
+            limit = args.int()
+            if limit < 0:
+                raise CommandError("The LIMIT argument must be >= 0.")
+        elif adding and word == b"NOMKSTREAM":
+            args.next()
+            create = False
+        elif adding:
+            if parse_time(word) is None:
+                identifier(word)
+            break
+        else:
+            raise BadSyntax
+    if limit and not strategy:
+        raise CommandError("syntax error, LIMIT cannot be used without specifying a trimming strategy")
+    if not adding and not strategy:
+        raise CommandError("syntax error, XTRIM must be called with a trimming strategy")
+    if limit is not None and not about:
+        raise CommandError("syntax error, LIMIT cannot be used without the special ~ option")
+    if not strategy:
+        return Options(None, create)
+    most = (ABOUT if limit is None else limit or NO_LIMIT) if about else NO_LIMIT
+    return Options(Trimming(bound if strategy == b"MAXLEN" else None, bound, most), create)
+
+
+@command(
+    "XADD key [NOMKSTREAM] [<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> field value [field value ...]",
+    WRITE | DENYOOM | FAST, since="5.0.0", arity=-5,
+)  # fmt: skip
+def xadd(ctx: Session, key: bytes, *words: bytes) -> bytes | None:
+    """Add an entry to a stream, creating it if need be; reply its id."""
+    trimming, create = None, True
+    if words[0] == b"*":
+        word, items = words[0], words[1:]
+    else:
+        args = Args(words)
+        trimming, create = _read_options(args, adding=True)
+        word = args.next() if args else b"*"
+        items = tuple(args.rest())
+    ms = number = None
+    if word != b"*":
+        ms = parse_time(word)
+        if ms is None:
+            number = identifier(word)
+    if len(items) < 2 or len(items) % 2:
+        raise WrongArity("xadd")
+    if number == 0:
+        raise CommandError("The ID specified in XADD must be greater than 0-0")
+    if create:
+        value = ctx.db.open(key, Stream)
+    else:
+        found = ctx.db.get(key, Stream)
+        if found is None:
+            return None
+        value = found
+    last = value.last
+    if last == ID_MAX:
+        raise CommandError("The stream has exhausted the last possible ID, unable to add more items")
+    if number is None:
+        number = next_id(last, ctx.now) if ms is None else next_in(last, ms)
+    if number is None or number <= last:
+        raise CommandError(TOO_LOW)
+    value.append(number, items)
+    db = ctx.db
+    if key in db.awaited:
+        db.store.ready(db, key)
+    reply = format_id(number)
+    if trimming is not None:
+        trimmed = (b"MAXLEN", b"%d" % len(value)) if trimming.apply(value) else ()
+        ctx.log_as(b"XADD", key, *trimmed, reply, *items)
+    elif word != reply:
+        ctx.log_as(b"XADD", key, reply, *items)
+    return reply
+
+
+@command("XLEN key", READONLY | FAST, since="5.0.0")
+def xlen(ctx: Session, key: bytes) -> int:
+    """Return how many entries a stream has."""
+    value = ctx.db.get(key, Stream)
+    return 0 if value is None else value.count
+
+
+def _bound(raw: bytes, missing: int, step: int, text: str) -> int:
+    """An end of an interval; behind a bracket the id next to it."""
+    open_end = len(raw) > 1 and raw[:1] == b"("
+    number = parse_id(raw[1:], missing) if open_end else parse_bound(raw, missing)
+    if number is None:
+        raise CommandError(BAD_ID)
+    if open_end:
+        number += step
+        if not 0 <= number <= ID_MAX:
+            raise CommandError(text)
+    return number
+
+
+def _range(ctx: Session, key: bytes, start: bytes, end: bytes, options: Sequence[bytes], *, reverse: bool) -> Any:
+    low = _bound(start, 0, 1, "invalid start ID for the interval")
+    high = _bound(end, (1 << 64) - 1, -1, "invalid end ID for the interval")
+    count = -1
+    args = Args(options)
+    while args:
+        if args.word() != b"COUNT":
+            raise BadSyntax
+        count = max(args.int(), 0)
+    value = ctx.db.get(key, Stream)
+    if value is None:
+        return []
+    return shown(value.range(low, high, max(count, 0), reverse=reverse)) if count else NIL_ARRAY
+
+
+@command("XRANGE key start end [COUNT count]", READONLY, since="5.0.0")
+def xrange(ctx: Session, key: bytes, start: bytes, end: bytes, *options: bytes) -> Any:
+    """Return the entries of a stream whose ids are within bounds."""
+    return _range(ctx, key, start, end, options, reverse=False)
+
+
+@command("XREVRANGE key end start [COUNT count]", READONLY, since="5.0.0")
+def xrevrange(ctx: Session, key: bytes, end: bytes, start: bytes, *options: bytes) -> Any:
+    """Return the entries of a stream whose ids are within bounds, from the last to the first."""
+    return _range(ctx, key, start, end, options, reverse=True)
+
+
+@command("XDEL key id [id ...]", WRITE | FAST, since="5.0.0")
+def xdel(ctx: Session, key: bytes, *words: bytes) -> int:
+    """Delete entries of a stream; reply how many there were."""
+    value = ctx.db.get(key, Stream)
+    return 0 if value is None else value.delete([identifier(word) for word in words])
+
+
+@command("XTRIM key <MAXLEN | MINID> [= | ~] threshold [LIMIT count]", WRITE, since="5.0.0", arity=-4)
+def xtrim(ctx: Session, key: bytes, *options: bytes) -> int:
+    """Delete the first entries of a stream until it is as short as wanted; reply how many there were."""
+    trimming, _ = _read_options(Args(options), adding=False)
+    value = ctx.db.get(key, Stream)
+    if value is None or trimming is None:
+        return 0
+    deleted = trimming.apply(value)
+    if deleted:
+        ctx.log_as(b"XTRIM", key, b"MAXLEN", b"%d" % len(value))
+    return deleted
+
+
+@command("XSETID key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]", WRITE | DENYOOM | FAST, since="5.0.0")
+def xsetid(ctx: Session, key: bytes, last_id: bytes, *options: bytes) -> Simple:
+    """Set a stream's last id."""
+    last = identifier(last_id)
+    added, highest = None, 0
+    args = Args(options)
+    while args:
+        option = args.word()
+        if option == b"ENTRIESADDED" and args:
+            added = integer(args.next())
+            if added < 0:
+                raise CommandError("entries_added must be positive")
+        elif option == b"MAXDELETEDID" and args:
+            highest = identifier(args.next())
+            if last < highest:
+                raise CommandError("The ID specified in XSETID is smaller than the provided max_deleted_entry_id")
+        else:
+            raise BadSyntax
+    value = ctx.db.get(key, Stream)
+    if value is None:
+        raise NoSuchKey
+    if last < value.max_deleted:
+        raise CommandError("The ID specified in XSETID is smaller than current max_deleted_entry_id")
+    top = value.top()
+    if top is not None:
+        if last < top:
+            raise CommandError("The ID specified in XSETID is smaller than the target stream top item")
+        if added is not None and added < len(value):
+            raise CommandError("The entries_added specified in XSETID is smaller than the target stream length")
+    value.set_last(last, added, highest)
+    return OK

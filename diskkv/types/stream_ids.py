@@ -1,0 +1,68 @@
+"""The ids of a stream's entries, as words and as the integers that `Stream` keeps: `ms << 64 | seq`."""
+
+from __future__ import annotations
+
+import re
+
+from diskkv.types.streams import ID_MAX
+
+HALF = (1 << 64) - 1
+LONGEST = 127
+# What C's strtoull takes: a number with a minus counts down from 2^64. Redis asks it when its own, stricter reader has refused a text.
+_UNSIGNED = re.compile(rb"[ \t\n\v\f\r]*([+-]?)([0-9]+)")
+_NEGATIVE = re.compile(rb"-[1-9][0-9]*")
+
+
+def format_id(number: int) -> bytes:
+    """An id as words have it."""
+    return b"%d-%d" % (number >> 64, number & HALF)
+
+
+def parse_id(raw: bytes, missing: int = 0) -> int | None:
+    """A complete id, or a time alone, which has `missing` for its sequence number; None when it is neither."""
+    if len(raw) > LONGEST:
+        return None
+    time, dash, sequence = raw.partition(b"\0")[0].partition(b"-")
+    ms = _parse_half(time)
+    seq = _parse_half(sequence) if dash else missing
+    return None if ms is None or seq is None else ms << 64 | seq
+
+
+def parse_time(raw: bytes) -> int | None:
+    """The ms of an id whose sequence number is to be found (`ms-*`); None when the text is none such."""
+    time, _, sequence = raw.partition(b"\0")[0].partition(b"-")
+    return _parse_half(time) if sequence == b"*" and len(raw) <= LONGEST else None
+
+
+def parse_bound(raw: bytes, missing: int) -> int | None:
+    """As `parse_id`, with `-` and `+` for the lowest and the highest id."""
+    if raw == b"-":
+        return 0
+    return ID_MAX if raw == b"+" else parse_id(raw, missing)
+
+
+def _parse_half(raw: bytes) -> int | None:
+    if raw.isdigit():
+        number = int(raw)
+        return number if number <= HALF else None
+    match = _UNSIGNED.fullmatch(raw)
+    if match is None or (_NEGATIVE.fullmatch(raw) and int(raw) >= -(1 << 63)):
+        return None
+    number = int(match[2])
+    if number > HALF:
+        return None
+    return -number & HALF if match[1] == b"-" else number
+
+
+def next_id(last: int, now: int) -> int | None:
+    """The id of `*`: of this ms, or just above the last one; None when there is none above."""
+    if now > last >> 64:
+        return now << 64
+    return last + 1 if last < ID_MAX else None
+
+
+def next_in(last: int, ms: int) -> int | None:
+    """The id of `ms-*`, which may be lower than the last one; None when that ms has no sequence number left."""
+    if ms != last >> 64:
+        return ms << 64
+    return last + 1 if last & HALF != HALF else None

@@ -1,0 +1,402 @@
+"""Streams: entries in the order of their ids, in memory those at the end.
+
+An id is one integer here, `ms << 64 | seq`. Both forms look alike in memory: `resident` holds the entries whose id is `tail` or higher,
+all of them, `ids` their ids in order. A small stream, or one that has been in memory since its birth, has the tail 0. What is below
+the tail is in the engine, but for what `touched` and `flying` say is deleted: new entries come at the end, so all that is pending and
+not a deletion is in the tail. When a stream takes too much memory the tail moves up, a few entries at a time, over what has been written.
+
+`low` and `high` bound the ids of what exists: everything removed at an end moves its bound, and no scan meets the deleted records
+beyond. Records: ENTRY id -> packed msgpack of fields and values in turn. The header's extras, which are also the first item of an inline
+body: last id, highest deleted id, how many were ever added, and `low`.
+
+Unlike other collections a stream may be empty.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from diskkv.errors import Damaged
+from diskkv.format import ENTRY, STREAM, keys
+from diskkv.format.meta import Meta, pack_items, pack_value, unpack_items, unpack_value
+from diskkv.format.ordered import pack_u64, unpack_u64
+from diskkv.store.value import Value, data_type
+
+if TYPE_CHECKING:
+    from diskkv.store.database import Database
+
+INLINE_COUNT = 128
+INLINE_BYTES = 4096
+
+ID_MAX = (1 << 128) - 1
+EXTRAS = 56
+
+ENTRY_WEIGHT = 250
+ITEM_WEIGHT = 41
+# How many entries leave memory at a time: more than a command usually adds, and quickly done.
+SPILL = 64
+# How many entries are trimmed or copied together.
+RUN = 512
+
+Items = tuple[bytes, ...]
+Entry = tuple[int, Items]
+
+
+@data_type
+class Stream(Value):
+    """A log of entries, each a tuple of fields and values in turn under an id."""
+
+    __slots__ = (
+        "added", "count", "head", "high", "ids", "last", "low", "max_deleted", "resident", "size", "spill_at", "tail", "written",
+    )  # fmt: skip
+
+    tag = STREAM
+
+    def __init__(self, db: Database, key: bytes) -> None:
+        super().__init__(db, key)
+        self.count = 0
+        self.last = 0
+        self.max_deleted = 0
+        self.added = 0
+        self.low = 0
+        self.high = 0
+        self.resident: dict[int, Items] = {}
+        # ids[head:] are those of the residents, and of some that were deleted since
+        self.ids: list[int] = []
+        self.head = 0
+        self.tail = 0
+        # bytes of content, of an inline stream
+        self.size = 0
+        # No id above it has ever been handed to a checkpoint: such an entry leaves no trace when it is deleted.
+        self.written = -1
+        self.spill_at = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    # -- changing
+
+    def append(self, number: int, items: Items) -> None:
+        """Add an entry. REQUIRES: its id is higher than `last`."""
+        self.touch()
+        ids = self.ids
+        if ids and ids[-1] >= number:
+            # XSETID has moved `last` back, below ids that were trimmed.
+            while len(ids) > self.head and ids[-1] >= number:
+                ids.pop()
+        if not self.count or number < self.low:
+            self.low = number
+        if number < self.tail:
+            self.tail = number
+        ids.append(number)
+        self.resident[number] = items
+        self.last = self.high = number
+        self.count += 1
+        self.added += 1
+        size = sum(map(len, items))
+        self.resized(size + ITEM_WEIGHT * len(items) + ENTRY_WEIGHT)
+        if self.oid:
+            self.touched[number] = items
+            if self.weight > self.spill_at:
+                self._spill()
+            return
+        self.size += size
+        if self.count > INLINE_COUNT or self.size > INLINE_BYTES:
+            self.promote(dict(self.resident))
+            self.spill_at = self.db.cache.budget // 4
+
+    def delete(self, numbers: Sequence[int]) -> int:
+        """Delete entries by their ids; how many there were."""
+        deleted = 0
+        for number in numbers:
+            if not self._has(number):
+                continue
+            if not deleted:
+                self.touch()
+            self._remove(number)
+            deleted += 1
+            self.max_deleted = max(self.max_deleted, number)
+            if number == self.low:
+                self.low = min(number + 1, ID_MAX)
+            if number == self.high:
+                self.high -= 1
+        if deleted:
+            self._tidy()
+        return deleted
+
+    def trim(self, count: int, below: int = ID_MAX + 1) -> int:
+        """Delete up to `count` of the first entries, those with an id lower than `below` only; how many were."""
+        deleted = 0
+        while deleted < count:
+            wanted = min(count - deleted, RUN)
+            gone = [number for number in self.numbers(wanted) if number < below]
+            if not gone:
+                break
+            if not deleted:
+                self.touch()
+            for number in gone:
+                self._remove(number)
+            self.low = min(gone[-1] + 1, ID_MAX)
+            self._tidy()
+            deleted += len(gone)
+            if len(gone) < wanted:
+                break
+        return deleted
+
+    def set_last(self, last: int, added: int | None, max_deleted: int) -> None:
+        """XSETID: say what the last id was; and, unless None and 0, how many were added and the highest id deleted."""
+        self.touch()
+        self.last = last
+        if added is not None:
+            self.added = added
+        if max_deleted:
+            self.max_deleted = max_deleted
+
+    def _remove(self, number: int) -> None:
+        """Forget an entry that exists. The caller sees to the bounds, and calls `_tidy` when done."""
+        items = self.resident.pop(number, None)
+        if items is not None:
+            size = sum(map(len, items))
+            self.resized(-size - ITEM_WEIGHT * len(items) - ENTRY_WEIGHT)
+            if not self.oid:
+                self.size -= size
+        if self.oid:
+            if number > self.written:
+                self.touched.pop(number, None)
+            else:
+                self.touched[number] = None
+        self.count -= 1
+
+    def _tidy(self) -> None:
+        """Drop the ids of what was deleted: those in front, and the others when they are more than what is left."""
+        ids, resident = self.ids, self.resident
+        if not resident:
+            self.ids, self.head = [], 0
+            return
+        head = self.head
+        while ids[head] not in resident:
+            head += 1
+        self.head = head
+        if len(ids) > 2 * len(resident) + 64:
+            self.ids = [number for number in ids[head:] if number in resident]
+            self.head = 0
+
+    def _spill(self) -> None:
+        """Too much of the stream is in memory: move the tail up over some entries that the engine has."""
+        ids, resident, head = self.ids, self.resident, self.head
+        freed = 0
+        # The last one stays, so that something is always known of where the tail is.
+        for at in range(head, min(head + SPILL, len(ids) - 1)):
+            number = ids[at]
+            if number in self.touched or number in self.flying:
+                break
+            self.tail = number + 1
+            self.head = at + 1
+            items = resident.pop(number, None)
+            if items is not None:
+                freed += sum(map(len, items)) + ITEM_WEIGHT * len(items) + ENTRY_WEIGHT
+        if freed:
+            self.resized(-freed)
+        self._tidy()
+
+    # -- reading
+
+    def first(self) -> int | None:
+        """The lowest id; None when there is no entry."""
+        found = self.numbers(1)
+        return found[0] if found else None
+
+    def top(self) -> int | None:
+        """The highest id; None when there is no entry."""
+        found = self.range(0, ID_MAX, 1, reverse=True)
+        return found[0][0] if found else None
+
+    def numbers(self, count: int) -> list[int]:
+        """Up to `count` of the lowest ids."""
+        found: list[int] = []
+        if count > 0 and self.count:
+            self._first_numbers(count, found)
+            # Known once more: what lies below needs no looking at again. On disk `low` may stay behind.
+            self.low = found[0]
+        return found
+
+    def _first_numbers(self, count: int, found: list[int]) -> None:
+        if self.low < self.tail:
+            touched, flying = self.touched, self.flying
+            for raw in self.db.store.engine.scan_keys(*self._bounds(self.low, self.tail - 1)):
+                number = int.from_bytes(raw[10:], "big")
+                if number in touched or (number in flying and flying[number] is None):
+                    # Below the tail all that is pending is deletions.
+                    continue
+                found.append(number)
+                if len(found) == count:
+                    return
+        resident, ids = self.resident, self.ids
+        for at in range(self.head, len(ids)):
+            if ids[at] in resident:
+                found.append(ids[at])
+                if len(found) == count:
+                    return
+
+    def range(self, start: int, stop: int, count: int = 0, *, reverse: bool = False) -> list[Entry]:
+        """The entries with start <= id <= stop, descending when `reverse`; the first `count` of these, 0 for all."""
+        start, stop = max(start, self.low), min(stop, self.high)
+        if start > stop or not self.count:
+            return []
+        near, far = (self._in_tail, self._in_engine) if reverse else (self._in_engine, self._in_tail)
+        found = near(start, stop, count, reverse)
+        if not count:
+            found += far(start, stop, 0, reverse)
+        elif len(found) < count:
+            found += far(start, stop, count - len(found), reverse)
+        # The bounds are known once more, as in `numbers`.
+        if found:
+            if start == self.low and not reverse:
+                self.low = found[0][0]
+            elif stop == self.high and reverse:
+                self.high = found[0][0]
+        return found
+
+    def _in_tail(self, start: int, stop: int, count: int, reverse: bool) -> list[Entry]:
+        ids, resident = self.ids, self.resident
+        if not resident:
+            return []
+        low = bisect_left(ids, start, self.head)
+        high = bisect_right(ids, stop, low)
+        found: list[Entry] = []
+        for at in range(high - 1, low - 1, -1) if reverse else range(low, high):
+            items = resident.get(ids[at])
+            if items is not None:
+                found.append((ids[at], items))
+                if len(found) == count:
+                    break
+        return found
+
+    def _in_engine(self, start: int, stop: int, count: int, reverse: bool) -> list[Entry]:
+        stop = min(stop, self.tail - 1)
+        if start > stop:
+            return []
+        touched, flying = self.touched, self.flying
+        found: list[Entry] = []
+        for raw, value in self.db.store.engine.scan(*self._bounds(start, stop), reverse=reverse):
+            number = int.from_bytes(raw[10:], "big")
+            if number in touched or (number in flying and flying[number] is None):
+                continue
+            found.append((number, tuple(unpack_items(unpack_value(value)))))
+            if len(found) == count:
+                break
+        return found
+
+    def _bounds(self, start: int, stop: int) -> tuple[bytes, bytes]:
+        """Where a scan of the records with start <= id <= stop begins and ends."""
+        prefix = keys.data_prefix(self.oid) + ENTRY
+        return prefix + start.to_bytes(16, "big"), prefix + stop.to_bytes(16, "big") + b"\0"
+
+    def _has(self, number: int) -> bool:
+        if number in self.resident:
+            return True
+        if not self.low <= number <= self.high or number >= self.tail:
+            return False
+        if number in self.touched or (number in self.flying and self.flying[number] is None):
+            return False
+        return self.db.store.engine.get(keys.data_prefix(self.oid) + ENTRY + number.to_bytes(16, "big")) is not None
+
+    # -- what the store needs
+
+    def load(self, meta: Meta) -> None:
+        if meta.body is None:
+            self._read_extras(meta.extras)
+            self.count = meta.length
+            self.tail = self.last + 1
+            self.written = self.high = self.last
+            self.spill_at = self.db.cache.budget // 4
+            return
+        items = unpack_items(meta.body)
+        self._read_extras(items[0])
+        for at in range(1, len(items), 2):
+            number, entry = int.from_bytes(items[at], "big"), tuple(items[at + 1])
+            self.ids.append(number)
+            self.resident[number] = entry
+            self.size += sum(map(len, entry))
+            self.weight += ITEM_WEIGHT * len(entry) + ENTRY_WEIGHT
+        self.weight += self.size
+        self.count = len(self.ids)
+        self.high = self.last
+
+    def body(self) -> bytes:
+        items: list[Any] = [self.extras()]
+        for number, entry in self.resident.items():
+            items += (number.to_bytes(16, "big"), entry)
+        return pack_items(items)
+
+    def length(self) -> int:
+        return self.count
+
+    def extras(self) -> bytes:
+        return b"".join(
+            (self.last.to_bytes(16, "big"), self.max_deleted.to_bytes(16, "big"), pack_u64(self.added), self.low.to_bytes(16, "big"))
+        )
+
+    def _read_extras(self, raw: bytes) -> None:
+        if len(raw) != EXTRAS:
+            raise Damaged(f"stream {self.key!r} has {len(raw)} bytes of extras")
+        self.last = int.from_bytes(raw[:16], "big")
+        self.max_deleted = int.from_bytes(raw[16:32], "big")
+        self.added = unpack_u64(raw, 32)
+        self.low = int.from_bytes(raw[40:], "big")
+
+    def freeze(self) -> tuple[bytes, Callable[[dict[Any, Any]], Iterator[tuple[bytes, bytes | None]]], dict[Any, Any]]:
+        self.written = max(self.written, self.high, self.last)
+        return super().freeze()
+
+    def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
+        for number, items in changes.items():
+            yield ENTRY + number.to_bytes(16, "big"), None if items is None else pack_value(pack_items(items))
+
+    def verify(self) -> Iterator[str]:
+        count, before = 0, -1
+        for number, items in self._stored():
+            count += 1
+            if number <= before:
+                yield f"the entry {number:#x} follows {before:#x}"
+            if number < self.low or number > self.last:
+                yield f"the entry {number:#x} is not within {self.low:#x} and {self.last:#x}"
+            if not items or len(items) % 2:
+                yield f"the entry {number:#x} has {len(items)} fields and values"
+            before = number
+        if count != self.count:
+            yield f"there are {count} entries, the header says {self.count}"
+
+    def _stored(self) -> Iterator[tuple[int, Sequence[bytes]]]:
+        if not self.oid:
+            yield from zip(self.ids, map(self.resident.__getitem__, self.ids), strict=True)
+            return
+        prefix = keys.data_prefix(self.oid) + ENTRY
+        for raw, value in self.db.store.engine.scan(prefix, keys.after(prefix)):
+            if len(raw) != len(prefix) + 16:
+                raise Damaged(f"{raw!r} has no id")
+            yield int.from_bytes(raw[len(prefix) :], "big"), unpack_items(unpack_value(value))
+
+    def copy_to(self, target: Value) -> None:
+        if not isinstance(target, Stream):
+            raise TypeError("a stream is copied to a stream")
+        start = 0
+        while entries := self.range(start, ID_MAX, RUN):
+            for number, items in entries:
+                target.append(number, items)
+            start = entries[-1][0] + 1
+        target.set_last(self.last, self.added, self.max_deleted)
+
+    def encoding(self) -> bytes:
+        return b"stream"
+
+    def shed(self, count: int) -> bool:
+        for pieces in (self.resident, self.touched) if self.oid else (self.resident,):
+            for _ in range(min(count, len(pieces))):
+                pieces.popitem()
+            if pieces:
+                return False
+        del self.ids[-count:]
+        return not self.ids
