@@ -86,6 +86,8 @@ class Database:
         value = self.objects.get(key)
         if value is None:
             value = self._load(key)
+            if not remember:
+                self.store.loads += 1
             if value is None:
                 if remember:
                     gone = Gone(self, key)

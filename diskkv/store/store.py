@@ -30,7 +30,7 @@ from diskkv.store.database import Database
 from diskkv.store.expiry import Expiry
 from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, sync_directory
 from diskkv.store.value import Value
-from diskkv.store.writer import LOG_BYTES, LOG_WORK, Writer
+from diskkv.store.writer import LOAD_WORK, LOG_BYTES, LOG_WORK, Writer
 
 journal = logging.getLogger("diskkv")
 
@@ -82,6 +82,8 @@ class Store:
         self.log_work = LOG_WORK
         self.dirty_bytes = sizes.dirty
         self.changes = 0
+        # look-ups in the engine by writers since the last commit: a replay would do them again
+        self.loads = 0
         self.expired = 0
         self.replaying = False
         self.recovering = False
@@ -305,7 +307,8 @@ class Store:
         if self.spoiled is not None:
             self._undo_spoiled()
         if log.parts:
-            self.writer.commands += len(log.parts) + log.merged
+            self.writer.commands += len(log.parts) + log.merged + LOAD_WORK * self.loads
+            self.loads = 0
             try:
                 log.commit()
             except OSError as error:
