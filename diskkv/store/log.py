@@ -141,7 +141,11 @@ class Log:
 
     def commit(self) -> None:
         """Append what has been put into `parts` as one tick. OSError when it could not be; the log is then as before."""
-        data = b"".join([part if isinstance(part, bytes) else encode_command(part) for part in self.parts])
+        parts = self.parts
+        if len(parts) == 1 and not isinstance(parts[0], bytes):
+            data = encode_command(parts[0])
+        else:
+            data = b"".join([part if isinstance(part, bytes) else encode_command(part) for part in parts])
         self.parts.clear()
         self.merged = 0
         offset, synced = self._offset, self._synced

@@ -126,6 +126,9 @@ class Writer:
 
     def backlogged(self) -> bool:
         """Whether so much waits for the engine that writers must wait, too."""
+        if not self.active and not self.healing and self.error is None:
+            # What is due begins at the end of the tick: no more than that can have gathered.
+            return False
         store = self._store
         count, log = len(store.dirty) + len(self.frozen), store.log.written - self._landed_mark
         work = self.commands + self._flying_commands + 2 * count
