@@ -13,7 +13,7 @@ from diskkv.client.plain import PLAIN, exception
 from diskkv.client.shared import Shut
 from diskkv.dispatch.executor import POSTPONED, Postponed
 from diskkv.dispatch.table import Flag
-from diskkv.errors import CommandError, LogFailed, Unblocked
+from diskkv.errors import CommandError, LogFailed
 from diskkv.replies import Blocked, Several
 
 if TYPE_CHECKING:
@@ -251,15 +251,6 @@ class Caller:
         else:
             self.cut(KILLED)
             self.shared.left.append(self)
-
-    def unblock(self, error: bool) -> bool:
-        """CLIENT UNBLOCK. False when the client does not wait."""
-        wait = self.waiting
-        if wait is None:
-            return False
-        self.executor.waiters.cancel(wait.waiter)
-        self._resume(Unblocked() if error else wait.waiter.blocked.timeout_reply)
-        return True
 
     def describe(self) -> dict[str, str]:
         """For CLIENT LIST: there is no address."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from diskkv.dispatch.blocking import Waiter
 from diskkv.dispatch.executor import POSTPONED, Executor
-from diskkv.errors import LogFailed, ProtocolError, Unblocked
+from diskkv.errors import LogFailed, ProtocolError
 from diskkv.replies import Blocked
 from diskkv.resp.encode import ENCODERS
 from diskkv.resp.parse import RequestParser
@@ -84,15 +84,6 @@ class Loopback:
         """Hand over something that no command asked for. REQUIRES: the lock."""
         self._out.append(ENCODERS[self._session.protocol][reply.__class__](reply))
         self._arrived.notify_all()
-
-    def unblock(self, error: bool) -> bool:
-        """CLIENT UNBLOCK. False when the client does not wait."""
-        waiter = self._waiter
-        if waiter is None:
-            return False
-        self._executor.waiters.cancel(waiter)
-        self._resume(Unblocked() if error else waiter.blocked.timeout_reply)
-        return True
 
     def describe(self) -> dict[str, str]:
         """For CLIENT LIST."""

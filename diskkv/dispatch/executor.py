@@ -172,10 +172,6 @@ class Executor:
             self.stats.note(command, usage, argv, spent, reply, session)
         return reply
 
-    def call_now(self, session: Session, command: Command, argv: list[bytes]) -> Any:
-        """As `call`, where nobody can wait (EXEC, scripts): Blocked becomes its timeout reply."""
-        return without_waiting(self.call(session, command, argv))
-
     @contextmanager
     def atomic(self) -> Iterator[None]:
         """What is called inside is logged between MULTI and EXEC, and nobody who waits is served before its end."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from diskkv.dispatch.blocking import Waiter
 from diskkv.dispatch.executor import POSTPONED, Postponed
 from diskkv.dispatch.session import NoFront, Session
-from diskkv.errors import CommandError, ProtocolError, Unblocked
+from diskkv.errors import CommandError, ProtocolError
 from diskkv.lib.multibulk import HEADS
 from diskkv.replies import Blocked
 from diskkv.resp.encode import ENCODERS
@@ -41,7 +41,6 @@ class Connection(asyncio.Protocol):
         self.out: list[bytes] = []
         self.closing = False
         self.connected = False
-        self.since = 0.0
         self._todo: deque[list[bytes]] = deque()
         self._waiter: Waiter | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -334,15 +333,6 @@ class Connection(asyncio.Protocol):
         self.closing = True
         self.server.begin_tick()
         self.touch()
-
-    def unblock(self, error: bool) -> bool:
-        """CLIENT UNBLOCK. False when the client does not wait."""
-        waiter = self._waiter
-        if waiter is None:
-            return False
-        self.server.executor.waiters.cancel(waiter)
-        self._resume(Unblocked("client unblocked via CLIENT UNBLOCK") if error else waiter.blocked.timeout_reply)
-        return True
 
     def describe(self) -> dict[str, str]:
         """For CLIENT LIST."""

@@ -33,7 +33,6 @@ class Reclaimer:
         self._deleted = 0
         self._low: bytes | None = None
         self._high = b""
-        self.reclaimed = 0
 
     def add(self, garbage: Iterable[bytes]) -> None:
         """Garbage records that are in the engine now."""
@@ -98,7 +97,6 @@ class Reclaimer:
 
     def _note(self, prefix: bytes, found: int) -> None:
         self._deleted += found
-        self.reclaimed += found
         if found:
             self._low = prefix if self._low is None else min(self._low, prefix)
             self._high = max(self._high, keys.after(prefix))
