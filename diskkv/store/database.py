@@ -86,7 +86,7 @@ class Database:
         value = self.objects.get(key)
         if value is None:
             value = self._load(key)
-            if not remember:
+            if value is not None and not remember:
                 self.store.loads += 1
             if value is None:
                 if remember:

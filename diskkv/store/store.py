@@ -82,7 +82,8 @@ class Store:
         self.log_work = LOG_WORK
         self.dirty_bytes = sizes.dirty
         self.changes = 0
-        # look-ups in the engine by writers since the last commit: a replay would do them again
+        # objects that writers have taken from the engine since the last commit: a replay would do it again (a key that is not there
+        # costs little, thanks to bloom filters)
         self.loads = 0
         self.expired = 0
         self.replaying = False
