@@ -116,8 +116,10 @@ def timeout(raw: bytes) -> float:
     """A blocking command's timeout in seconds: a double that is not negative, with Redis' two errors."""
     seconds = parse_float(raw)
     if seconds is None:
-        # Redis reads it as a long double, which may be too great for a double.
+        # Redis reads it as a long double, which may be too great for a double, or too small.
         if parse_long_double(raw) is not None:
+            if raw.lower().find(b"e-") > 0:
+                return 0.0 if raw.startswith(b"-") else 0.0005
             raise CommandError("timeout is negative" if raw.startswith(b"-") else "timeout is out of range")
         raise CommandError("timeout is not a float or out of range")
     if seconds < 0:

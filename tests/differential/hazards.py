@@ -43,6 +43,9 @@ def hazardous(argv: list[bytes]) -> bool:
         return _number(argv[2]) < -1000
     if name in (b"ZADD", b"ZINCRBY") and argv[1:2] and argv[1] in FAMILIES["lex"]:
         return any(word not in (b"0", b"-0") for word in argv[2::2])
+    if name in (b"ZRANK", b"ZREVRANK"):
+        # Since 7.2 a fourth word is an option; the 7.0 oracle refuses it at once, which makes transactions differ for ever after.
+        return len(argv) > 3
     if name == b"SORT":
         return {b"BY", b"ALPHA", b"STORE"} <= {word.upper() for word in argv[2:]}
     if name == b"CLIENT" and len(argv) > 2:
