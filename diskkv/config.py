@@ -127,7 +127,6 @@ class Setting:
     doc: str
     fixed: bool = False
     alias: str = ""
-    several: bool = False
     # makes a value of the old and the given one, for settings that are given in parts
     merge: Callable[[Any, Any], Any] | None = None
 
@@ -135,7 +134,7 @@ class Setting:
 ANY = 2**63 - 1
 SIZES = "OBJECT ENCODING answers by Redis' defaults, and what is stored does not depend on it"
 TABLE = (
-    Setting("bind", str, "127.0.0.1 -::1", "addresses to listen on; a leading '-' lets one be missing", fixed=True, several=True),
+    Setting("bind", str, "127.0.0.1 -::1", "addresses to listen on; a leading '-' lets one be missing", fixed=True),
     Setting("port", number(0, 65535), "6379", "TCP port; 0 for none", fixed=True),
     Setting("unixsocket", str, "", "path of a unix socket to listen on", fixed=True),
     Setting("unixsocketperm", octal, "700", "its permissions, octal", fixed=True),
@@ -149,7 +148,7 @@ TABLE = (
         "how much log, or as much work, may gather before a checkpoint; bounds the time that opening takes",
     ),
     Setting("appendonly", only("yes", "every write is logged"), "yes", "every write is logged"),
-    Setting("save", only("", "the store is always on disk"), "", "no snapshots: the store is always on disk", several=True),
+    Setting("save", only("", "the store is always on disk"), "", "no snapshots: the store is always on disk"),
     Setting("requirepass", str, "", "password that clients must give"),
     Setting("protected-mode", yes_no, "yes", "without a password, serve only loopback clients"),
     Setting("maxclients", number(1, 2**32 - 1), "10000", "how many clients may be connected"),
@@ -159,7 +158,7 @@ TABLE = (
     Setting("proto-max-bulk-len", memory, "512mb", "the longest string"),
     Setting(
         "client-output-buffer-limit", output_limits, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
-        "class hard soft seconds: clients that read too slowly are dropped", several=True, merge=merge_output_limits,
+        "class hard soft seconds: clients that read too slowly are dropped", merge=merge_output_limits,
     ),
     Setting("slowlog-log-slower-than", number(-1, ANY), "10000", "microseconds from which a command is slow; -1 never"),
     Setting("slowlog-max-len", number(0, ANY), "128", "how many slow commands are remembered"),
