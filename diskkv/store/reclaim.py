@@ -2,7 +2,8 @@
 
 DEL of a million-member set only notes the set's oid in a garbage record, in the batch that deletes its meta record. Here, between
 checkpoints and on the writer's thread, the dead records are deleted some thousand at a time and their range is compacted, so that
-the disk space comes back without anyone asking. A crash in between loses nothing: the garbage record stays until all is done.
+the disk space comes back without anyone asking. A crash in between loses nothing: the garbage record stays until all is done, and all
+but the last batch are synced, because LevelDB may keep a later batch and lose an earlier one that it had in another file.
 """
 
 from __future__ import annotations
@@ -59,26 +60,25 @@ class Reclaimer:
     def _object(self, raw: bytes, oid: int) -> bool:
         prefix = keys.data_prefix(oid)
         engine = self._store.engine
-        batch = engine.batch()
-        found = 0
-        for key in islice(engine.scan_keys(prefix, keys.after(prefix)), STEP):
+        found = list(islice(engine.scan_keys(prefix, keys.after(prefix)), STEP))
+        done = len(found) < STEP
+        batch = engine.batch(sync=not done)
+        for key in found:
             batch.delete(key)
-            found += 1
-        done = found < STEP
         if done:
             batch.delete(raw)
         engine.write(batch)
-        self._note(prefix, found)
+        self._note(prefix, len(found))
         return done
 
     def _epoch(self, raw: bytes, epoch: int) -> bool:
         prefix = keys.meta_prefix(epoch)
         engine = self._store.engine
-        batch = engine.batch()
+        found = [(key, value[:18]) for key, value in islice(engine.scan(prefix, keys.after(prefix)), STEP)]
+        done = len(found) < STEP
+        batch = engine.batch(sync=not done)
         objects = []
-        found = 0
-        for key, value in islice(engine.scan(prefix, keys.after(prefix)), STEP):
-            found += 1
+        for key, value in found:
             batch.delete(key)
             expires = value[1] & EXPIRES
             if expires:
@@ -87,11 +87,10 @@ class Reclaimer:
                 garbage = keys.garbage_object(unpack_u64(value, 10 if expires else 2))
                 batch.put(garbage, b"")
                 objects.append(garbage)
-        done = found < STEP
         if done:
             batch.delete(raw)
         engine.write(batch)
-        self._note(prefix, found)
+        self._note(prefix, len(found))
         self.add(objects)
         return done
 

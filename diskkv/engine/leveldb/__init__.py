@@ -37,6 +37,8 @@ class LevelEngine:
             "compression": "snappy",
         }
         self._memory = block_cache + 2 * write_buffer
+        # the batch whose write shall reach the disk
+        self._durable: Any = None
         self._db: Any
         self._lookup: Any
         occupy()
@@ -96,15 +98,22 @@ class LevelEngine:
 
     def batch(self, *, sync: bool = False) -> Any:
         try:
-            return self._db.write_batch(sync=sync)
+            batch = self._db.write_batch(sync=sync)
         except FAILURES as error:
             raise self._failure(error) from None
+        if sync:
+            self._durable = batch
+        return batch
 
     def write(self, batch: Any) -> None:
         try:
             batch.write()
         except FAILURES as error:
             raise self._failure(error) from None
+        if batch is self._durable:
+            self._durable = None
+            # LevelDB syncs its log but, when it has just begun a new one, not the name of it.
+            sync_path(self.path)
 
     def approximate_size(self, start: bytes, stop: bytes) -> int:
         try:
