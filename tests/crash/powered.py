@@ -42,7 +42,9 @@ class Player:
             store.wait_for_room()
             self.runner.executor.begin()
             for command in self.workload.tick():
-                self.runner.executor.execute(self.runner.session, [word if isinstance(word, bytes) else str(word).encode() for word in command])
+                self.runner.executor.execute(
+                    self.runner.session, [word if isinstance(word, bytes) else str(word).encode() for word in command]
+                )
             self.runner.executor.execute(self.marker, [b"SET", MARKER.encode(), b"%d" % self.played])
             store.commit()
 

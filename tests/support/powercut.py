@@ -167,7 +167,9 @@ class ForgetfulDisk:
             _enter(names, change.names)
         self._lay(self.root, to, found, leaves, random, {})
 
-    def _lay(self, directory: Directory, to: Path, found: dict[int, dict[str, Any]], leaves: str, random: Random, images: dict[int, bytes]) -> None:
+    def _lay(
+        self, directory: Directory, to: Path, found: dict[int, dict[str, Any]], leaves: str, random: Random, images: dict[int, bytes]
+    ) -> None:
         to.mkdir()
         for name, target in found.get(id(directory), directory.disk).items():
             if isinstance(target, Directory):

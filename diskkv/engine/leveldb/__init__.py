@@ -16,6 +16,7 @@ from typing import Any
 import plyvel
 
 from diskkv.engine.leveldb.mappings import occupy
+from diskkv.engine.leveldb.mending import mend
 from diskkv.errors import Damaged, StoreError, StoreLocked
 
 # RuntimeError is what plyvel raises on a closed database: between a failed `reopen` and the next.
@@ -48,7 +49,13 @@ class LevelEngine:
         if not os.path.isdir(self.path):
             create_aside(self.path)
         try:
-            self._db = plyvel.DB(self.path, create_if_missing=False, **self._options)
+            mend(self.path, thorough=False)
+            try:
+                self._db = plyvel.DB(self.path, create_if_missing=False, **self._options)
+            except plyvel.CorruptionError:
+                if not mend(self.path, thorough=True):
+                    raise
+                self._db = plyvel.DB(self.path, create_if_missing=False, **self._options)
         except plyvel.CorruptionError as error:
             raise Damaged(f"{self.path}: {error}") from None
         except plyvel.IOError as error:
