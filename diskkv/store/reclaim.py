@@ -12,7 +12,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from diskkv.format import EXPIRES, RECORDS, keys
-from diskkv.format.ordered import unpack_u64
+from diskkv.format.groups import group_parts
+from diskkv.format.ordered import unpack_u32, unpack_u64
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,14 +51,30 @@ class Reclaimer:
         """Delete some records of the first in the queue; drop it when it is done."""
         raw = self._waiting[0]
         number = unpack_u64(raw, 1)
-        done = self._object(raw, number) if raw.endswith(b"o") else self._epoch(raw, number)
+        if raw.endswith(b"e"):
+            done = self._epoch(raw, number)
+        elif raw.endswith(b"o"):
+            done = self._range(raw, keys.data_prefix(number))
+        else:
+            done = self._group(raw, number, unpack_u32(raw, 9))
         if done:
             self._waiting.popleft()
             if self._deleted >= COMPACT_FROM or (not self._waiting and self._deleted >= COMPACT_FROM // 10):
                 self._compact()
 
-    def _object(self, raw: bytes, oid: int) -> bool:
-        prefix = keys.data_prefix(oid)
+    def _group(self, raw: bytes, oid: int, group: int) -> bool:
+        for part in group_parts(group):
+            prefix = keys.data_prefix(oid) + part
+            if next(iter(self._store.engine.scan_keys(prefix, keys.after(prefix))), None) is not None:
+                self._range(None, prefix)
+                return False
+        batch = self._store.engine.batch()
+        batch.delete(raw)
+        self._store.engine.write(batch)
+        return True
+
+    def _range(self, raw: bytes | None, prefix: bytes) -> bool:
+        """Delete some of what begins with a prefix; True when nothing is left, and then the garbage record goes as well."""
         engine = self._store.engine
         batch = engine.batch()
         found = 0
@@ -65,7 +82,7 @@ class Reclaimer:
             batch.delete(key)
             found += 1
         done = found < STEP
-        if done:
+        if done and raw is not None:
             batch.delete(raw)
         engine.write(batch)
         self._note(prefix, found)
@@ -105,5 +122,3 @@ class Reclaimer:
         if self._low is not None:
             self._store.engine.compact(self._low, self._high)
         self._deleted, self._low, self._high = 0, None, b""
-
-

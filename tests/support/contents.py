@@ -10,7 +10,8 @@ from diskkv.store.store import Store
 from diskkv.store.value import Value
 from diskkv.types.lists import List
 from diskkv.types.members import Members
-from diskkv.types.streams import ID_MAX, Stream
+from diskkv.types.ledgers import ID_MAX
+from diskkv.types.streams import Stream
 from diskkv.types.strings import String
 from diskkv.types.zsets import ZSet
 
