@@ -373,5 +373,7 @@ PIPELINES = [
     call("get", "t"),
 ]
 
-TABLES = {"strings": STRINGS, "hashes": HASHES, "lists": LISTS, "sets": SETS, "zsets": ZSETS, "keys": KEYS, "hyperloglogs": HYPERLOGLOGS, "geo": GEO,
-          "pipelines": PIPELINES}  # fmt: skip
+TABLES = {
+    "strings": STRINGS, "hashes": HASHES, "lists": LISTS, "sets": SETS, "zsets": ZSETS, "hyperloglogs": HYPERLOGLOGS, "geo": GEO,
+    "keys": KEYS, "pipelines": PIPELINES,
+}  # fmt: skip

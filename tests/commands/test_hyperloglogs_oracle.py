@@ -85,7 +85,8 @@ def test_spoiled_ones(run: Runner, oracle: Oracle, sparse: bool) -> None:
         data = bytearray(made)
         for _ in range(rng.choice((0, 1, 1, 3))):
             data[rng.randrange(len(data) if rng.random() < 0.8 else 16)] = rng.randrange(256)
-        spoiled = bytes(data[: rng.choice((len(data), len(data), 16, 15, len(data) - 1))]) + rng.choice((b"", b"", b"\x80", b"\x00", b"\x40"))
+        spoiled = bytes(data[: rng.choice((len(data), len(data), 16, 15, len(data) - 1))])
+        spoiled += rng.choice((b"", b"", b"\x80", b"\x00", b"\x40"))
         same(run, oracle, "SET", "h", spoiled)
         same(run, oracle, "PFCOUNT", "h", "none")
         same(run, oracle, "PFCOUNT", "h")
@@ -104,11 +105,16 @@ def test_registers_that_no_element_makes(run: Runner, oracle: Oracle) -> None:
         same(run, oracle, "GET", "h")
 
 
+WRONG = [
+    "SET s text", "RPUSH l a", "PFADD s", "PFADD l a", "PFCOUNT l", "PFCOUNT s", "PFCOUNT none s", "PFMERGE d s", "PFMERGE l",
+    "PFDEBUG GETREG none", "PFDEBUG GETREG l", "PFDEBUG GETREG s", "PFADD h", "PFADD h", "PFDEBUG FOO h", "PFDEBUG DECODE h",
+    "PFDEBUG encoding h", "PFDEBUG ENCODING", "PFMERGE e", "GET e", "PFCOUNT e", "GET e", "PFCOUNT none", "EXISTS none", "PFSELFTEST x",
+]  # fmt: skip
+
+
 def test_errors(run: Runner, oracle: Oracle) -> None:
     oracle.run("FLUSHALL")
-    for line in ("SET s text", "RPUSH l a", "PFADD s", "PFADD l a", "PFCOUNT l", "PFCOUNT s", "PFCOUNT none s", "PFMERGE d s", "PFMERGE l", "PFDEBUG GETREG none",
-                 "PFDEBUG GETREG l", "PFDEBUG GETREG s", "PFADD h", "PFADD h", "PFDEBUG FOO h", "PFDEBUG DECODE h", "PFDEBUG encoding h", "PFDEBUG ENCODING",
-                 "PFMERGE e", "GET e", "PFCOUNT e", "GET e", "PFCOUNT none", "EXISTS none", "PFSELFTEST x"):  # fmt: skip
+    for line in WRONG:
         same(run, oracle, *line.split())
     assert plain(run("PFSELFTEST")) == b"OK"
 
