@@ -11,7 +11,8 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from diskkv.format import EXPIRES, RECORDS, keys
+from diskkv.format import keys
+from diskkv.format.meta import head
 from diskkv.format.ordered import unpack_u64
 
 if TYPE_CHECKING:
@@ -80,11 +81,11 @@ class Reclaimer:
         for key, value in islice(engine.scan(prefix, keys.after(prefix)), STEP):
             found += 1
             batch.delete(key)
-            expires = value[1] & EXPIRES
-            if expires:
-                batch.delete(keys.expiry_key(unpack_u64(value, 2), epoch, key[len(prefix) :]))
-            if value[1] & RECORDS:
-                garbage = keys.garbage_object(unpack_u64(value, 10 if expires else 2))
+            wakes, oid = head(value)
+            if wakes:
+                batch.delete(keys.expiry_key(wakes, epoch, key[len(prefix) :]))
+            if oid:
+                garbage = keys.garbage_object(oid)
                 batch.put(garbage, b"")
                 objects.append(garbage)
         done = found < STEP
@@ -105,5 +106,3 @@ class Reclaimer:
         if self._low is not None:
             self._store.engine.compact(self._low, self._high)
         self._deleted, self._low, self._high = 0, None, b""
-
-

@@ -191,8 +191,8 @@ class Writer:
         if raw is None:
             return
         self._batch.delete(meta_key)
-        expire = decode(raw).expire
-        if expire is not None:
+        expire = decode(raw).wakes()
+        if expire:
             self._batch.delete(keys.expiry_key(expire, unpack_u32(meta_key, 1), meta_key[5:]))
 
     def secure(self, value: Value) -> None:
