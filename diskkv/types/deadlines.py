@@ -20,7 +20,7 @@ from diskkv.format import DEADLINE, keys
 from diskkv.format.ordered import pack_u64, unpack_u64
 
 if TYPE_CHECKING:
-    from diskkv.engine import Engine
+    from diskkv.store.database import Database
 
 Deadline = tuple[int, bytes]
 
@@ -75,22 +75,22 @@ class Deadlines:
         self.marks = {}
         return self.flying
 
-    def next(self, engine: Engine, oid: int) -> Deadline | None:
+    def next(self, db: Database, oid: int) -> Deadline | None:
         """The first entry of the heap, which may be stale; None when no field expires."""
         while not self.heap and self.horizon < FAR:
-            self._refill(engine, oid)
+            self._refill(db, oid)
         return self.heap[0] if self.heap else None
 
     def pop(self) -> Deadline:
         """Take what `next` has returned."""
         return heapq.heappop(self.heap)
 
-    def stored(self, engine: Engine, oid: int, after: int = -1) -> Iterator[Deadline]:
+    def stored(self, db: Database, oid: int, after: int = -1) -> Iterator[Deadline]:
         """The engine's deadlines behind a time, in order, but those of which the marks say otherwise."""
         prefix = keys.data_prefix(oid) + DEADLINE
         width = len(prefix)
         marks, flying = self.marks, self.flying
-        for raw in engine.scan_keys(prefix + pack_u64(after + 1), keys.after(prefix)):
+        for raw in db.store.engine.scan_keys(prefix + pack_u64(after + 1), keys.after(prefix)):
             entry = (unpack_u64(raw, width), raw[width + 8 :])
             if entry not in marks and entry not in flying:
                 yield entry
@@ -113,11 +113,11 @@ class Deadlines:
             self.heap = [entry for entry in entries if entry[0] <= horizon]
             self.horizon = horizon
 
-    def _refill(self, engine: Engine, oid: int) -> None:
+    def _refill(self, db: Database, oid: int) -> None:
         """Take the next window from the engine and from the marks; as large as a part of the marks, lest these be walked too often."""
         low = self.horizon
         room = WINDOW + (len(self.marks) + len(self.flying)) // 8
-        stored = self.stored(engine, oid, low)
+        stored = self.stored(db, oid, low)
         window = list(islice(stored, room))
         horizon = FAR
         if len(window) == room:

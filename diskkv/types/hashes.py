@@ -178,7 +178,7 @@ class TimedHash(Hash):
         deadlines = self.deadlines
         if self.complete:
             return deadlines.times.items()
-        stored = deadlines.stored(self.db.store.engine, self.oid)
+        stored = deadlines.stored(self.db, self.oid)
         return ((field, when) for entries in (stored, deadlines.newer()) for when, field in entries)
 
     def set_expiry(self, field: bytes, when: int | None) -> None:
@@ -215,7 +215,7 @@ class TimedHash(Hash):
         """Find out what is due next."""
         deadlines = self.deadlines
         if self.oid:
-            entry = deadlines.next(self.db.store.engine, self.oid)
+            entry = deadlines.next(self.db, self.oid)
             following = entry[0] if entry is not None else FAR
         else:
             following = min(deadlines.times.values(), default=FAR)
@@ -267,9 +267,8 @@ class TimedHash(Hash):
         if not self.oid:
             return [field for field, when in deadlines.times.items() if when <= now][:limit]
         found: dict[bytes, None] = {}
-        engine = self.db.store.engine
         while limit is None or len(found) < limit:
-            entry = deadlines.next(engine, self.oid)
+            entry = deadlines.next(self.db, self.oid)
             if entry is None or entry[0] > now:
                 break
             when, field = deadlines.pop()
@@ -396,7 +395,7 @@ class TimedHash(Hash):
             field, when = raw_key[len(members) + 4 :], unpack_mortal(raw)[1]
             if when is not None and engine.get(prefix + DEADLINE + pack_u64(when) + field) is None:
                 yield f"field {field!r} expires at {when}, but no deadline record says so"
-        for when, field in deadlines.stored(engine, self.oid):
+        for when, field in deadlines.stored(self.db, self.oid):
             found += 1
             record = engine.get(members + hash32(field) + field)
             if record is None or unpack_mortal(record)[1] != when:
