@@ -15,9 +15,10 @@ from diskkv.rdb.content import Content, StreamState
 from diskkv.store.database import Database
 from diskkv.store.value import Value
 from diskkv.types.hashes import Hash
+from diskkv.types.ledgers import ID_MAX
 from diskkv.types.lists import List
 from diskkv.types.sets import PRESENT, Set
-from diskkv.types.streams import ID_MAX, Stream
+from diskkv.types.streams import Stream
 from diskkv.types.strings import String
 from diskkv.types.zsets import ZSet
 
