@@ -73,6 +73,10 @@ class Hash(Members):
         """All fields that expire, with their times in ms. REQUIRES: nothing is changed meanwhile."""
         return ()
 
+    def timed_items(self) -> Iterable[tuple[bytes, bytes, int | None]]:
+        """All fields with values and times, as a stream if they are many. REQUIRES: nothing is changed meanwhile."""
+        return ((field, data, None) for field, data in self.items())
+
     def set_expiry(self, field: bytes, when: int | None) -> None:
         """Have a field expire at `when` (ms), or never. REQUIRES: the field is there; `touch` has been called by this command."""
         if when is not None:
@@ -179,6 +183,26 @@ class TimedHash(Hash):
             return deadlines.times.items()
         stored = deadlines.stored(self.db, self.oid)
         return ((field, when) for entries in (stored, deadlines.newer()) for when, field in entries)
+
+    def timed_items(self) -> Iterable[tuple[bytes, bytes, int | None]]:
+        times = self.deadlines.times
+        if self.complete:
+            return ((field, data, times.get(field)) for field, data in self.resident.items())
+        return self._streamed()
+
+    def _streamed(self) -> Iterator[tuple[bytes, bytes, int | None]]:
+        times, resident = self.deadlines.times, self.resident
+        newer = {**self.flying, **self.touched}
+        prefix = keys.data_prefix(self.oid) + MEMBER
+        for raw_key, raw in self.db.store.engine.scan(prefix, keys.after(prefix)):
+            field = raw_key[len(prefix) + 4 :]
+            if field not in newer:
+                data, when = unpack_mortal(raw)
+                yield field, data, when
+        for field in newer:
+            value = resident.get(field)
+            if value is not None:
+                yield field, value, times.get(field)
 
     def set_expiry(self, field: bytes, when: int | None) -> None:
         old = self.expiry(field)

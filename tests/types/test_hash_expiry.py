@@ -337,3 +337,24 @@ def test_a_key_without_fields_is_not_seen(tmp_path: Path) -> None:
         assert run("TYPE", "h") == Simple(b"none")
         assert run("SET", "h", 1, "NX") == Simple(b"OK")
     run.close()
+
+
+def test_dump_and_restore_keep_the_times(tmp_path: Path) -> None:
+    run = Runner(tmp_path / "store", maxmemory="1mb")
+    for count in (5, 2000):
+        run("HSET", "h", *[word for number in range(count) for word in (f"f{number}", number)])
+        for number in range(0, count, 2):
+            run("HPEXPIRE", "h", 100 + number, "FIELDS", 1, f"f{number}")
+        run.evict()
+        run("HPERSIST", "h", "FIELDS", 1, "f2")
+        run("HSETEX", "h", "PX", 50, "FIELDS", 1, "f1", "new")
+        raw = run("DUMP", "h")
+        assert run("RESTORE", "copy", 0, raw, "REPLACE") == Simple(b"OK")
+        assert run("HGETALL", "copy") == run("HGETALL", "h")
+        names = [f"f{number}" for number in range(count)]
+        assert run("HPTTL", "copy", "FIELDS", count, *names) == run("HPTTL", "h", "FIELDS", count, *names)
+        run.reopen()
+        assert run("HPTTL", "copy", "FIELDS", count, *names) == run("HPTTL", "h", "FIELDS", count, *names)
+        assert run.findings() == []
+        run("DEL", "h")
+    run.close()
