@@ -105,6 +105,13 @@ class Database:
         value.seen = self.store.now
         return value
 
+    def peek(self, key: bytes) -> Value | None:
+        """The key's value as it is, even one that has expired while nobody has come across it. Does not count as a use."""
+        value = self.objects.get(key)
+        if value is None:
+            value = self._load(key)
+        return None if value.__class__ is Gone else value
+
     def _load(self, key: bytes) -> Value | None:
         raw = self.store.engine.get(self.prefix + key)
         if raw is None:
