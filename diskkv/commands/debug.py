@@ -14,7 +14,9 @@ from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import ADMIN, LOADING, NOSCRIPT, STALE, group
 from diskkv.errors import CommandError, NoSuchKey, SettingError, StoreError
 from diskkv.lib.glob import compile_glob
+from diskkv.rdb.payload import write_payload
 from diskkv.replies import OK, Encoded, Simple, Verbatim
+from diskkv.transfer.values import content_of
 from diskkv.types.digests import EMPTY, combine, digest_value, mix
 from diskkv.types.strings import String
 
@@ -25,6 +27,8 @@ NOT_ALLOWED = (
     'DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a local connection, otherwise '
     "you need to set this option in the configuration file, and then restart the server."
 )
+# What DUMP puts around a value: its type, a version, a checksum.
+AROUND = 11
 LOCAL = re.compile(r"127\.0\.0\.1:|\[::1\]:|/|@|$")
 
 
@@ -86,9 +90,10 @@ def _object(ctx: Session, key: bytes) -> Any:
     if value is None:
         raise NoSuchKey
     seconds = value.seen // 1000
+    length = len(write_payload(content_of(value))) - AROUND
     return Simple(
-        b"Value at:0x%x refcount:1 encoding:%b lru:%d lru_seconds_idle:%d"
-        % (id(value), value.encoding(), seconds & 0xFFFFFF, max(0, ctx.now // 1000 - seconds))
+        b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:%d lru_seconds_idle:%d"
+        % (id(value), value.encoding(), length, seconds & 0xFFFFFF, max(0, ctx.now // 1000 - seconds))
     )
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from diskkv.lib.numbers import format_shortest
 from diskkv.store.value import Value
 from diskkv.types.hashes import Hash
+from diskkv.types.ledgers import ID_MAX
 from diskkv.types.lists import List
 from diskkv.types.sets import Set
-from diskkv.types.streams import ID_MAX, Stream
+from diskkv.types.streams import Stream
 from diskkv.types.strings import String
 from diskkv.types.zsets import ZSet
 
