@@ -141,7 +141,15 @@ def _stats(ctx: Session) -> Fields:
 
 
 def _replication(ctx: Session) -> Fields:
-    return {"role": "master", "connected_slaves": 0, "master_failover_state": "no-failover"}
+    return {
+        "role": "master",
+        "connected_slaves": 0,
+        "master_failover_state": "no-failover",
+        "master_replid": ctx.executor.replication_id,
+        "master_replid2": "0" * 40,
+        "master_repl_offset": 0,
+        "second_repl_offset": -1,
+    }
 
 
 def _cpu(ctx: Session) -> Fields:

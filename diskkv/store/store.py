@@ -296,6 +296,24 @@ class Store:
         if self.writer.error is not None:
             raise StoreError(f"the checkpoint failed: {self.writer.error}")
 
+    def reload(self, *, checkpoint: bool) -> None:
+        """Forget all that is in memory and read the store anew, from the tree alone when there is to be a `checkpoint` first.
+
+        StoreError when that fails, and nothing is forgotten then. REQUIRES: the lock, given up meanwhile.
+        """
+        if checkpoint:
+            self.checkpoint()
+        else:
+            self.commit()
+            self.writer.finish()
+        self.recovering = True
+        try:
+            self.engine.reopen()
+            self._recover(self.log.position())
+        finally:
+            self.recovering = False
+            self.landed.notify_all()
+
     # -- a tick
 
     def tick(self) -> None:
