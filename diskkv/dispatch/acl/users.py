@@ -217,7 +217,8 @@ class Users:
     def replace(self, users: dict[bytes, User]) -> None:
         """ACL LOAD: these users, and the default user as new if it is not among them, instead of all others.
 
-        Clients of users that are gone or not what they were are disconnected; the default user's only if they hear what they may not.
+        As in Redis 7.2 the clients of all users but the default one are disconnected, the default user's only if they hear what they may
+        not hear any more.
         """
         old, self.by_name = self.by_name, dict(users)
         loaded = users.get(DEFAULT)
@@ -225,13 +226,7 @@ class Users:
         self._silence(self.default, loaded)
         self.default.take(loaded)
         self.by_name[DEFAULT] = self.default
-        gone = []
-        for name, user in old.items():
-            if name in users and user.describe() == users[name].describe():
-                self.by_name[name] = user
-            elif name != DEFAULT:
-                gone.append(user)
-        self._disconnect(gone)
+        self._disconnect([user for name, user in old.items() if name != DEFAULT])
         self.regate()
 
     def add(self, users: dict[bytes, User]) -> None:
@@ -304,7 +299,8 @@ class Users:
         if denial is None:
             return None
         queued = session.queue is not None and context == "toplevel"
-        self.denials.note(session, denial.reason, "multi" if queued else context, denial.object, user.name, command.name)
+        running = {"multi": "exec", "lua": "eval"}.get(context, command.name)
+        self.denials.note(session, denial.reason, "multi" if queued else context, denial.object, user.name, running)
         if context == "multi":
             return NoPermission(_CHANGED + _REASONS[denial.reason])
         text = denial.text(user.name, shown=False)
