@@ -14,6 +14,7 @@ from diskkv.engine import Engine
 from diskkv.errors import Damaged, SettingError
 from diskkv.resp.parse import RequestParser
 from diskkv.store.log import Disk
+from diskkv.store.shapes import SHAPING
 from diskkv.store.store import Sizes, Store
 from diskkv.store.writer import LOG_BYTES, LOG_WORK
 
@@ -65,8 +66,10 @@ def open_executor(
             executor.stats.limit_slow(settings["slowlog-max-len"])
         elif name == "requirepass":
             executor.users.require(settings["requirepass"])
+        elif name in SHAPING:
+            setattr(store.shapes, SHAPING[name], settings[name])
 
-    for name in ("slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size"):
+    for name in ("slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", *SHAPING):
         changed(name)
     settings.listeners.append(changed)
     return executor

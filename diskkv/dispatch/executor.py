@@ -99,6 +99,9 @@ class Executor:
             or (self.paused_until > 0 and self.paused())
             or store.writer.backlogged()
         )
+        if store.ready_keys and not self._nested:
+            # The keeper has expired a key that somebody waits for more in.
+            self.waiters.serve()
 
     def execute(self, session: Session, argv: list[bytes]) -> Any:
         """Run one command: a reply value, a CommandError (returned, not raised), Blocked, or POSTPONED."""

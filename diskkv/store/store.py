@@ -28,7 +28,8 @@ from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
 from diskkv.store.expiry import Expiry
-from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, sync_directory
+from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, make_directory, sync_directory
+from diskkv.store.shapes import Shapes
 from diskkv.store.value import Value
 from diskkv.store.writer import LOAD_WORK, LOG_BYTES, LOG_WORK, Writer
 
@@ -74,6 +75,7 @@ class Store:
         self.log = log
         self.lock = threading.RLock()
         self.sizes = sizes
+        self.shapes = Shapes()
         self.landed = threading.Condition(self.lock)
         self.clock = clock
         self.now = clock()
@@ -147,7 +149,7 @@ class Store:
             address = "memory:"
             log: Log = NullLog()
         else:
-            os.makedirs(path, exist_ok=True)
+            make_directory(path)
             lock_file = _lock_directory(path)
             address = f"leveldb:{os.path.join(path, 'tree')}"
             log = Log(os.path.join(path, "log"), policy, disk)
@@ -247,7 +249,7 @@ class Store:
             if reader.dropped:
                 journal.warning("the log ended in the middle of a write: %d bytes were dropped", reader.dropped)
             if stop is None:
-                self.log.start(reader.end)
+                self.log.start(reader.end, reader.before)
         self.ready_keys.clear()
         self.now = self.clock()
 
@@ -467,11 +469,10 @@ class Store:
         self.changes += 1
         for db in (one, other):
             for key in db.awaited:
-                if db.find(key) is not None:
-                    self.ready(db, key)
+                self.ready(db, key)
 
     def ready(self, db: Database, key: bytes) -> None:
-        """A key that somebody waits for has come to exist or has grown."""
+        """A key that somebody waits for has come to exist, has grown, or has ceased to exist."""
         self.ready_keys.append((db, key))
 
     # -- keeping house
@@ -572,5 +573,3 @@ def _lock_directory(path: str) -> int:
         os.close(handle)
         raise StoreLocked(f"{path} is in use by another process") from None
     return handle
-
-
