@@ -134,10 +134,12 @@ class Session:
 
     def regate(self) -> None:
         """Recompute `gated` after one of the states it sums up has changed."""
-        self.gated = (
+        self.gated = self.user.restricted or not self.admitted() or self.unusual()
+
+    def unusual(self) -> bool:
+        """Whether the connection is in a state of its own, whoever its user is (MULTI, subscribed in RESP2, CLIENT REPLY, NO-TOUCH)."""
+        return (
             self.queue is not None
-            or self.user.restricted
-            or not self.admitted()
             or self.reply_mode != "on"
             or self.no_touch
             or (self.protocol == 2 and self.subscribed() > 0)
