@@ -136,7 +136,8 @@ class Line:
         if caller is None or caller.cause is not None or caller.inbox:
             return False
         session = caller.session
-        return session.user is caller.user and not session.unusual() and session.watcher is None and session.protocol == self.protocol and not session.subscribed()
+        same = session.user is caller.user and session.protocol == self.protocol
+        return same and not session.unusual() and session.watcher is None and not session.subscribed()
 
     def pack_command(self, *args: Any) -> list[list[bytes]]:
         """A command in the form that `send_packed_command` takes."""
