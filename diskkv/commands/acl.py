@@ -60,7 +60,7 @@ def acl_dryrun(ctx: Session, name: bytes, *argv: bytes) -> Any:
     if user is None:
         raise CommandError(f"User '{quoted(name)}' not found")
     found = ctx.executor.find(argv)
-    if isinstance(found, CommandError):
+    if isinstance(found, CommandError) or (found.subcommands and len(argv) > 1):
         raise CommandError(f"Command '{quoted(argv[0])}' not found")
     if not found.low <= len(argv) <= found.high:
         raise CommandError(f"wrong number of arguments for '{found.name}' command")

@@ -105,7 +105,7 @@ def _find(ctx: Session, name: bytes) -> Command | None:
 
 def _uses(ctx: Session, argv: tuple[bytes, ...]) -> list[Use]:
     found = ctx.executor.find(argv)
-    if isinstance(found, CommandError):
+    if isinstance(found, CommandError) or (found.subcommands and len(argv) > 1):
         raise CommandError("Invalid command specified")
     if not takes_keys(found):
         raise CommandError("The command has no key arguments")

@@ -116,7 +116,8 @@ def _sort_ro(argv: Sequence[bytes]) -> list[Use]:
 def _georadius(options: int) -> Callable[[Sequence[bytes]], list[Use]]:
     def find(argv: Sequence[bytes]) -> list[Use]:
         # Redis' specs name the first STORE and the first STOREDIST, its command stores to the last of either: all of them are named here.
-        stores = [at + 1 for at in range(options, len(argv) - 1) if argv[at].upper() in (b"STORE", b"STOREDIST")]
+        words = [word.upper() for word in argv]
+        stores = [at + 1 for option in (b"STORE", b"STOREDIST") for at in range(options, len(argv) - 1) if words[at] == option]
         return [(1, READS), *((at, OVERWRITES) for at in stores)]
 
     return find
@@ -141,10 +142,10 @@ def _streams(argv: Sequence[bytes]) -> list[Use]:
     while at < count:
         word = argv[at].upper()
         if word == b"STREAMS":
-            left = count - at - 1
-            if not left or left % 2:
+            keys = (count - at - 1) // 2
+            if not keys:
                 break
-            return [(place, READS) for place in range(at + 1, at + 1 + left // 2)]
+            return [(place, READS) for place in range(at + 1, at + 1 + keys)]
         at += {b"BLOCK": 2, b"COUNT": 2, b"GROUP": 3, b"CLAIM": 2}.get(word, 1)
     raise NoKeys
 

@@ -97,17 +97,22 @@ def _allows(selector: Selector, command: Command, argv: Sequence[bytes]) -> bool
     return firsts is not None and len(argv) > 1 and quoted(argv[1]).lower() in firsts
 
 
+def _matches(pattern: bytes, text: bytes) -> bool:
+    """As Redis matches rules: an empty key or channel is permitted by an empty pattern, or where all are permitted, but not by `*`."""
+    return compile_glob(pattern)(text) if text else not pattern
+
+
 def may_touch(selector: Selector, key: bytes, flags: Sequence[str]) -> bool:
     """Whether the patterns permit what the flags of `keyspecs` say to be done to a key."""
     needed = (READ if "access" in flags else 0) | (0 if _WRITING.isdisjoint(flags) else WRITE)
-    return any(rights & needed == needed and compile_glob(pattern)(key) for pattern, rights in selector.patterns.items())
+    return any(rights & needed == needed and _matches(pattern, key) for pattern, rights in selector.patterns.items())
 
 
 def may_hear(patterns: Sequence[bytes] | dict[bytes, None] | set[bytes], channel: bytes, *, literal: bool) -> bool:
     """Whether a channel is among those permitted. A pattern (`literal`) must be one of them word by word, not just match."""
     if literal:
         return channel in patterns
-    return any(compile_glob(pattern)(channel) for pattern in patterns)
+    return any(_matches(pattern, channel) for pattern in patterns)
 
 
 def hears(session: Session, allowed: set[bytes]) -> bool:
