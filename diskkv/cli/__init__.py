@@ -19,6 +19,7 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "shell": ("diskkv.cli.shell", "Talk to a server, or to a store in process."),
     "settings": ("diskkv.cli.settings", "List every setting, its default and what it does."),
     "import": ("diskkv.cli.import_", "Bring in data from Redis: RDB and append-only files."),
+    "export": ("diskkv.cli.export", "Write a store's data as an RDB file, as commands, or as lines of JSON."),
     "check": ("diskkv.cli.check", "Examine a store and report what is wrong with it."),
     "dump": ("diskkv.cli.dump", "Print what lies in a store, one record a line."),
 }

@@ -31,7 +31,7 @@ def import_(
     """Bring data into a store.
 
     SOURCE is an RDB file of any version up to 12; an append-only file, with or without RDB preamble; a manifest of append-only files, or
-    the directory that it is in.
+    the directory that it is in; or the lines of JSON that `diskkv export` writes.
 
     Keys replace what stands under their names, so an import that was interrupted can simply be run again. What can't be represented
     here is listed at the end, and the exit code is then 3.

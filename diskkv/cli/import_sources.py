@@ -10,6 +10,7 @@ from diskkv.errors import BadDump
 from diskkv.rdb.aof import read_commands, read_manifest
 from diskkv.rdb.content import Item
 from diskkv.rdb.file import SIGNATURE, read_file
+from diskkv.rdb.jsonl import read_lines
 from diskkv.rdb.source import Source
 
 
@@ -64,6 +65,30 @@ class Files(Place):
         yield from read_commands(source, path)
 
 
+class Lines(Place):
+    """Lines of JSON."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.total = os.path.getsize(path)
+        self._done = 0
+
+    def done(self) -> int:
+        return self._done
+
+    def items(self) -> Iterator[Item]:
+        with open(self._path, "rb") as file:
+            try:
+                yield from read_lines(self._counted(file))
+            except BadDump as error:
+                raise BadDump(f"{self._path}: {error}") from None
+
+    def _counted(self, file: BinaryIO) -> Iterator[bytes]:
+        for line in file:
+            self._done += len(line)
+            yield line
+
+
 def _begins(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read(len(SIGNATURE))
@@ -84,7 +109,9 @@ def recognise(name: str) -> Place:
     start = _begins(path)
     if start == SIGNATURE or start[:1] in (b"*", b"#"):
         return Files([path])
-    raise BadDump(f"{path} is neither an RDB file nor an append-only file")
+    if start[:1] == b"{":
+        return Lines(path)
+    raise BadDump(f"{path} is neither an RDB file nor an append-only file nor lines of JSON")
 
 
 def _manifests(folder: str) -> list[str]:
