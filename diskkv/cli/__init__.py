@@ -18,8 +18,8 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("diskkv.cli.serve", "Serve a store to Redis clients."),
     "shell": ("diskkv.cli.shell", "Talk to a server, or to a store in process."),
     "settings": ("diskkv.cli.settings", "List every setting, its default and what it does."),
-    "import": ("diskkv.cli.import_", "Bring in data from Redis: RDB and append-only files."),
-    "export": ("diskkv.cli.export", "Write a store's data as an RDB file, as commands, or as lines of JSON."),
+    "import": ("diskkv.cli.import_", "Bring in data: RDB and append-only files."),
+    "export": ("diskkv.cli.export", "Write a store out: as RDB, commands or JSON."),
     "check": ("diskkv.cli.check", "Examine a store and report what is wrong with it."),
     "dump": ("diskkv.cli.dump", "Print what lies in a store, one record a line."),
 }

@@ -67,8 +67,7 @@ def served(directory: Path) -> dict[tuple[int, bytes], Any]:
 def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[tuple[int, bytes], Any]]]:
     """A redis-server's dump.rdb, and what is in it."""
     directory = tmp_path_factory.mktemp("original")
-    oracle = start(*DEBUG)
-    oracle.run("CONFIG", "SET", "dir", str(directory))
+    oracle = start("--dir", str(directory), *DEBUG)
     expected = fill(oracle, 7)
     assert oracle.run("SAVE") == b"OK"
     oracle.close()
@@ -131,13 +130,13 @@ def test_append_only_files(preamble: str, tmp_path: Path) -> None:
     oracle.run("SET", "gone", 1, "PX", 1)
     expected = contents(oracle)
     expected.pop((0, b"gone"), None)
+    oracle.close()
     for file in (directory / "appendonlydir").iterdir():
         if ".incr." in file.name:
             whole = file.read_bytes()
             file.write_bytes(whole + b"#TS:1700000000\r\n*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$4\r\nhalf\r\n$1\r\n1\r\n*2\r\n$3\r\nDEL")
     result = diskkv("import", directory, "--into", tmp_path / "store")
     assert result.exit_code == 3 and "the beginning of a command or transaction" in result.output, result.output
-    oracle.close()
     last = tmp_path / "served"
     last.mkdir()
     assert diskkv("export", tmp_path / "store", last / "dump.rdb").exit_code == 0
@@ -177,7 +176,9 @@ def test_choosing_and_trying(original: tuple[Path, dict[tuple[int, bytes], Any]]
 
 
 def test_what_cannot_be_kept_is_said(tmp_path: Path) -> None:
-    module = b"\x07\x05thing\x81" + (int("000000001" * 7, 2) << 10 >> 1).to_bytes(8, "big") + b"\x05\x03abc\x02\x07\x04" + bytes(8) + b"\x00"
+    module = (
+        b"\x07\x05thing\x81" + (int("000000001" * 7, 2) << 10 >> 1).to_bytes(8, "big") + b"\x05\x03abc\x02\x07\x04" + bytes(8) + b"\x00"
+    )
     body = b"REDIS0011\xfe\x00" + module + b"\xf8\x05\x00\x03key\x05value\xff"
     path = tmp_path / "dump.rdb"
     path.write_bytes(body + crc64(body).to_bytes(8, "little"))
