@@ -94,11 +94,26 @@ class Score:
     value: float
 
 
+class Coordinate(Score):
+    """A double in plain digits, 17 of them behind the point and no zeros at the end, in both protocols."""
+
+    def digits(self) -> bytes:
+        text = (b"%.17f" % self.value).rstrip(b"0").rstrip(b".")
+        return text if text != b"-0" else b"0"
+
+
 @dataclass(frozen=True, slots=True)
 class Several:
     """More than one reply to one command (SUBSCRIBE a b): each is encoded on its own, one after the other."""
 
     items: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A reply that came encoded, in the protocol that its client spoke (a script's result); `resp/decode.py` gives the values in it."""
+
+    wire: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +123,8 @@ class Blocked:
     `keys` are the keys to wait on, `tag` the type (`format`) that one of them must come to have before the command is tried
     again as a whole; `deadline` is a time in ms or None for ever; `timeout_reply` is what the client gets then. Where nobody can
     wait (MULTI, a script) the answer is `refusal`, at once. `argv` is what to try again with, where that is not the command as it
-    came because words in it meant the moment of the call (the `$` of XREAD).
+    came because words in it meant the moment of the call (the `$` of XREAD). With `vanishing` it is tried again, too, when one of the
+    keys ceases to exist or comes to have another type.
     """
 
     keys: Sequence[bytes]
@@ -117,3 +133,4 @@ class Blocked:
     timeout_reply: Any = NIL_ARRAY
     refusal: Any = NIL_ARRAY
     argv: list[bytes] | None = None
+    vanishing: bool = False

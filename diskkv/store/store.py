@@ -28,7 +28,8 @@ from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
 from diskkv.store.expiry import Expiry
-from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, sync_directory
+from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, make_directory, sync_directory
+from diskkv.store.shapes import Shapes
 from diskkv.store.value import Value
 from diskkv.store.writer import LOAD_WORK, LOG_BYTES, LOG_WORK, Writer
 
@@ -74,6 +75,7 @@ class Store:
         self.log = log
         self.lock = threading.RLock()
         self.sizes = sizes
+        self.shapes = Shapes()
         self.landed = threading.Condition(self.lock)
         self.clock = clock
         self.now = clock()
@@ -86,6 +88,7 @@ class Store:
         # costs little, thanks to bloom filters)
         self.loads = 0
         self.expired = 0
+        self.expired_parts = 0
         self.replaying = False
         self.recovering = False
         self.failed: str | None = None
@@ -147,7 +150,7 @@ class Store:
             address = "memory:"
             log: Log = NullLog()
         else:
-            os.makedirs(path, exist_ok=True)
+            make_directory(path)
             lock_file = _lock_directory(path)
             address = f"leveldb:{os.path.join(path, 'tree')}"
             log = Log(os.path.join(path, "log"), policy, disk)
@@ -256,7 +259,7 @@ class Store:
             if reader.dropped:
                 journal.warning("the log ended in the middle of a write: %d bytes were dropped", reader.dropped)
             if stop is None:
-                self.log.start(reader.end)
+                self.log.start(reader.end, reader.before)
         self.ready_keys.clear()
         self.now = self.clock()
 
@@ -301,6 +304,24 @@ class Store:
         self.writer.finish()
         if self.writer.error is not None:
             raise StoreError(f"the checkpoint failed: {self.writer.error}")
+
+    def reload(self, *, checkpoint: bool) -> None:
+        """Forget all that is in memory and read the store anew, from the tree alone when there is to be a `checkpoint` first.
+
+        StoreError when that fails, and nothing is forgotten then. REQUIRES: the lock, given up meanwhile.
+        """
+        if checkpoint:
+            self.checkpoint()
+        else:
+            self.commit()
+            self.writer.finish()
+        self.recovering = True
+        try:
+            self.engine.reopen()
+            self._recover(self.log.position())
+        finally:
+            self.recovering = False
+            self.landed.notify_all()
 
     # -- a tick
 
@@ -441,6 +462,20 @@ class Store:
         if self.on_expired is not None:
             self.on_expired(db, key)
 
+    def expire_parts(self, db: Database, value: Value, limit: int | None = None) -> bool:
+        """Have the parts of a `timed` value expire whose time has come, `limit` at most, and log it. True when nothing is left of it."""
+        due = value.due()
+        if due is None or due > self.now or self.replaying:
+            return False
+        # As above, not a change by the command.
+        changes = self.changes
+        count, effects = value.fade(self.now, limit)
+        self.changes = changes
+        self.expired_parts += count
+        for effect in effects:
+            self.record(self.databases.index(db), effect)
+        return not value.linked
+
     def bury(self, value: Value) -> None:
         """A value is dead: have its records deleted and its memory freed, little by little."""
         if value.oid:
@@ -476,11 +511,10 @@ class Store:
         self.changes += 1
         for db in (one, other):
             for key in db.awaited:
-                if db.find(key) is not None:
-                    self.ready(db, key)
+                self.ready(db, key)
 
     def ready(self, db: Database, key: bytes) -> None:
-        """A key that somebody waits for has come to exist or has grown."""
+        """A key that somebody waits for has come to exist, has grown, or has ceased to exist."""
         self.ready_keys.append((db, key))
 
     # -- keeping house
@@ -581,5 +615,3 @@ def _lock_directory(path: str) -> int:
         os.close(handle)
         raise StoreLocked(f"{path} is in use by another process") from None
     return handle
-
-

@@ -30,9 +30,6 @@ KEEP = 5000
 
 ITEM_WEIGHT = 48
 
-# Redis keeps lists up to this size in one listpack (list-max-listpack-size -2).
-LISTPACK_BYTES = 8192
-
 
 @data_type
 class List(Elements):
@@ -495,14 +492,13 @@ class List(Elements):
 
     def encoding(self) -> bytes:
         """`listpack` or `quicklist`, as Redis 7.2 would have a list that was filled with these elements."""
-        if not self.oid:
-            return b"listpack"
-        if self.count > LISTPACK_BYTES // 2:
+        most, most_bytes = self.db.store.shapes.list_limits()
+        if len(self) > most or 2 * len(self) > most_bytes:
             return b"quicklist"
         size = 7
         for _, values in self.runs():
             size += sum(map(_listpack_size, values))
-            if size > LISTPACK_BYTES:
+            if size > most_bytes:
                 return b"quicklist"
         return b"listpack"
 
