@@ -7,7 +7,10 @@ from typing import Any
 
 from diskkv import format
 from diskkv.rdb.content import ID_BITS, Content, Group, Key
+from diskkv.rdb.payload import write_payload
 
+# Streams with groups of no more entries than this are restored whole.
+WHOLE = 10_000
 LOW = (1 << ID_BITS) - 1
 
 
@@ -59,6 +62,10 @@ def _zset(name: bytes, content: Content) -> Iterator[list[bytes]]:
 def _stream(name: bytes, content: Content) -> Iterator[list[bytes]]:
     state = content.state
     assert state is not None
+    if state.groups and content.count is not None and content.count <= WHOLE:
+        # Commands can't make an entry pending that was deleted.
+        yield [b"RESTORE", name, b"0", write_payload(content)]
+        return
     empty = True
     for part in content.parts:
         for number, items in part:

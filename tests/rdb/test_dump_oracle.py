@@ -54,6 +54,8 @@ def test_values_go_both_ways(seed: int, oracle: Oracle, tmp_path: Path) -> None:
         assert oracle.run("DEBUG", "DIGEST-VALUE", b"back") == digest, key
         if key.startswith(b"stream"):
             assert without_tree(plain(run("XINFO", "STREAM", "theirs"))) == without_tree(oracle.run("XINFO", "STREAM", key))
+            full = oracle.run("XINFO", "STREAM", key, "FULL", "COUNT", 0)
+            assert without_tree(oracle.run("XINFO", "STREAM", "back", "FULL", "COUNT", 0)) == without_tree(full)
     assert run.findings() == []
     run.close()
 

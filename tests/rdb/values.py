@@ -64,6 +64,14 @@ def stream(rng: Random, key: bytes) -> list[list[bytes]]:
         commands.append([b"XADD", key, b"%d-%d" % (ms, seq), *fields])
         if rng.random() < 0.1:
             commands.append([b"XDEL", key, b"%d-%d" % (ms, seq)])
+    for group in rng.sample([b"g1", b"g2", b"\xff"], rng.randrange(4)):
+        commands.append([b"XGROUP", b"CREATE", key, group, rng.choice([b"0", b"$", b"5-5"])])
+        commands.append([b"XGROUP", b"CREATECONSUMER", key, group, b"idle"])
+        for consumer in (b"alice", b"bob"):
+            commands.append([b"XREADGROUP", b"GROUP", group, consumer, b"COUNT", b"%d" % rng.choice((1, 10, 200)), b"STREAMS", key, b">"])
+        commands.append([b"XACK", key, group, b"%d-%d" % (ms, seq)])
+    if rng.random() < 0.5:
+        commands.append([b"XDEL", key, b"%d-%d" % (ms, seq)])
     return commands
 
 
