@@ -1,4 +1,4 @@
-"""The memory of what is dead, and freed little by little."""
+"""What is dead, and whose memory is freed little by little."""
 
 from __future__ import annotations
 
