@@ -94,7 +94,7 @@ class Executor:
             or (self.paused_until > 0 and self.paused())
             or store.writer.backlogged()
         )
-        if store.ready_keys:
+        if store.ready_keys and not self._nested:
             # The keeper has expired a key that somebody waits for more in.
             self.waiters.serve()
 

@@ -29,6 +29,7 @@ from diskkv.store.cache import Cache
 from diskkv.store.database import Database
 from diskkv.store.expiry import Expiry
 from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, make_directory, sync_directory
+from diskkv.store.shapes import Shapes
 from diskkv.store.value import Value
 from diskkv.store.writer import LOAD_WORK, LOG_BYTES, LOG_WORK, Writer
 
@@ -74,6 +75,7 @@ class Store:
         self.log = log
         self.lock = threading.RLock()
         self.sizes = sizes
+        self.shapes = Shapes()
         self.landed = threading.Condition(self.lock)
         self.clock = clock
         self.now = clock()
@@ -571,5 +573,3 @@ def _lock_directory(path: str) -> int:
         os.close(handle)
         raise StoreLocked(f"{path} is in use by another process") from None
     return handle
-
-
