@@ -19,21 +19,44 @@ command = group("stream")
 BAD_ID = "Invalid stream ID specified as stream command argument"
 TOO_LOW = "The ID specified in XADD is equal or smaller than the target stream top item"
 NO_LIMIT = 1 << 63
-# How many entries an approximate trimming removes at most if it is not told.
-ABOUT = 10_000
+# How many runs of entries an approximate trimming removes at most if it is not told, and how many entries at the very most.
+ABOUT = 100
+ABOUT_MOST = 1_000_000
+# How many entries are looked at together to find those below an id.
+LOOKS = 10_000
 
 
 class Trimming(NamedTuple):
-    """What MAXLEN and MINID ask for: `limit` entries at most go, until `length` are left, or those below `minid`."""
+    """What MAXLEN and MINID ask for: `limit` entries at most go, until `length` are left, or those below `minid`; and when `about`,
+    only whole runs of so many go, as in Redis, where they are the nodes of a tree."""
 
     length: int | None
     minid: int
     limit: int
+    about: int
 
     def apply(self, value: Stream) -> int:
-        if self.length is None:
+        """Trim a stream; how many entries went."""
+        if self.length is not None:
+            return value.trim(self._whole_runs(value, min(self.limit, len(value) - self.length)))
+        if self.about < 2:
             return value.trim(self.limit, self.minid)
-        return value.trim(min(self.limit, len(value) - self.length))
+        total = 0
+        while total < self.limit:
+            looks = min(max(LOOKS, 2 * self.about), self.limit - total)
+            below = sum(number < self.minid for number in value.numbers(looks))
+            deleted = value.trim(self._whole_runs(value, below))
+            total += deleted
+            if below < looks or not deleted:
+                break
+        return total
+
+    def _whole_runs(self, value: Stream, most: int) -> int:
+        """How many entries up to `most` can go in whole runs, which are counted from the first entry that was ever added."""
+        if self.about < 2 or most >= len(value):
+            return most
+        first = value.added - len(value)
+        return (first + most) // self.about * self.about - first
 
 
 class Options(NamedTuple):
@@ -56,7 +79,7 @@ def shown(entries: Sequence[Entry]) -> list[Any]:
     return [[format_id(number), list(items)] for number, items in entries]
 
 
-def _read_options(args: Args, *, adding: bool) -> Options:
+def _read_options(ctx: Session, args: Args, *, adding: bool) -> Options:
     """Read words up to one that is no option, which must be the id when `adding`."""
     create, strategy, about = True, b"", False
     limit: int | None = None
@@ -101,8 +124,11 @@ def _read_options(args: Args, *, adding: bool) -> Options:
         raise CommandError("syntax error, LIMIT cannot be used without the special ~ option")
     if not strategy:
         return Options(None, create)
-    most = (ABOUT if limit is None else limit or NO_LIMIT) if about else NO_LIMIT
-    return Options(Trimming(threshold if strategy == b"MAXLEN" else None, threshold, most), create)
+    run, most = 0, NO_LIMIT
+    if about:
+        run = ctx.executor.settings["stream-node-max-entries"] or 1
+        most = min(ABOUT * run, ABOUT_MOST) if limit is None else limit or NO_LIMIT
+    return Options(Trimming(threshold if strategy == b"MAXLEN" else None, threshold, most, run), create)
 
 
 @command(
@@ -116,7 +142,7 @@ def xadd(ctx: Session, key: bytes, *words: bytes) -> bytes | None:
         word, items = words[0], words[1:]
     else:
         args = Args(words)
-        trimming, create = _read_options(args, adding=True)
+        trimming, create = _read_options(ctx, args, adding=True)
         word = args.next() if args else b"*"
         items = tuple(args.rest())
     ms = number = None
@@ -212,7 +238,7 @@ def xdel(ctx: Session, key: bytes, *words: bytes) -> int:
 @command("XTRIM key <MAXLEN | MINID> [= | ~] threshold [LIMIT count]", WRITE, since="5.0.0", arity=-4)
 def xtrim(ctx: Session, key: bytes, *options: bytes) -> int:
     """Delete the first entries of a stream until it is as short as wanted; reply how many there were."""
-    trimming, _ = _read_options(Args(options), adding=False)
+    trimming, _ = _read_options(ctx, Args(options), adding=False)
     value = ctx.db.get(key, Stream)
     if value is None or trimming is None:
         return 0
