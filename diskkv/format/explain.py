@@ -10,6 +10,7 @@ from diskkv.format import (
     BUCKET,
     COMPRESSED,
     CONSUMER,
+    DEADLINE,
     ELEMENT,
     ENTRY,
     EXPIRES,
@@ -17,9 +18,11 @@ from diskkv.format import (
     HASH,
     MEMBER,
     OWNED,
+    PARTS,
     PENDING,
     PIECE,
     RANKED,
+    RECORDS,
     STREAM,
     STRING,
     TAG_NAMES,
@@ -65,7 +68,8 @@ def _meta(key: bytes, value: bytes) -> str:
     epoch, meta = unpack_u32(key, 1), decode(value)
     kind = TAG_NAMES.get(meta.tag, f"tag {meta.tag}")
     expires = f" expires {moment(meta.expire)}" if meta.expire is not None else ""
-    return f"meta epoch {epoch} {quoted(key[5:])} {kind} {_extent(meta)}{_flags(value[1])}{expires}"
+    due = f" from {moment(meta.due)} on fields expire" if meta.due is not None else ""
+    return f"meta epoch {epoch} {quoted(key[5:])} {kind} {_extent(meta)}{_flags(value[1])}{expires}{due}"
 
 
 def _extent(meta: Meta) -> str:
@@ -76,7 +80,9 @@ def _extent(meta: Meta) -> str:
     if meta.tag == STRING:
         return f"{len(meta.body)} B {quoted(meta.body)}"
     try:
-        count = len(unpack_items(meta.body))
+        items = unpack_items(meta.body)
+        # What stands before the entries are flags, and times of fields.
+        count = sum(item.__class__ is not int and (meta.tag == STREAM or item.__class__ is not list) for item in items)
     except Exception:  # msgpack has a dozen ways to dislike what it reads
         return f"{len(meta.body)} B, unreadable"
     # A stream's entries come in pairs, too, behind what else stands in its body.
@@ -84,7 +90,7 @@ def _extent(meta: Meta) -> str:
 
 
 def _flags(flags: int) -> str:
-    unknown = flags & ~(EXPIRES | 2 | COMPRESSED)
+    unknown = flags & ~(EXPIRES | RECORDS | COMPRESSED | PARTS)
     return (" lz4" if flags & COMPRESSED else "") + (f" unknown flags {unknown:#x}" if unknown else "")
 
 
@@ -94,6 +100,8 @@ def _data(key: bytes, value: bytes) -> str:
     start = f"data oid {oid}"
     if kind == MEMBER:
         return f"{start} member {quoted(sub[4:])} hash {unpack_u32(sub):08x} -> {quoted(value)}"
+    if kind == DEADLINE:
+        return f"{start} field {quoted(sub[8:])} expires {moment(unpack_u64(sub))}"
     if kind == RANKED:
         return f"{start} ranked {unpack_f64(sub)!r} {quoted(sub[8:])}"
     if kind == BUCKET:

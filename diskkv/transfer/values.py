@@ -11,12 +11,15 @@ from typing import Any, TypeVar
 
 from diskkv import format
 from diskkv.errors import BadDump
-from diskkv.rdb.content import Content, StreamState
+from diskkv.rdb.content import Consumer, Content, Group, Pending, StreamState
 from diskkv.store.database import Database
 from diskkv.store.value import Value
+from diskkv.types.groups import NEVER
+from diskkv.types.groups import Group as StoredGroup
 from diskkv.types.hashes import Hash
 from diskkv.types.ledgers import ID_MAX
 from diskkv.types.lists import List
+from diskkv.types.progress import UNKNOWN
 from diskkv.types.sets import PRESENT, Set
 from diskkv.types.streams import Stream
 from diskkv.types.strings import String
@@ -39,10 +42,14 @@ def content_of(value: Value) -> Content:
         return Content(format.LIST, len(value), (part for _, part in value.runs()))
     if isinstance(value, Set):
         return Content(format.SET, len(value), _chunks(value.members()))
+    if isinstance(value, Hash) and value.timed:
+        # A time of 0 stands for none.
+        triples = ((field, data, when or 0) for field, data, when in value.timed_items())
+        return Content(value.tag, len(value), (list(chain.from_iterable(part)) for part in _chunks(triples)), timed=True)
     if isinstance(value, (Hash, ZSet)):
         return Content(value.tag, len(value), (list(chain.from_iterable(part)) for part in _chunks(value.items())))
     if isinstance(value, Stream):
-        state = StreamState(value.last, value.max_deleted, value.added)
+        state = StreamState(value.last, value.max_deleted, value.added, [_group(each) for each in value.groups().values()])
         return Content(format.STREAM, len(value), _entries(value), state=state)
     raise TypeError(f"{type(value).__name__} has no content")
 
@@ -66,14 +73,16 @@ def _entries(value: Stream) -> Iterator[list[Any]]:
         start = part[-1][0] + 1
 
 
+def _group(group: StoredGroup) -> Group:
+    consumers = [Consumer(each.name, each.seen, None if each.active == NEVER else each.active) for each in group.consumers.values()]
+    pending = [Pending(number, holder.name, time, times) for number, holder, time, times in group.deliveries(0, ID_MAX)]
+    return Group(group.name, group.last, None if group.read == UNKNOWN else group.read, consumers, pending)
+
+
 def check(content: Content) -> None:
     """BadDump when a gathered content can't be stored: it has a member twice, or something that there is no type for."""
     parts = list(content.parts)
     content.parts = iter(parts)
-    if content.state is not None and content.state.groups:
-        raise BadDump("consumer groups can't be stored")
-    if content.timed and any(any(part[2::3]) for part in parts):
-        raise BadDump("hash fields that expire can't be stored")
     if content.tag in (format.SET, format.HASH, format.ZSET):
         width = content.width()
         seen: set[bytes] = set()
@@ -136,11 +145,14 @@ def _fill_hash(db: Database, key: bytes, content: Content, rest: Rest) -> Value:
     value = db.replace(key, Hash)
     for part in content.parts:
         if content.timed:
-            if any(part[2::3]):
-                raise BadDump("hash fields that expire can't be stored")
-            part = [item for at in range(0, len(part), 3) for item in part[at : at + 2]]
-        value.set(part)
-        rest(sum(map(len, part)))
+            value.set([item for at in range(0, len(part), 3) for item in part[at : at + 2]])
+            for field, when in zip(part[::3], part[2::3], strict=True):
+                if when:
+                    value.set_expiry(field, when)
+            rest(sum(len(item) for item in part if item.__class__ is bytes))
+        else:
+            value.set(part)
+            rest(sum(map(len, part)))
     return _counted(value, content)
 
 
@@ -171,8 +183,16 @@ def _fill_stream(db: Database, key: bytes, content: Content, rest: Rest) -> Valu
     state = content.state
     assert state is not None
     value.set_last(state.last, state.added, state.max_deleted)
-    if state.groups:
-        raise BadDump("consumer groups can't be stored")
+    for group in state.groups:
+        made = value.create_group(group.name, group.last, UNKNOWN if group.read is None else group.read)
+        for consumer in group.consumers:
+            made.create_consumer(consumer.name, consumer.seen)
+        for pending in group.pending:
+            made.give(made.consumers[pending.consumer], pending.id, pending.time, pending.count)
+        for consumer in group.consumers:
+            if consumer.active is not None:
+                made.serve(made.consumers[consumer.name], consumer.active)
+        rest(64 * len(group.pending))
     return value
 
 
