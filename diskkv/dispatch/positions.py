@@ -26,9 +26,10 @@ def key_positions(command: Command, argv: Sequence[bytes]) -> list[int]:
         found += range(keys.first, min(last, count - 1) + 1, keys.step)
     if keys.numkeys:
         number = parse_int(argv[keys.numkeys]) if keys.numkeys < count else None
-        if number is None or number < 0 or keys.numkeys + number >= count:
+        step = keys.step or 1
+        if number is None or number < 0 or keys.numkeys + number * step >= count:
             raise NoKeys
-        found += range(keys.numkeys + 1, keys.numkeys + 1 + number)
+        found += range(keys.numkeys + 1, keys.numkeys + 1 + number * step, step)
     if _STORES.search(command.usage):
         # The last one counts, as when the command is run.
         words = [word.upper() for word in argv]
