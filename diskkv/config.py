@@ -175,6 +175,10 @@ TABLE = (
     Setting("hll-sparse-max-bytes", memory, "3000", "how long a HyperLogLog grows before its form of fixed length replaces the sparse one"),
     Setting("loglevel", choice("debug", "verbose", "notice", "warning", "nothing"), "notice", "how much is reported"),
     Setting("logfile", str, "", "file for reports; empty for standard output", fixed=True),
+    Setting(
+        "enable-debug-command", choice("no", "yes", "local"), "no", "whether DEBUG is allowed: to everybody, to nobody, to local clients",
+        fixed=True,
+    ),
     Setting("daemonize", only("no", "run it under a supervisor"), "no", "always in the foreground", fixed=True),
 )
 BY_NAME = {name: setting for setting in TABLE for name in (setting.name, setting.alias) if name}
@@ -228,7 +232,7 @@ REFUSED = {
         "there are no keyspace notifications": "notify-keyspace-events",
         "there is no client-side caching": "tracking-table-max-keys",
         "latencies are not recorded": "latency-tracking latency-tracking-info-percentiles latency-monitor-threshold",
-        "there are no debugging commands, and no settings are protected": "enable-debug-command enable-protected-configs",
+        "no settings are protected": "enable-protected-configs",
         "keys expire at their millisecond": "active-expire-effort hz dynamic-hz",
         "memory is Python's": (
             "activedefrag active-defrag-ignore-bytes active-defrag-threshold-lower active-defrag-threshold-upper active-defrag-cycle-min "

@@ -113,6 +113,13 @@ class Several:
 
 
 @dataclass(frozen=True, slots=True)
+class Encoded:
+    """A reply that came encoded, in the protocol that its client spoke (a script's result); `resp/decode.py` gives the values in it."""
+
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Blocked:
     """The command found nothing and wishes to wait.
 

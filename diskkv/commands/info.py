@@ -131,6 +131,7 @@ def _stats(ctx: Session) -> Fields:
         "total_commands_processed": stats.total_calls(),
         "rejected_connections": stats.rejected_connections,
         "expired_keys": ctx.store.expired,
+        "expired_subkeys": ctx.store.expired_parts,
         "evicted_keys": 0,
         "evicted_clients": 0,
         "pubsub_channels": len(pubsub.channels),
@@ -140,7 +141,15 @@ def _stats(ctx: Session) -> Fields:
 
 
 def _replication(ctx: Session) -> Fields:
-    return {"role": "master", "connected_slaves": 0, "master_failover_state": "no-failover"}
+    return {
+        "role": "master",
+        "connected_slaves": 0,
+        "master_failover_state": "no-failover",
+        "master_replid": ctx.executor.replication_id,
+        "master_replid2": "0" * 40,
+        "master_repl_offset": 0,
+        "second_repl_offset": -1,
+    }
 
 
 def _cpu(ctx: Session) -> Fields:

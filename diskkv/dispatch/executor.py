@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from diskkv.clock import microseconds, perf_ns, system_clock
+from diskkv.clock import microseconds, perf_ns, sleep, system_clock
 from diskkv.config import Settings
 from diskkv.dispatch.args import quoted
 from diskkv.dispatch.blocking import Waiter, Waiters
@@ -56,6 +56,9 @@ class Executor:
         # answered, and closes the store, which writes everything to the engine. `nosave` allows it to leave that to the next start.
         self.shutdown: str | None = None
         self.run_id = secrets.token_hex(20)
+        self.replication_id = secrets.token_hex(20)
+        # scripts may call what they may not (DEBUG SET-DISABLE-DENY-SCRIPTS)
+        self.scripts_unrestricted = False
         self.started = store.clock()
         self._clock = 0
         self._nested = 0
@@ -192,6 +195,10 @@ class Executor:
         if store.ready_keys and not self._nested:
             self.waiters.serve()
 
+    def amid(self) -> bool:
+        """Whether something is under way that `atomic` keeps together."""
+        return self._nested > 0
+
     def retry(self, waiter: Waiter) -> Any:
         """Run a blocked client's command again."""
         self._nested += 1
@@ -295,6 +302,10 @@ class Executor:
     def microseconds(self) -> int:
         """The time in microseconds (TIME); of the clocks that may be handed in, only the system's is as fine."""
         return microseconds() if self.store.clock is system_clock else self.store.now * 1000
+
+    def sleep(self, seconds: float) -> None:
+        """Stand still, and everybody else with it (DEBUG SLEEP)."""
+        sleep(seconds)
 
     def pause(self, until: int, *, everything: bool) -> None:
         """CLIENT PAUSE: let no commands that write, or none at all, run until a time. Never shortens or weakens a pause in force."""

@@ -88,6 +88,7 @@ class Store:
         # costs little, thanks to bloom filters)
         self.loads = 0
         self.expired = 0
+        self.expired_parts = 0
         self.replaying = False
         self.recovering = False
         self.failed: str | None = None
@@ -295,6 +296,24 @@ class Store:
         if self.writer.error is not None:
             raise StoreError(f"the checkpoint failed: {self.writer.error}")
 
+    def reload(self, *, checkpoint: bool) -> None:
+        """Forget all that is in memory and read the store anew, from the tree alone when there is to be a `checkpoint` first.
+
+        StoreError when that fails, and nothing is forgotten then. REQUIRES: the lock, given up meanwhile.
+        """
+        if checkpoint:
+            self.checkpoint()
+        else:
+            self.commit()
+            self.writer.finish()
+        self.recovering = True
+        try:
+            self.engine.reopen()
+            self._recover(self.log.position())
+        finally:
+            self.recovering = False
+            self.landed.notify_all()
+
     # -- a tick
 
     def tick(self) -> None:
@@ -433,6 +452,20 @@ class Store:
         self.record(self.databases.index(db), (b"DEL", key))
         if self.on_expired is not None:
             self.on_expired(db, key)
+
+    def expire_parts(self, db: Database, value: Value, limit: int | None = None) -> bool:
+        """Have the parts of a `timed` value expire whose time has come, `limit` at most, and log it. True when nothing is left of it."""
+        due = value.due()
+        if due is None or due > self.now or self.replaying:
+            return False
+        # As above, not a change by the command.
+        changes = self.changes
+        count, effects = value.fade(self.now, limit)
+        self.changes = changes
+        self.expired_parts += count
+        for effect in effects:
+            self.record(self.databases.index(db), effect)
+        return not value.linked
 
     def bury(self, value: Value) -> None:
         """A value is dead: have its records deleted and its memory freed, little by little."""
