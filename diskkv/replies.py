@@ -102,6 +102,13 @@ class Several:
 
 
 @dataclass(frozen=True, slots=True)
+class Encoded:
+    """A reply that came encoded, in the protocol that its client spoke (a script's result); `resp/decode.py` gives the values in it."""
+
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Blocked:
     """The command found nothing and wishes to wait.
 
@@ -109,6 +116,8 @@ class Blocked:
     again as a whole; `deadline` is a time in ms or None for ever; `timeout_reply` is what the client gets then. Where nobody can
     wait (MULTI, a script) the answer is `refusal`, at once. `argv` is what to try again with, where that is not the command as it
     came because words in it meant the moment of the call (the `$` of XREAD).
+
+    With `run` it is a script that waits for nothing but its own end, and will not be tried again: see `scripting`.
     """
 
     keys: Sequence[bytes]
@@ -117,3 +126,4 @@ class Blocked:
     timeout_reply: Any = NIL_ARRAY
     refusal: Any = NIL_ARRAY
     argv: list[bytes] | None = None
+    run: Any = None

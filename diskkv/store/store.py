@@ -27,7 +27,9 @@ from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
+from diskkv.store.documents import Documents
 from diskkv.store.expiry import Expiry
+from diskkv.store.graves import DeadDatabase
 from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, sync_directory
 from diskkv.store.value import Value
 from diskkv.store.writer import LOAD_WORK, LOG_BYTES, LOG_WORK, Writer
@@ -100,14 +102,19 @@ class Store:
         # what `Value.stamp` becomes with a change; see `Writer`
         self.stamp = 2
         self.ready_keys: list[tuple[Database, bytes]] = []
+        # held: a script has done half of what it does, and others have their turn meanwhile; see `hold`
+        self.held = False
         self.hash32: Callable[[bytes], bytes] = keys.member_hasher(0)
         self.path: str | None = None
         self.cache = Cache(sizes.cache)
+        self.documents = Documents(self)
         self.cache.pinned_from = self.stamp
         self.expiry = Expiry(self)
         self.writer = Writer(self)
         self.databases: list[Database] = []
         self.on_expired: Callable[[Database, bytes], None] | None = None
+        # called, with the lock, when the store is about to close
+        self.at_close: list[Callable[[], None]] = []
         self._graveyard: deque[Value | DeadDatabase] = deque()
         self._next_oid = 1
         self._next_epoch = 1
@@ -215,6 +222,7 @@ class Store:
         self.large.clear()
         self.dead.clear()
         self.erased.clear()
+        self.documents.load(self.engine)
         for buried in list(self._graveyard):
             if isinstance(buried, DeadDatabase):
                 buried.clear()
@@ -263,6 +271,13 @@ class Store:
         if self._keeper is not None:
             self._keeper.join()
         with self.lock:
+            for call in self.at_close:
+                call()
+            if self.held:
+                # A script is in the middle of it: what it has done so far never was.
+                self.held = False
+                self.log.forget()
+                self._go_back()
             if self.failed is None:
                 with contextlib.suppress(LogFailed):
                     self.commit()
@@ -305,6 +320,8 @@ class Store:
         LogFailed when the log can't be written: everything since the last commit has then been undone.
         """
         log = self.log
+        if self.held:
+            return
         if self.spoiled is not None:
             self._undo_spoiled()
         if log.parts:
@@ -321,6 +338,27 @@ class Store:
                 writer.freeze()
         if self.cache.used > self.cache.budget:
             self.cache.trim()
+
+    def hold(self, mark: int) -> bool:
+        """What was recorded since the log held `mark` parts is half of something: nothing is committed, frozen or expired from now on.
+
+        What stood before is logged now. False when that failed: the tick's commit will say so, and undo everything.
+        REQUIRES: whoever holds sets `held` to False before it commits.
+        """
+        log = self.log
+        begun = log.parts[mark:]
+        del log.parts[mark:]
+        if log.parts:
+            before = list(log.parts)
+            try:
+                log.commit()
+            except OSError:
+                log.parts[:0] = before + begun
+                self.spoiled = "writing the log"
+                return False
+        log.parts.extend(begun)
+        self.held = True
+        return True
 
     def record(self, number: int, argv: Sequence[bytes]) -> None:
         """Have the next commit log a change: a command in its deterministic form, made in database `number`."""
@@ -382,7 +420,7 @@ class Store:
     def wait_for_room(self) -> None:
         """Wait while too much is not yet in the engine. Gives up the lock meanwhile; REQUIRES: no tick is open."""
         while self.writer.backlogged() and self.failed is None:
-            if not self.writer.active and not self.log.parts:
+            if not self.writer.active and not self.log.parts and not self.held:
                 self.writer.freeze()
             # With a limit, because an engine that has to be opened anew first lets nothing land meanwhile.
             self.landed.wait(0.05)
@@ -487,7 +525,9 @@ class Store:
             rest = KEEPER_REST
             with self.lock:
                 try:
-                    if self.log.parts:
+                    if self.held:
+                        rest = KEEPER_REST
+                    elif self.log.parts:
                         rest = 0.001  # a front is in the middle of a tick, which is soon over
                     elif self.failed is None:
                         rest = self._expire_due()
@@ -521,28 +561,6 @@ class Store:
         return rest
 
 
-class DeadDatabase:
-    """The resident objects of a flushed database, freed a few at a time."""
-
-    def __init__(self, store: Store, objects: dict[bytes, Value]) -> None:
-        self._store = store
-        self._objects = objects
-
-    def clear(self) -> None:
-        """Drop them all: the cache has forgotten them."""
-        self._objects = {}
-
-    def shed(self, count: int) -> bool:
-        """Free about `count` of them; True when none are left."""
-        with self._store.lock:
-            cache = self._store.cache
-            for _ in range(min(count, len(self._objects))):
-                _, value = self._objects.popitem()
-                if value.linked:
-                    cache.forget(value)
-        return not self._objects
-
-
 @contextlib.contextmanager
 def open_records(path: str) -> Iterator[Engine]:
     """The engine alone of a store that nobody has open, for reading its records. StoreError when there is none or somebody has."""
@@ -572,5 +590,3 @@ def _lock_directory(path: str) -> int:
         os.close(handle)
         raise StoreLocked(f"{path} is in use by another process") from None
     return handle
-
-
