@@ -15,6 +15,7 @@ from diskkv.errors import Damaged
 from diskkv.resp.parse import RequestParser
 from diskkv.scripting.scripts import Scripts
 from diskkv.store.log import Disk
+from diskkv.store.shapes import SHAPING
 from diskkv.store.store import Sizes, Store
 from diskkv.store.writer import LOG_BYTES, LOG_WORK
 
@@ -59,8 +60,10 @@ def open_executor(
             executor.stats.slow_after = microseconds * 1000 if microseconds >= 0 else 1 << 62
         elif name == "slowlog-max-len":
             executor.stats.limit_slow(settings["slowlog-max-len"])
+        elif name in SHAPING:
+            setattr(store.shapes, SHAPING[name], settings[name])
 
-    for name in ("slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size"):
+    for name in ("slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", *SHAPING):
         changed(name)
     settings.listeners.append(changed)
     return executor

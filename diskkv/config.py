@@ -132,7 +132,7 @@ class Setting:
 
 
 ANY = 2**63 - 1
-SIZES = "OBJECT ENCODING answers by Redis' defaults, and what is stored does not depend on it"
+SIZES = "what OBJECT ENCODING judges by; how a value is stored does not depend on it"
 TABLE = (
     Setting("bind", str, "127.0.0.1 -::1", "addresses to listen on; a leading '-' lets one be missing", fixed=True),
     Setting("port", number(0, 65535), "6379", "TCP port; 0 for none", fixed=True),
@@ -166,14 +166,16 @@ TABLE = (
         alias="lua-time-limit",
     ),
     Setting("slowlog-max-len", number(0, ANY), "128", "how many slow commands are remembered"),
-    Setting("hash-max-listpack-entries", only("128", SIZES), "128", SIZES, alias="hash-max-ziplist-entries"),
-    Setting("hash-max-listpack-value", only("64", SIZES), "64", SIZES, alias="hash-max-ziplist-value"),
-    Setting("list-max-listpack-size", only("-2", SIZES), "-2", SIZES, alias="list-max-ziplist-size"),
-    Setting("set-max-intset-entries", only("512", SIZES), "512", SIZES),
-    Setting("set-max-listpack-entries", only("128", SIZES), "128", SIZES),
-    Setting("set-max-listpack-value", only("64", SIZES), "64", SIZES),
-    Setting("zset-max-listpack-entries", only("128", SIZES), "128", SIZES, alias="zset-max-ziplist-entries"),
-    Setting("zset-max-listpack-value", only("64", SIZES), "64", SIZES, alias="zset-max-ziplist-value"),
+    Setting("hash-max-listpack-entries", number(0, ANY), "128", SIZES, alias="hash-max-ziplist-entries"),
+    Setting("hash-max-listpack-value", memory, "64", SIZES, alias="hash-max-ziplist-value"),
+    Setting("list-max-listpack-size", number(-(2**31), 2**31 - 1), "-2", SIZES, alias="list-max-ziplist-size"),
+    # A hint in Redis too, which no reply depends on; refusing it would only break those who set it beside the sizes.
+    Setting("list-compress-depth", number(0, 2**31 - 1), "0", "a hint, as in Redis; here elements are compressed where that pays"),
+    Setting("set-max-intset-entries", number(0, ANY), "512", SIZES),
+    Setting("set-max-listpack-entries", number(0, ANY), "128", SIZES),
+    Setting("set-max-listpack-value", memory, "64", SIZES),
+    Setting("zset-max-listpack-entries", number(0, ANY), "128", SIZES, alias="zset-max-ziplist-entries"),
+    Setting("zset-max-listpack-value", memory, "64", SIZES, alias="zset-max-ziplist-value"),
     Setting("loglevel", choice("debug", "verbose", "notice", "warning", "nothing"), "notice", "how much is reported"),
     Setting("logfile", str, "", "file for reports; empty for standard output", fixed=True),
     Setting("daemonize", only("no", "run it under a supervisor"), "no", "always in the foreground", fixed=True),
@@ -233,7 +235,7 @@ REFUSED = {
         "keys expire at their millisecond": "active-expire-effort hz dynamic-hz",
         "memory is Python's": (
             "activedefrag active-defrag-ignore-bytes active-defrag-threshold-lower active-defrag-threshold-upper active-defrag-cycle-min "
-            "active-defrag-cycle-max active-defrag-max-scan-fields activerehashing jemalloc-bg-thread list-compress-depth disable-thp"
+            "active-defrag-cycle-max active-defrag-max-scan-fields activerehashing jemalloc-bg-thread disable-thp"
         ),
         "commands run on one thread": "io-threads io-threads-do-reads server_cpulist bio_cpulist",
         "what starts the process decides": (

@@ -64,6 +64,10 @@ class NoSuchKey(CommandError):
     text = "no such key"
 
 
+class BusyKey(CommandError):
+    code, text = "BUSYKEY", "Target key name already exists."
+
+
 class Overflow(CommandError):
     text = "increment or decrement would overflow"
 
@@ -178,6 +182,10 @@ class BadFormat(StoreError):
 
 class Damaged(StoreError):
     """A checksum or a structure on disk is wrong."""
+
+
+class BadDump(DiskkvError):
+    """Bytes that should be an RDB file, a DUMP payload or another form of exported data are not, or are damaged."""
 
 
 class SettingError(DiskkvError):

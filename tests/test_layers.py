@@ -17,7 +17,7 @@ VAGUE = re.compile(r"_*(utils?|helpers?|common|base|misc|managers?|handlers?|stu
 
 GROUND = frozenset({"errors", "replies", "clock", "lib"})
 EVERYTHING = frozenset(path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir())
-BELOW_APP = GROUND | {"engine", "format", "resp", "config", "store", "types", "dispatch", "commands"}
+BELOW_APP = GROUND | {"engine", "format", "rdb", "resp", "config", "store", "types", "transfer", "dispatch", "commands"}
 
 # The part of diskkv -> the other parts it may import. A part may import itself, and no part imports what is not listed.
 MAY_IMPORT: dict[str, frozenset[str]] = {
@@ -28,9 +28,11 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "config": frozenset({"errors", "lib"}),
     "store": frozenset({"engine", "format", "lib", "errors", "clock"}),
     "types": frozenset({"store", "format", "lib", "errors"}),
+    "rdb": frozenset({"format", "errors", "lib"}),
+    "transfer": frozenset({"rdb", "types", "store", "format", "lib", "errors", "clock"}),
     "dispatch": frozenset({"store", "lib", "replies", "errors", "clock", "config"}),
-    "scripting": frozenset({"dispatch", "store", "format", "resp", "lib", "replies", "errors", "clock", "config"}),
-    "commands": frozenset({"scripting", "dispatch", "types", "store", "lib", "format", "replies", "errors", "config"}),
+    "scripting": frozenset({"dispatch", "store", "format", "rdb", "resp", "lib", "replies", "errors", "clock", "config"}),
+    "commands": frozenset({"scripting", "dispatch", "transfer", "rdb", "types", "store", "lib", "format", "replies", "errors", "config"}),
     "app": BELOW_APP | {"scripting"},
     "server": frozenset({"app", "dispatch", "resp", "lib", "replies", "errors", "config", "clock"}),
     "client": frozenset({"app", "commands", "resp", "dispatch", "lib", "store", "types", "replies", "errors", "config"}),
@@ -46,7 +48,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "msgpack": ("format/",),
     "lz4": ("format/",),
     "xxhash": ("format/", "lib/"),
-    "struct": ("format/", "lib/"),
+    "struct": ("format/", "lib/", "rdb/"),
+    "anycrc": ("rdb/checksum.py",),
+    "lzf": ("rdb/lzf.py",),
     "hiredis": ("resp/parse.py",),
     "lupa": ("scripting/child.py",),
     "asyncio": ("server/", "client/aio.py"),

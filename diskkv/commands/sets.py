@@ -11,7 +11,7 @@ from diskkv.dispatch.table import DENYOOM, FAST, MOVABLEKEYS, READONLY, WRITE, g
 from diskkv.dispatch.walks import draw_count, read_cursor, scan_options
 from diskkv.errors import BadSyntax, CommandError
 from diskkv.lib.numbers import INT_MAX
-from diskkv.types.sets import INTSET, INTSET_ENTRIES, PRESENT, Set, form_of, in_order, intersect, subtract, unite
+from diskkv.types.sets import INTSET, PRESENT, Set, form_of, in_order, intersect, subtract, unite
 
 command = group("set")
 
@@ -150,9 +150,10 @@ def _sets(ctx: Session, keys: Iterable[bytes]) -> list[Set | None]:
     return [ctx.db.get(key, Set) for key in keys]
 
 
-def _result(members: Iterable[bytes]) -> set[bytes]:
+def _result(ctx: Session, members: Iterable[bytes]) -> set[bytes]:
     found = set(members)
-    if found and len(found) <= INTSET_ENTRIES and form_of(dict.fromkeys(found)) == INTSET:
+    shapes = ctx.store.shapes
+    if found and len(found) <= shapes.set_intset and form_of(dict.fromkeys(found), shapes) == INTSET:
         return Ordered(in_order(found))
     return found
 
@@ -169,7 +170,7 @@ def _store(ctx: Session, destination: bytes, members: Iterable[bytes]) -> int:
 @command("SINTER key [key ...]", READONLY, since="1.0.0")
 def sinter(ctx: Session, *keys: bytes) -> set[bytes]:
     """Return the members that all of several sets have."""
-    return _result(intersect(_sets(ctx, keys)))
+    return _result(ctx, intersect(_sets(ctx, keys)))
 
 
 @command("SINTERSTORE destination key [key ...]", WRITE | DENYOOM, since="1.0.0")
@@ -198,7 +199,7 @@ def sintercard(ctx: Session, numkeys: bytes, *words: bytes) -> int:
 @command("SUNION key [key ...]", READONLY, since="1.0.0")
 def sunion(ctx: Session, *keys: bytes) -> set[bytes]:
     """Return the members of several sets."""
-    return _result(unite(_sets(ctx, keys)))
+    return _result(ctx, unite(_sets(ctx, keys)))
 
 
 @command("SUNIONSTORE destination key [key ...]", WRITE | DENYOOM, since="1.0.0")
@@ -210,7 +211,7 @@ def sunionstore(ctx: Session, destination: bytes, *keys: bytes) -> int:
 @command("SDIFF key [key ...]", READONLY, since="1.0.0")
 def sdiff(ctx: Session, *keys: bytes) -> set[bytes]:
     """Return the members of the first set that none of the others has."""
-    return _result(subtract(_sets(ctx, keys)))
+    return _result(ctx, subtract(_sets(ctx, keys)))
 
 
 @command("SDIFFSTORE destination key [key ...]", WRITE | DENYOOM, since="1.0.0")

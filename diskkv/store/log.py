@@ -3,10 +3,11 @@
 Segments `NNNNNNNNNN.aof` hold Redis' append-only format (RESP commands, SELECT, MULTI and EXEC), so `redis-check-aof` accepts them and
 Redis could load them. Each tick's commands follow one annotation line, which Redis' tools skip:
 
-    #T <bytes> <crc32> <synced>\r\n
+    #T <bytes> <crc32> <synced> [<before>]\r\n
 
-The CRC covers the `bytes` that follow and is seeded with the line's own offset and with `synced`, so that a flipped bit, a torn end
-and a piece out of its place are all found. `synced` is how much of this segment was known to be on the disk when the tick was
+The CRC covers the `bytes` that follow and is seeded with the line's other numbers and its offset, so that a flipped bit, a torn end
+and a piece out of its place are all found. A segment's first tick says in `before` how long the segment before it was: whether that lost
+its end can't be seen otherwise. `synced` is how much of this segment was known to be on the disk when the tick was
 written: after a loss of power a hole behind that mark is what was never promised, and the log is cut there; a hole before it is
 damage, and opening is refused. A tick is applied whole or not at all, and MULTI ... EXEC never crosses one.
 
@@ -29,7 +30,7 @@ from zlib import crc32
 from diskkv.errors import Damaged, SettingError
 from diskkv.lib.multibulk import encode_command
 
-HEADER = re.compile(rb"#T (\d{1,12}) ([0-9a-f]{8}) (\d{1,12})\r\n")
+HEADER = re.compile(rb"#T (\d{1,12}) ([0-9a-f]{8}) (\d{1,12})(?: (\d{1,12}))?\r\n")
 LONGEST_HEADER = 64
 POLICIES = ("always", "everysec", "no")
 
@@ -89,6 +90,8 @@ class Log:
         self._file = -1
         self._segment = 0
         self._offset = 0
+        # how long the segment before this one is, as far as anybody needs to know
+        self._before: int | None = None
         self._synced = 0
         self._torn = False
         self._spare = -1
@@ -98,7 +101,7 @@ class Log:
         # _sync_lock guards the handles; _syncing lets one thread at a time sync and close them
         self._sync_lock = threading.Lock()
         self._syncing = threading.Lock()
-        os.makedirs(path, exist_ok=True)
+        make_directory(path)
 
     # -- appending
 
@@ -118,11 +121,15 @@ class Log:
         os.close(self._disk.open(segment_name(self.path, FIRST.segment), os.O_WRONLY | os.O_CREAT))
         sync_directory(self.path)
 
-    def start(self, at: Position) -> None:
-        """Begin to append at a position: the end of what `LogReader` read, or a new segment. What lies behind it is cut off."""
+    def start(self, at: Position, before: int | None = None) -> None:
+        """Begin to append at a position, the end of what `LogReader` read; `before` is how long the segment before it was, if that was
+        read, too. What lies behind the position is cut off, and what lies before it put on the disk.
+        """
         for number in segments(self.path):
             if number > at.segment:
                 os.unlink(segment_name(self.path, number))
+            elif number < at.segment:
+                self._sync_segment(number)
         self._segment = at.segment
         self._file = self._disk.open(segment_name(self.path, at.segment), os.O_WRONLY | os.O_CREAT)
         self._disk.truncate(self._file, at.offset)
@@ -130,10 +137,18 @@ class Log:
         self._disk.sync(self._file)
         sync_directory(self.path)
         self._offset = self._synced = at.offset
+        self._before = before
         self.database = -1
         if self._syncer is None:
             self._syncer = threading.Thread(target=self._sync_every_second, name="diskkv-log-sync", daemon=True)
             self._syncer.start()
+
+    def _sync_segment(self, number: int) -> None:
+        handle = self._disk.open(segment_name(self.path, number), os.O_WRONLY)
+        try:
+            self._disk.sync(handle)
+        finally:
+            os.close(handle)
 
     def position(self) -> Position:
         """Where the next tick will go. REQUIRES: nothing is waiting to be committed."""
@@ -149,7 +164,11 @@ class Log:
         self.parts.clear()
         self.merged = 0
         offset, synced = self._offset, self._synced
-        tick = b"#T %d %08x %d\r\n%b" % (len(data), crc32(data, _seed(offset, synced)), synced, data)
+        if offset or self._before is None:
+            tick = b"#T %d %08x %d\r\n%b" % (len(data), crc32(data, _seed(offset, synced)), synced, data)
+        else:
+            before = self._before
+            tick = b"#T %d %08x %d %d\r\n%b" % (len(data), crc32(data, _seed(0, synced, before)), synced, before, data)
         size = len(tick)
         try:
             if self._torn:
@@ -213,6 +232,7 @@ class Log:
             self._retired.append(self._file)
             self._file, self._spare = self._spare, -1
             self._segment += 1
+            self._before = self._offset
             self._offset = self._synced = 0
 
     def drop_before(self, segment: int) -> None:
@@ -288,7 +308,7 @@ class NullLog(Log):
     def create(self) -> None:
         """There are no segments."""
 
-    def start(self, at: Position) -> None:
+    def start(self, at: Position, before: int | None = None) -> None:
         """Nothing to open."""
 
     def position(self) -> Position:
@@ -328,6 +348,8 @@ class LogReader:
     def __init__(self, path: str, start: Position, stop: Position | None = None) -> None:
         self.path = path
         self.end = start
+        # how long the segment before the end's is, if it was read
+        self.before: int | None = None
         self._stop = stop
         self.dropped = 0
 
@@ -339,6 +361,7 @@ class LogReader:
             raise Damaged(f"{self.path}: a segment is missing: need all from {start.segment} on, found {numbers}")
         for number in numbers:
             offset = start.offset if number == start.segment else 0
+            before = None if number == start.segment else self.end.offset
             with open(segment_name(self.path, number), "rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 if size < offset:
@@ -347,14 +370,19 @@ class LogReader:
                 while offset < size:
                     if self._stop is not None and (number, offset) >= self._stop:
                         return
-                    tick = _read_tick(file, offset)
+                    tick = _read_tick(file, offset, before)
+                    if tick is None and offset == 0 and before is not None and _read_tick(file, 0) is not None:
+                        # This segment is in order, but the one before it has lost its end.
+                        self._judge_end(number - 1, before, numbers[-1])
+                        return
                     if tick is None:
+                        self.end, self.before = Position(number, offset), before
                         self._judge_end(number, offset, numbers[-1])
                         return
-                    self.end = Position(number, file.tell())
+                    self.end, self.before = Position(number, file.tell()), before
                     offset = self.end.offset
                     yield tick
-                self.end = Position(number, offset)
+                self.end, self.before = Position(number, offset), before
 
     def _judge_end(self, number: int, offset: int, last: int) -> None:
         """The tick at a place can't be read: is it a torn end, or damage to what had been promised?"""
@@ -365,9 +393,8 @@ class LogReader:
                 rest = file.read()
             self.dropped += len(rest)
             for match in HEADER.finditer(rest):
-                size, crc, synced = int(match[1]), int(match[2], 16), int(match[3])
-                data = rest[match.end() : match.end() + size]
-                if len(data) < size or crc32(data, _seed(rest_from + match.start(), synced)) != crc:
+                size, synced = int(match[1]), int(match[3])
+                if _checked(match, rest[match.end() : match.end() + size], rest_from + match.start()) is None:
                     continue
                 if (segment > number and synced) or (segment == number and synced > offset):
                     raise Damaged(
@@ -376,18 +403,23 @@ class LogReader:
                     )
 
 
-def _seed(offset: int, synced: int) -> int:
-    return (offset + 0x9E3779B1 * synced) & 0xFFFFFFFF
+def _seed(offset: int, synced: int, before: int = -1) -> int:
+    return (offset + 0x9E3779B1 * synced + 0x85EBCA6B * (before + 1)) & 0xFFFFFFFF
 
 
-def _read_tick(file: BinaryIO, offset: int) -> bytes | None:
-    line = file.readline(LONGEST_HEADER)
-    match = HEADER.fullmatch(line)
-    if match is None:
+def _read_tick(file: BinaryIO, offset: int, before: int | None = None) -> bytes | None:
+    """The commands of the tick at an offset; None if it can't be read, or says that the segment before it was not `before` bytes long."""
+    file.seek(offset)
+    match = HEADER.fullmatch(file.readline(LONGEST_HEADER))
+    if match is None or (before is not None and match[4] is not None and int(match[4]) != before):
         return None
-    size, crc, synced = int(match[1]), int(match[2], 16), int(match[3])
-    data = file.read(size)
-    if len(data) < size or crc32(data, _seed(offset, synced)) != crc:
+    return _checked(match, file.read(int(match[1])), offset)
+
+
+def _checked(header: re.Match[bytes], data: bytes, offset: int) -> bytes | None:
+    """A tick's commands, if they are what its header says."""
+    before = -1 if header[4] is None else int(header[4])
+    if len(data) < int(header[1]) or crc32(data, _seed(offset, int(header[3]), before)) != int(header[2], 16):
         return None
     return data
 
@@ -409,3 +441,14 @@ def sync_directory(path: str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def make_directory(path: str) -> None:
+    """Make a directory, and those above it, so that their names survive a loss of power; nothing if it exists."""
+    if os.path.isdir(path):
+        return
+    above = os.path.dirname(os.path.abspath(path))
+    make_directory(above)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path)
+    sync_directory(above)

@@ -2,7 +2,8 @@
 
 DEL of a million-member set only notes the set's oid in a garbage record, in the batch that deletes its meta record. Here, between
 checkpoints and on the writer's thread, the dead records are deleted some thousand at a time and their range is compacted, so that
-the disk space comes back without anyone asking. A crash in between loses nothing: the garbage record stays until all is done.
+the disk space comes back without anyone asking. A crash in between loses nothing: the garbage record stays until all is done. The
+batches are synced as checkpoints are: so what a loss of power can tear is never more than the engine's last batch.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from diskkv.format.ordered import unpack_u64
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from diskkv.engine import Batch
     from diskkv.store.store import Store
 
 STEP = 2000
@@ -47,38 +49,48 @@ class Reclaimer:
         self.add(self._store.engine.scan_keys(keys.GARBAGE, keys.after(keys.GARBAGE)))
 
     def step(self) -> None:
-        """Delete some records of the first in the queue; drop it when it is done."""
-        raw = self._waiting[0]
-        number = unpack_u64(raw, 1)
-        done = self._object(raw, number) if raw.endswith(b"o") else self._epoch(raw, number)
-        if done:
-            self._waiting.popleft()
-            if self._deleted >= COMPACT_FROM or (not self._waiting and self._deleted >= COMPACT_FROM // 10):
-                self._compact()
-
-    def _object(self, raw: bytes, oid: int) -> bool:
-        prefix = keys.data_prefix(oid)
+        """Delete up to STEP records of the first in the queue, and drop those that are done with."""
         engine = self._store.engine
-        batch = engine.batch()
-        found = 0
-        for key in islice(engine.scan_keys(prefix, keys.after(prefix)), STEP):
-            batch.delete(key)
-            found += 1
-        done = found < STEP
-        if done:
+        batch = engine.batch(sync=True)
+        found: list[bytes] = []
+        finished = deleted = 0
+        low, high = self._low, self._high
+        for raw in list(islice(self._waiting, STEP)):
+            delete = self._object if raw.endswith(b"o") else self._epoch
+            room = STEP - deleted - finished
+            count, prefix = delete(batch, unpack_u64(raw, 1), room, found)
+            deleted += count
+            if count:
+                low = prefix if low is None else min(low, prefix)
+                high = max(high, keys.after(prefix))
+            if count >= room:
+                break
             batch.delete(raw)
+            finished += 1
         engine.write(batch)
-        self._note(prefix, found)
-        return done
+        for _ in range(finished):
+            self._waiting.popleft()
+        self.add(found)
+        self._deleted += deleted
+        self._low, self._high = low, high
+        if finished and (self._deleted >= COMPACT_FROM or (not self._waiting and self._deleted >= COMPACT_FROM // 10)):
+            self._compact()
 
-    def _epoch(self, raw: bytes, epoch: int) -> bool:
+    def _object(self, batch: Batch, oid: int, room: int, _: list[bytes]) -> tuple[int, bytes]:
+        """Have up to `room` records of a dead object deleted; how many there were, and where."""
+        prefix = keys.data_prefix(oid)
+        count = 0
+        for key in islice(self._store.engine.scan_keys(prefix, keys.after(prefix)), room):
+            batch.delete(key)
+            count += 1
+        return count, prefix
+
+    def _epoch(self, batch: Batch, epoch: int, room: int, found: list[bytes]) -> tuple[int, bytes]:
+        """Have up to `room` keys of a dead database deleted; `found` gets the garbage records of those that have records of their own."""
         prefix = keys.meta_prefix(epoch)
-        engine = self._store.engine
-        batch = engine.batch()
-        objects = []
-        found = 0
-        for key, value in islice(engine.scan(prefix, keys.after(prefix)), STEP):
-            found += 1
+        count = 0
+        for key, value in islice(self._store.engine.scan(prefix, keys.after(prefix)), room):
+            count += 1
             batch.delete(key)
             expires = value[1] & EXPIRES
             if expires:
@@ -86,24 +98,10 @@ class Reclaimer:
             if value[1] & RECORDS:
                 garbage = keys.garbage_object(unpack_u64(value, 10 if expires else 2))
                 batch.put(garbage, b"")
-                objects.append(garbage)
-        done = found < STEP
-        if done:
-            batch.delete(raw)
-        engine.write(batch)
-        self._note(prefix, found)
-        self.add(objects)
-        return done
-
-    def _note(self, prefix: bytes, found: int) -> None:
-        self._deleted += found
-        if found:
-            self._low = prefix if self._low is None else min(self._low, prefix)
-            self._high = max(self._high, keys.after(prefix))
+                found.append(garbage)
+        return count, prefix
 
     def _compact(self) -> None:
         if self._low is not None:
             self._store.engine.compact(self._low, self._high)
         self._deleted, self._low, self._high = 0, None, b""
-
-

@@ -30,7 +30,8 @@ from diskkv.store.database import Database
 from diskkv.store.documents import Documents
 from diskkv.store.expiry import Expiry
 from diskkv.store.graves import DeadDatabase
-from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, sync_directory
+from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, make_directory, sync_directory
+from diskkv.store.shapes import Shapes
 from diskkv.store.value import Value
 from diskkv.store.writer import LOAD_WORK, LOG_BYTES, LOG_WORK, Writer
 
@@ -76,6 +77,7 @@ class Store:
         self.log = log
         self.lock = threading.RLock()
         self.sizes = sizes
+        self.shapes = Shapes()
         self.landed = threading.Condition(self.lock)
         self.clock = clock
         self.now = clock()
@@ -154,7 +156,7 @@ class Store:
             address = "memory:"
             log: Log = NullLog()
         else:
-            os.makedirs(path, exist_ok=True)
+            make_directory(path)
             lock_file = _lock_directory(path)
             address = f"leveldb:{os.path.join(path, 'tree')}"
             log = Log(os.path.join(path, "log"), policy, disk)
@@ -255,7 +257,7 @@ class Store:
             if reader.dropped:
                 journal.warning("the log ended in the middle of a write: %d bytes were dropped", reader.dropped)
             if stop is None:
-                self.log.start(reader.end)
+                self.log.start(reader.end, reader.before)
         self.ready_keys.clear()
         self.now = self.clock()
 

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 from diskkv.format import HASH
 from diskkv.format.meta import Meta, pack_items, pack_value, unpack_value
 from diskkv.store.value import data_type
-from diskkv.types.members import SMALL_COUNT, Members
+from diskkv.types.members import Members
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
 
-LISTPACK_ENTRIES = 128
-LISTPACK_VALUE = 64
 WIDE = 1
 
 
@@ -69,18 +67,19 @@ class Hash(Members):
         return pack_items(list(chain.from_iterable(self.resident.items())))
 
     def extras(self) -> bytes:
-        if len(self) > LISTPACK_ENTRIES:
+        if len(self) > self.db.store.shapes.hash_entries:
             self.flags |= WIDE
         return bytes((self.flags,))
 
     def enlarge(self) -> None:
         super().enlarge()
-        if len(self.resident) > SMALL_COUNT:
+        if len(self.resident) > self.db.store.shapes.hash_entries:
             self.flags |= WIDE
 
     def encoding(self) -> bytes:
-        if self.flags & WIDE or len(self) > LISTPACK_ENTRIES:
+        shapes = self.db.store.shapes
+        if self.flags & WIDE or len(self) > shapes.hash_entries:
             return b"hashtable"
-        if any(len(field) > LISTPACK_VALUE or len(value) > LISTPACK_VALUE for field, value in self.items()):
+        if any(len(field) > shapes.hash_value or len(value) > shapes.hash_value for field, value in self.items()):
             return b"hashtable"
         return b"listpack"

@@ -30,9 +30,6 @@ KEEP = 5000
 
 ITEM_WEIGHT = 48
 
-# Redis keeps lists up to this size in one listpack (list-max-listpack-size -2).
-LISTPACK_BYTES = 8192
-
 
 @data_type
 class List(Elements):
@@ -326,7 +323,7 @@ class List(Elements):
 
     def insert(self, pivot: bytes, value: bytes, *, after: bool) -> int:
         """Put a value before or after the first element that equals `pivot`; the new length, -1 when there is none."""
-        index = next((at + values.index(pivot) for at, values in self._runs() if pivot in values), None)
+        index = next((at + values.index(pivot) for at, values in self.runs() if pivot in values), None)
         if index is None:
             return -1
         index += after
@@ -354,7 +351,7 @@ class List(Elements):
         """Remove the elements that equal `value`: the first `count`, the last `-count`, or with 0 all; how many there were."""
         limit = abs(count) if count else len(self)
         found: list[int] = []
-        for at, values in self._runs(reverse=count < 0):
+        for at, values in self.runs(reverse=count < 0):
             if value in values:
                 hits = [at + offset for offset, element in enumerate(values) if element == value]
                 found += hits if count >= 0 else reversed(hits)
@@ -388,7 +385,7 @@ class List(Elements):
         found: list[int] = []
         skip = abs(rank) - 1
         left = limit or len(self)
-        for at, values in self._runs(reverse=rank < 0):
+        for at, values in self.runs(reverse=rank < 0):
             if left < len(values):
                 cut = len(values) - left
                 values = values[:left] if rank > 0 else values[cut:]
@@ -406,7 +403,7 @@ class List(Elements):
                 break
         return found
 
-    def _runs(self, *, reverse: bool = False) -> Iterator[tuple[int, Sequence[bytes]]]:
+    def runs(self, *, reverse: bool = False) -> Iterator[tuple[int, Sequence[bytes]]]:
         """All elements, some at a time, each with the index of its first; backwards when `reverse`, but each run forwards."""
         if not self.oid:
             yield 0, self.items
@@ -490,19 +487,18 @@ class List(Elements):
     def copy_to(self, target: Value) -> None:
         if not isinstance(target, List):
             raise TypeError("a list is copied to a list")
-        for _, values in self._runs():
+        for _, values in self.runs():
             target.push_right(values)
 
     def encoding(self) -> bytes:
         """`listpack` or `quicklist`, as Redis 7.2 would have a list that was filled with these elements."""
-        if not self.oid:
-            return b"listpack"
-        if self.count > LISTPACK_BYTES // 2:
+        most, most_bytes = self.db.store.shapes.list_limits()
+        if len(self) > most or 2 * len(self) > most_bytes:
             return b"quicklist"
         size = 7
-        for _, values in self._runs():
+        for _, values in self.runs():
             size += sum(map(_listpack_size, values))
-            if size > LISTPACK_BYTES:
+            if size > most_bytes:
                 return b"quicklist"
         return b"listpack"
 

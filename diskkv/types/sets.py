@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from diskkv.format import SET
 from diskkv.format.meta import Meta, pack_items
 from diskkv.lib.numbers import parse_int
+from diskkv.store.shapes import Shapes
 from diskkv.store.value import data_type
 from diskkv.types.members import Members
 
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from diskkv.store.database import Database
 
 PRESENT = b""
-
-INTSET_ENTRIES = 512
-LISTPACK_ENTRIES = 128
-LISTPACK_VALUE = 64
 
 # What Redis would keep a large set in.
 HASHTABLE = 0
@@ -105,32 +102,33 @@ class Set(Members):
         return bytes((self.form,))
 
     def enlarge(self) -> None:
-        self.form = form_of(self.resident)
+        self.form = form_of(self.resident, self.db.store.shapes)
         super().enlarge()
 
     def encoding(self) -> bytes:
         return NAMES[self._form()]
 
     def _form(self) -> int:
-        return self.form if self.oid else form_of(self.resident)
+        return self.form if self.oid else form_of(self.resident, self.db.store.shapes)
 
     def _reform(self, member: bytes) -> None:
         """A large set has got another member: it may no longer be what it was. There is no way back."""
+        shapes = self.db.store.shapes
         if self.form == INTSET and parse_int(member) is None:
             self.form = LISTPACK
         if self.form == INTSET:
-            if len(self) > INTSET_ENTRIES:
+            if len(self) > shapes.set_intset:
                 self.form = HASHTABLE
-        elif len(self) > LISTPACK_ENTRIES or len(member) > LISTPACK_VALUE:
+        elif len(self) > shapes.set_entries or len(member) > shapes.set_value:
             self.form = HASHTABLE
 
 
-def form_of(members: dict[bytes, Any]) -> int:
+def form_of(members: dict[bytes, Any], shapes: Shapes) -> int:
     """What Redis would keep some members in."""
     count = len(members)
-    if count <= INTSET_ENTRIES and all(parse_int(member) is not None for member in members):
+    if count <= shapes.set_intset and all(parse_int(member) is not None for member in members):
         return INTSET
-    if count <= LISTPACK_ENTRIES and all(len(member) <= LISTPACK_VALUE for member in members):
+    if count <= shapes.set_entries and all(len(member) <= shapes.set_value for member in members):
         return LISTPACK
     return HASHTABLE
 

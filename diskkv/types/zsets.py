@@ -31,8 +31,6 @@ SETTLE = 512
 # Beside the kinds of records, in what `freeze` hands to `records`.
 DOUBTFUL = b""
 # Redis' limits for `listpack`.
-LISTPACK_ENTRIES = 128
-LISTPACK_VALUE = 64
 
 # A member, None for the lowest or the highest there is, and whether it is excluded.
 LexBound = tuple[bytes | None, bool]
@@ -414,7 +412,8 @@ class ZSet(Members):
 
     def encoding(self) -> bytes:
         """As Redis decides it for a zset of this size: `listpack` or `skiplist`."""
-        if self.oid or len(self) > LISTPACK_ENTRIES or max(map(len, self.resident)) > LISTPACK_VALUE:
+        shapes = self.db.store.shapes
+        if len(self) > shapes.zset_entries or any(len(member) > shapes.zset_value for member in self.members()):
             return b"skiplist"
         return b"listpack"
 

@@ -16,6 +16,7 @@ from typing import Any
 import plyvel
 
 from diskkv.engine.leveldb.mappings import occupy
+from diskkv.engine.leveldb.mending import mend
 from diskkv.errors import Damaged, StoreError, StoreLocked
 
 # RuntimeError is what plyvel raises on a closed database: between a failed `reopen` and the next.
@@ -37,6 +38,8 @@ class LevelEngine:
             "compression": "snappy",
         }
         self._memory = block_cache + 2 * write_buffer
+        # the batch whose write shall reach the disk
+        self._durable: Any = None
         self._db: Any
         self._lookup: Any
         occupy()
@@ -46,7 +49,13 @@ class LevelEngine:
         if not os.path.isdir(self.path):
             create_aside(self.path)
         try:
-            self._db = plyvel.DB(self.path, create_if_missing=False, **self._options)
+            mend(self.path, thorough=False)
+            try:
+                self._db = plyvel.DB(self.path, create_if_missing=False, **self._options)
+            except plyvel.CorruptionError:
+                if not mend(self.path, thorough=True):
+                    raise
+                self._db = plyvel.DB(self.path, create_if_missing=False, **self._options)
         except plyvel.CorruptionError as error:
             raise Damaged(f"{self.path}: {error}") from None
         except plyvel.IOError as error:
@@ -96,15 +105,22 @@ class LevelEngine:
 
     def batch(self, *, sync: bool = False) -> Any:
         try:
-            return self._db.write_batch(sync=sync)
+            batch = self._db.write_batch(sync=sync)
         except FAILURES as error:
             raise self._failure(error) from None
+        if sync:
+            self._durable = batch
+        return batch
 
     def write(self, batch: Any) -> None:
         try:
             batch.write()
         except FAILURES as error:
             raise self._failure(error) from None
+        if batch is self._durable:
+            self._durable = None
+            # LevelDB syncs its log but, when it has just begun a new one, not the name of it.
+            sync_path(self.path)
 
     def approximate_size(self, start: bytes, stop: bytes) -> int:
         try:

@@ -21,10 +21,10 @@ from typing import Any
 
 import plyvel
 
+from diskkv.engine.leveldb.mending import BLOCK, FULL, HEADER, masked_crc
+
 MAPPINGS = 1000
 NICE = 10
-# LevelDB's log format: records lie in blocks of this size.
-BLOCK = 32768
 
 journal = logging.getLogger("diskkv")
 
@@ -94,7 +94,7 @@ def _write(parent: str) -> str:
     with open(os.path.join(path, "MANIFEST-000002"), "wb") as file:
         for edit in edits:
             room = BLOCK - file.tell() % BLOCK
-            if room < len(edit) + 7:
+            if room < len(edit) + HEADER:
                 # LevelDB skips zeros at a block's end, so no record needs to be cut in two.
                 file.write(bytes(room))
             file.write(_record(bytes(edit)))
@@ -104,25 +104,9 @@ def _write(parent: str) -> str:
 
 
 def _record(data: bytes) -> bytes:
-    """A whole record of LevelDB's log format: masked CRC-32C, length, type."""
-    crc = 0xFFFFFFFF
-    for byte in b"\x01" + data:
-        crc = _CRC32C[(crc ^ byte) & 0xFF] ^ crc >> 8
-    crc ^= 0xFFFFFFFF
-    masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
-    return masked.to_bytes(4, "little") + len(data).to_bytes(2, "little") + b"\x01" + data
-
-
-def _crc32c_table() -> list[int]:
-    table = []
-    for byte in range(256):
-        for _ in range(8):
-            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
-        table.append(byte)
-    return table
-
-
-_CRC32C = _crc32c_table()
+    """A whole record of LevelDB's log format."""
+    data = bytes((FULL,)) + data
+    return masked_crc(data).to_bytes(4, "little") + (len(data) - 1).to_bytes(2, "little") + data
 
 
 def _varint(number: int) -> bytes:

@@ -1,0 +1,133 @@
+"""Tells a torn end of LevelDB's files from damage, and cuts it off.
+
+LevelDB refuses to open when its log or its manifest can't be read to the end, which is what a loss of power in the middle of a write
+may leave; and, what is worse, it skips in silence over zeros where records should be. Everything that is written here is synced before
+the next write begins: checkpoints and reclaiming ask for that, and LevelDB itself does it with its manifest. So what can't be read may
+only be the last record of its file: it was never promised, and goes. Where another record begins behind it, it had been on the disk: that
+is damage, and opening is refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from diskkv.errors import Damaged
+
+# LevelDB's log format: blocks of this size, in them fragments of records: masked CRC-32C, length, kind, data.
+BLOCK = 32768
+HEADER = 7
+FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
+
+journal = logging.getLogger("diskkv")
+
+
+class Fragment(NamedTuple):
+    """A piece of a record: where it lies, and its kind, 0 if it can't be read."""
+
+    start: int
+    end: int
+    kind: int
+
+
+def mend(path: str, *, thorough: bool) -> bool:
+    """Cut off what a loss of power has torn; whether there was anything. Damaged if it can't have been that.
+
+    Unless `thorough`, checksums are only looked at in files with holes: what LevelDB would not notice by itself.
+    """
+    mended = False
+    for name in sorted(os.listdir(path)):
+        if not name.startswith("MANIFEST-") and not name.endswith(".log"):
+            continue
+        file = os.path.join(path, name)
+        with open(file, "rb") as handle:
+            data = handle.read()
+        if thorough or _has_hole(data):
+            end = _readable(file, data)
+            if end < len(data):
+                _cut(file, end, len(data) - end)
+                mended = True
+    return mended
+
+
+def _has_hole(data: bytes) -> bool:
+    """Whether there is anything behind the first place where no record begins."""
+    for fragment in _fragments(data, checked=False):
+        if not fragment.kind:
+            return bool(data[fragment.start :].strip(b"\0"))
+    return False
+
+
+def _readable(file: str, data: bytes) -> int:
+    """Where the last record ends that can be read before the first that can't; the whole length, if all can."""
+    end = 0
+    inside = broken = False
+    for fragment in _fragments(data, checked=True):
+        kind = fragment.kind
+        if broken:
+            if kind in (FULL, FIRST):
+                raise Damaged(
+                    f"{file}: unreadable at offset {end}, although a later record, at {fragment.start}, proves that it was on the disk. "
+                    "Restore the store from a backup."
+                )
+        elif not kind or inside is (kind in (FULL, FIRST)):
+            broken = True
+        else:
+            inside = kind in (FIRST, MIDDLE)
+            if not inside:
+                end = fragment.end
+    return end if broken else len(data)
+
+
+def _fragments(data: bytes, *, checked: bool) -> Iterator[Fragment]:
+    """The fragments of a file, in order; what is cut off by its end is none, as for LevelDB."""
+    at, size = 0, len(data)
+    while at + HEADER <= size:
+        room = BLOCK - at % BLOCK
+        if room < HEADER:
+            at += room
+            continue
+        length, kind = data[at + 4] | data[at + 5] << 8, data[at + 6]
+        end = at + HEADER + length
+        if HEADER + length > room or not FULL <= kind <= LAST:
+            yield Fragment(at, at + room, 0)
+            at += room
+            continue
+        if end > size:
+            return
+        sound = not checked or masked_crc(data[at + 6 : end]) == int.from_bytes(data[at : at + 4], "little")
+        yield Fragment(at, end, kind if sound else 0)
+        at = end
+
+
+def _cut(file: str, end: int, count: int) -> None:
+    journal.warning("%s ended in the middle of a write: %d bytes were dropped", file, count)
+    handle = os.open(file, os.O_WRONLY)
+    try:
+        os.ftruncate(handle, end)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def masked_crc(data: bytes) -> int:
+    """The checksum that LevelDB stores: CRC-32C, rotated and shifted."""
+    table = _crc32c_table()
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+@functools.cache
+def _crc32c_table() -> list[int]:
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+        table.append(byte)
+    return table

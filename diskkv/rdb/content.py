@@ -1,0 +1,125 @@
+"""A value as plain content: what lies between Redis' bytes and diskkv's types, in parts of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from diskkv.format import HASH, ZSET
+
+# A stream's id is one integer, `ms << 64 | seq`.
+ID_BITS = 64
+
+
+@dataclass(slots=True)
+class Pending:
+    """An entry that a consumer has got and not acknowledged."""
+
+    id: int
+    consumer: bytes
+    time: int
+    count: int
+
+
+@dataclass(slots=True)
+class Consumer:
+    """A consumer of a group; times in ms, `active` None when it has never got an entry."""
+
+    name: bytes
+    seen: int
+    active: int | None
+
+
+@dataclass(slots=True)
+class Group:
+    """A consumer group; `read` is how many entries it has got so far, None when that is not known."""
+
+    name: bytes
+    last: int
+    read: int | None
+    consumers: list[Consumer] = field(default_factory=list)
+    pending: list[Pending] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class StreamState:
+    """What a stream is besides its entries."""
+
+    last: int = 0
+    max_deleted: int = 0
+    added: int = 0
+    groups: list[Group] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Content:
+    """What a value holds. `parts` must be taken to the end before whatever it comes from is used for something else.
+
+    By tag (`format`), a part is: of a string, bytes; of a list or a set, a list of elements; of a hash, a list of field, value,
+    field, value ...; of a `timed` hash, a list of field, value, deadline in ms or 0, ...; of a sorted set, a list of member, score,
+    member, score ...; of a stream, a list of (id, fields and values in turn). `count` is how many bytes, elements, fields, members
+    or entries there are in all; None of a stream that has not been read. `state` is of streams, and complete once the parts are taken.
+    """
+
+    tag: int
+    count: int | None
+    parts: Iterator[Any]
+    timed: bool = False
+    state: StreamState | None = None
+
+    def gather(self) -> None:
+        """Take all parts now, so that what is wrong with them shows before anything is done with them."""
+        self.parts = iter(list(self.parts))
+
+    def width(self) -> int:
+        """How many items of a part make one of what `count` counts."""
+        return 1 if self.tag not in WIDE else 3 if self.timed else 2
+
+
+WIDE = frozenset({HASH, ZSET})
+
+
+@dataclass(slots=True)
+class Key:
+    """A key with its value. `expire` is in ms; `idle` in seconds, None when it is not known."""
+
+    db: int
+    name: bytes
+    content: Content
+    expire: int | None = None
+    idle: int | None = None
+
+
+@dataclass(slots=True)
+class Library:
+    """A function library's source."""
+
+    code: bytes
+
+
+@dataclass(slots=True)
+class Sizes:
+    """How many keys the present database has, as far as is known beforehand."""
+
+    db: int
+    keys: int
+    expiring: int
+
+
+@dataclass(slots=True)
+class Remark:
+    """Something said about the file (who wrote it, when)."""
+
+    name: bytes
+    value: bytes
+
+
+@dataclass(slots=True)
+class Skipped:
+    """Something that can't be represented: it was read past. `what` says in words what it is."""
+
+    what: str
+
+
+Item = Key | Library | Sizes | Remark | Skipped

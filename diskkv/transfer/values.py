@@ -1,0 +1,185 @@
+"""A value's content, and a content as a value.
+
+REQUIRES, of all of it: the store's lock; nothing else changes what is being read until its parts are taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
+from typing import Any, TypeVar
+
+from diskkv import format
+from diskkv.errors import BadDump
+from diskkv.rdb.content import Content, StreamState
+from diskkv.store.database import Database
+from diskkv.store.value import Value
+from diskkv.types.hashes import Hash
+from diskkv.types.lists import List
+from diskkv.types.sets import PRESENT, Set
+from diskkv.types.streams import ID_MAX, Stream
+from diskkv.types.strings import String
+from diskkv.types.zsets import ZSet
+
+# How many elements make a part, and how many bytes of a string.
+PART = 512
+PIECE = 1 << 18
+# A set of no more members than this is taken over whole.
+WHOLE = 128
+
+T = TypeVar("T")
+
+
+def content_of(value: Value) -> Content:
+    """What a value holds."""
+    if isinstance(value, String):
+        return Content(format.STRING, len(value), _pieces(value))
+    if isinstance(value, List):
+        return Content(format.LIST, len(value), (part for _, part in value.runs()))
+    if isinstance(value, Set):
+        return Content(format.SET, len(value), _chunks(value.members()))
+    if isinstance(value, (Hash, ZSet)):
+        return Content(value.tag, len(value), (list(chain.from_iterable(part)) for part in _chunks(value.items())))
+    if isinstance(value, Stream):
+        state = StreamState(value.last, value.max_deleted, value.added)
+        return Content(format.STREAM, len(value), _entries(value), state=state)
+    raise TypeError(f"{type(value).__name__} has no content")
+
+
+def _pieces(value: String) -> Iterator[bytes]:
+    size = len(value)
+    for at in range(0, size, PIECE):
+        yield value.read(at, min(at + PIECE, size))
+
+
+def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(items)
+    while part := list(islice(rest, PART)):
+        yield part
+
+
+def _entries(value: Stream) -> Iterator[list[Any]]:
+    start = 0
+    while part := value.range(start, ID_MAX, PART):
+        yield part
+        start = part[-1][0] + 1
+
+
+def check(content: Content) -> None:
+    """BadDump when a gathered content can't be stored: it has a member twice, or something that there is no type for."""
+    parts = list(content.parts)
+    content.parts = iter(parts)
+    if content.state is not None and content.state.groups:
+        raise BadDump("consumer groups can't be stored")
+    if content.timed and any(any(part[2::3]) for part in parts):
+        raise BadDump("hash fields that expire can't be stored")
+    if content.tag in (format.SET, format.HASH, format.ZSET):
+        width = content.width()
+        seen: set[bytes] = set()
+        count = 0
+        for part in parts:
+            seen.update(part[::width])
+            count += len(part) // width
+        if len(seen) != count:
+            raise BadDump("a collection has a member twice")
+
+
+def put(db: Database, key: bytes, content: Content, rest: Callable[[int], None] | None = None) -> Value:
+    """Give a key a content, in place of whatever it has; the value, which does not expire.
+
+    `rest` is called between parts, with about how many bytes came in: there the store may commit and make a checkpoint.
+    """
+    return FILLERS[content.tag](db, key, content, rest or _go_on)
+
+
+def _go_on(size: int) -> None:
+    """Nothing is to be done between parts."""
+
+
+Rest = Callable[[int], None]
+
+
+def _fill_string(db: Database, key: bytes, content: Content, rest: Rest) -> Value:
+    value = db.replace(key, String)
+    at = 0
+    for piece in content.parts:
+        if at or len(piece) != content.count:
+            value.write(at, piece)
+            rest(len(piece))
+        else:
+            value.set(piece)
+        at += len(piece)
+    return value
+
+
+def _fill_list(db: Database, key: bytes, content: Content, rest: Rest) -> Value:
+    value = db.replace(key, List)
+    for part in content.parts:
+        value.push_right(part)
+        rest(sum(map(len, part)))
+    return value
+
+
+def _fill_set(db: Database, key: bytes, content: Content, rest: Rest) -> Value:
+    value = db.replace(key, Set)
+    for part in content.parts:
+        if len(part) == content.count and len(part) <= WHOLE:
+            value.become(dict.fromkeys(part, PRESENT))
+        else:
+            value.add(part)
+            rest(sum(map(len, part)))
+    return _counted(value, content)
+
+
+def _fill_hash(db: Database, key: bytes, content: Content, rest: Rest) -> Value:
+    value = db.replace(key, Hash)
+    for part in content.parts:
+        if content.timed:
+            if any(part[2::3]):
+                raise BadDump("hash fields that expire can't be stored")
+            part = [item for at in range(0, len(part), 3) for item in part[at : at + 2]]
+        value.set(part)
+        rest(sum(map(len, part)))
+    return _counted(value, content)
+
+
+def _fill_zset(db: Database, key: bytes, content: Content, rest: Rest) -> Value:
+    value = db.replace(key, ZSet)
+    assign = value.assign
+    for part in content.parts:
+        for at in range(0, len(part), 2):
+            assign(part[at], part[at + 1])
+        rest(16 * len(part))
+    return _counted(value, content)
+
+
+def _counted(value: Hash | Set | ZSet, content: Content) -> Value:
+    if content.count is not None and len(value) != content.count:
+        raise BadDump("a collection has a member twice")
+    return value
+
+
+def _fill_stream(db: Database, key: bytes, content: Content, rest: Rest) -> Value:
+    value = db.replace(key, Stream)
+    for part in content.parts:
+        size = 0
+        for number, items in part:
+            value.append(number, items)
+            size += sum(map(len, items))
+        rest(size)
+    state = content.state
+    assert state is not None
+    value.set_last(state.last, state.added, state.max_deleted)
+    if state.groups:
+        raise BadDump("consumer groups can't be stored")
+    return value
+
+
+FILLERS: dict[int, Callable[[Database, bytes, Content, Rest], Value]] = {
+    format.STRING: _fill_string,
+    format.LIST: _fill_list,
+    format.SET: _fill_set,
+    format.HASH: _fill_hash,
+    format.ZSET: _fill_zset,
+    format.STREAM: _fill_stream,
+}

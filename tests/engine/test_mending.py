@@ -1,0 +1,80 @@
+"""LevelDB's files after a loss of power: torn ends are cut, damage is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from diskkv.engine.leveldb import LevelEngine
+from diskkv.errors import Damaged
+
+
+def grown(path: Path, count: int) -> Path:
+    """A database of `count` batches, closed; its log."""
+    engine = LevelEngine(str(path), block_cache=1 << 20, write_buffer=4 << 20)
+    for number in range(count):
+        batch = engine.batch(sync=True)
+        # incompressible enough that the log's blocks hold a few batches each, and some go over blocks' borders
+        batch.put(b"%04d" % number, bytes((number * 7 + at * at) % 251 for at in range(9000)))
+        engine.write(batch)
+    engine.close()
+    return max(path.glob("*.log"))
+
+
+def opened(path: Path) -> list[bytes]:
+    engine = LevelEngine(str(path), block_cache=1 << 20, write_buffer=4 << 20)
+    try:
+        return list(engine.scan_keys(b""))
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize("garbage", [b"\0" * 100, b"\xff" * 100, b"\x01\x02\x03" * 40])
+def test_a_torn_end_is_cut_off(tmp_path: Path, garbage: bytes) -> None:
+    log = grown(tmp_path / "tree", 20)
+    data = log.read_bytes()
+    torn = bytearray(data)
+    torn[-5000 : -5000 + len(garbage)] = garbage
+    log.write_bytes(bytes(torn))
+    assert opened(tmp_path / "tree") == [b"%04d" % number for number in range(19)]
+
+
+def test_an_end_that_is_not_there_is_no_damage(tmp_path: Path) -> None:
+    log = grown(tmp_path / "tree", 20)
+    log.write_bytes(log.read_bytes()[:-3000])
+    assert opened(tmp_path / "tree") == [b"%04d" % number for number in range(19)]
+
+
+def test_zeros_at_the_end_are_no_damage(tmp_path: Path) -> None:
+    log = grown(tmp_path / "tree", 20)
+    log.write_bytes(log.read_bytes() + bytes(100_000))
+    assert opened(tmp_path / "tree") == [b"%04d" % number for number in range(20)]
+
+
+@pytest.mark.parametrize("at", [200, 5000, 32768, 40000, 65536])
+def test_damage_in_the_middle_is_refused(tmp_path: Path, at: int) -> None:
+    log = grown(tmp_path / "tree", 20)
+    data = bytearray(log.read_bytes())
+    data[at : at + 4096] = bytes(4096)
+    log.write_bytes(bytes(data))
+    with pytest.raises(Damaged, match="proves that it was on the disk"):
+        opened(tmp_path / "tree")
+    assert log.read_bytes() == bytes(data), "what is refused is left as it is"
+
+
+def test_whole_blocks_of_zeros_are_not_skipped_in_silence(tmp_path: Path) -> None:
+    """LevelDB by itself opens this, without a word and without the batches that were there."""
+    log = grown(tmp_path / "tree", 20)
+    data = bytearray(log.read_bytes())
+    data[32768:65536] = bytes(32768)
+    log.write_bytes(bytes(data))
+    with pytest.raises(Damaged):
+        opened(tmp_path / "tree")
+
+
+def test_a_torn_manifest_is_cut_off(tmp_path: Path) -> None:
+    grown(tmp_path / "tree", 20)
+    manifest = max((tmp_path / "tree").glob("MANIFEST-*"))
+    manifest.write_bytes(manifest.read_bytes() + b"\x11\x22\x33\x44\x10\x00\x01garbage that has no checksum")
+    assert opened(tmp_path / "tree") == [b"%04d" % number for number in range(20)]

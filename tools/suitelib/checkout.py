@@ -1,0 +1,55 @@
+"""A copy of a Redis checkout's test suite, to run in: the suite writes below its own directory, and wants programs in src/."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+PROGRAMS = ("redis-cli", "redis-benchmark", "redis-server", "redis-check-aof", "redis-check-rdb")
+# Units that start servers and clusters of their own whatever the mode, so that nothing in them would meet the server under test.
+OWN_SERVERS = re.compile(r"integration/.*|unit/cluster/.*|unit/moduleapi/.*|unit/tls|unit/aofrw|unit/wait|unit/oom-score-adj")
+
+
+class NoSuite(Exception):
+    """There is no test suite where one was expected, or a program that it needs is missing."""
+
+
+def copy(source: Path, target: Path) -> Path:
+    """Copy what the suite needs from a checkout, which stays as it is; programs that were not built there are taken from PATH."""
+    if not (source / "tests" / "test_helper.tcl").is_file():
+        raise NoSuite(f"{source} is no checkout of Redis: tests/test_helper.tcl is missing")
+    if shutil.which("tclsh") is None:
+        raise NoSuite("tclsh is not installed (Debian: apt-get install tcl)")
+    shutil.copytree(source / "tests", target / "tests", ignore=shutil.ignore_patterns("tmp"), symlinks=True)
+    (target / "tests" / "tmp").mkdir()
+    for name in ("runtest", "redis.conf", "utils"):
+        found = source / name
+        if found.is_dir():
+            shutil.copytree(found, target / name, symlinks=True)
+        elif found.is_file():
+            shutil.copy2(found, target / name)
+    (target / "src").mkdir()
+    for name in PROGRAMS:
+        built = source / "src" / name
+        program = str(built.resolve()) if built.is_file() else shutil.which(name)
+        if program is not None:
+            (target / "src" / name).symlink_to(program)
+        elif name in ("redis-cli", "redis-benchmark"):
+            raise NoSuite(f"{name} is neither built in {source / 'src'} nor installed (Debian: apt-get install redis-tools)")
+    return target
+
+
+def units(suite: Path) -> list[str]:
+    """The units that a suite names and that are meant for a server that is already there, in its order."""
+    text = (suite / "tests" / "test_helper.tcl").read_text()
+    listed = re.search(r"set ::all_tests \{(.*?)\}", text, re.DOTALL)
+    if listed is not None and listed[1].strip():
+        names = listed[1].split()
+    else:  # since 7.2 the suite looks for them itself
+        names = sorted(
+            path.relative_to(suite / "tests").with_suffix("").as_posix()
+            for folder in ("unit", "unit/type", "integration")
+            for path in (suite / "tests" / folder).glob("*.tcl")
+        )
+    return [name for name in names if not OWN_SERVERS.fullmatch(name)]
