@@ -40,6 +40,16 @@ class BadSyntax(CommandError):
     text = "syntax error"
 
 
+class NoSuchGroup(CommandError):
+    code = "NOGROUP"
+
+    def __init__(self, key: bytes, name: bytes, *, in_xreadgroup: bool = False) -> None:
+        # As a C string: up to the first zero byte.
+        words = [word.partition(b"\0")[0].decode("utf-8", "surrogateescape") for word in (key, name)]
+        text = f"No such key '{words[0]}' or consumer group '{words[1]}'"
+        super().__init__(text + " in XREADGROUP with GROUP option" if in_xreadgroup else text)
+
+
 class NotInteger(CommandError):
     text = "value is not an integer or out of range"
 

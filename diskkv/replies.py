@@ -115,7 +115,8 @@ class Blocked:
     `keys` are the keys to wait on, `tag` the type (`format`) that one of them must come to have before the command is tried
     again as a whole; `deadline` is a time in ms or None for ever; `timeout_reply` is what the client gets then. Where nobody can
     wait (MULTI, a script) the answer is `refusal`, at once. `argv` is what to try again with, where that is not the command as it
-    came because words in it meant the moment of the call (the `$` of XREAD).
+    came because words in it meant the moment of the call (the `$` of XREAD). With `vanishing` it is tried again, too, when one of the
+    keys ceases to exist or comes to have another type.
 
     With `run` it is a script that waits for nothing but its own end, and will not be tried again: see `scripting`.
     """
@@ -126,4 +127,5 @@ class Blocked:
     timeout_reply: Any = NIL_ARRAY
     refusal: Any = NIL_ARRAY
     argv: list[bytes] | None = None
+    vanishing: bool = False
     run: Any = None

@@ -1,35 +1,51 @@
-"""Streams: reading what is new, waiting for it if need be, and what is known of a stream."""
+"""Streams: reading what is new, for oneself or as one of a group's consumers, and waiting for it if need be.
+
+What XREADGROUP does is logged as an XCLAIM of what it gave, and the XGROUP SETID that goes with it.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from diskkv.commands.streams import identifier, shown
 from diskkv.dispatch.args import Args, milliseconds
 from diskkv.dispatch.session import Session
-from diskkv.dispatch.table import BLOCKING, LOADING, MOVABLEKEYS, READONLY, STALE, Keys, group, help_lines
-from diskkv.errors import BadSyntax, CommandError, NoSuchKey
+from diskkv.dispatch.table import BLOCKING, MOVABLEKEYS, READONLY, WRITE, Keys, group
+from diskkv.errors import BadSyntax, CommandError, NoSuchGroup
 from diskkv.format import STREAM
 from diskkv.lib.numbers import INT_MAX
 from diskkv.replies import NIL_ARRAY, Blocked, Named
+from diskkv.types.groups import Consumer, Group
+from diskkv.types.ledgers import ID_MAX
 from diskkv.types.stream_ids import format_id
-from diskkv.types.streams import ID_MAX, Stream
+from diskkv.types.streams import Stream
 
 command = group("stream")
 
-# How many entries XINFO STREAM FULL shows unless it is told.
-FEW = 10
-# Redis keeps about so many entries in one node of its tree, which is what XINFO counts.
-NODE_ENTRIES = 100
+# What is said of `$` and `+` where they make no sense.
+MEANINGLESS = (
+    "The {} ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, "
+    "or use the > ID to get new messages. The {} ID would just return an empty result set."
+)
 
 
-@command(
-    "XREAD [COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
-    READONLY | BLOCKING | MOVABLEKEYS, since="5.0.0", arity=-4, keys=Keys(),
-)  # fmt: skip
-def xread(ctx: Session, *words: bytes) -> Any:
-    """Return the entries of several streams whose ids are higher than the given ones, waiting for one if need be."""
+class Reading(NamedTuple):
+    """What stands behind XREAD and XREADGROUP. `wait` is in ms, negative for not at all; `group` and `consumer` are names."""
+
+    limit: int
+    wait: int
+    group: bytes | None
+    consumer: bytes
+    acknowledged: bool
+    names: Sequence[bytes]
+    marks: Sequence[bytes]
+
+
+def _read_options(ctx: Session, words: Sequence[bytes], name: str) -> Reading:
     count, wait = 0, -1
+    of_group = name == "xreadgroup"
+    group_name, consumer, noack = None, b"", False
     args = Args(words)
     while args:
         option = args.word()
@@ -42,88 +58,126 @@ def xread(ctx: Session, *words: bytes) -> Any:
         elif option == b"STREAMS" and args:
             break
         elif option == b"GROUP" and len(args) > 1:
-            raise CommandError("The GROUP option is only supported by XREADGROUP. You called XREAD instead.")
+            if not of_group:
+                raise CommandError("The GROUP option is only supported by XREADGROUP. You called XREAD instead.")
+            group_name, consumer = args.take(2)
         elif option == b"NOACK":
-            raise CommandError("The NOACK option is only supported by XREADGROUP. You called XREAD instead.")
+            if not of_group:
+                raise CommandError("The NOACK option is only supported by XREADGROUP. You called XREAD instead.")
+            noack = True
         else:
             raise BadSyntax
     if not args:
         raise BadSyntax
     if len(args) % 2:
-        raise CommandError("Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.")
+        mark = ">" if of_group else "$"
+        raise CommandError(f"Unbalanced '{name}' list of streams: for each stream key an ID or '{mark}' must be specified.")
+    if of_group and group_name is None:
+        raise CommandError("Missing GROUP option for XREADGROUP")
     names = args.take(len(args) // 2)
-    marks = args.rest()
-    values: list[Stream | None] = []
+    return Reading(count, wait, group_name, consumer, noack, names, args.rest())
+
+
+@command(
+    "XREAD [COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
+    READONLY | BLOCKING | MOVABLEKEYS, since="5.0.0", arity=-4, keys=Keys(),
+)  # fmt: skip
+def xread(ctx: Session, *words: bytes) -> Any:
+    """Return the entries of several streams whose ids are higher than the given ones, waiting for one if need be."""
+    reading = _read_options(ctx, words, "xread")
+    wanted = []
     after: list[int] = []
-    for key, mark in zip(names, marks, strict=True):
+    for key, mark in zip(reading.names, reading.marks, strict=True):
         value = ctx.db.get(key, Stream)
-        values.append(value)
+        wanted.append((key, value))
         if mark == b"$":
             after.append(0 if value is None else value.last)
+        elif mark == b"+":
+            # The last entry, if there is one.
+            top = None if value is None else value.top()
+            after.append((0 if value is None else value.last) if top is None else top - 1)
         elif mark == b">":
             raise CommandError("The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.")
         else:
             after.append(identifier(mark))
     found = []
-    for key, value, number in zip(names, values, after, strict=True):
+    for (key, value), number in zip(wanted, after, strict=True):
         if value is not None and number < value.last:
-            entries = value.range(number + 1, ID_MAX, count)
+            entries = value.range(number + 1, ID_MAX, reading.limit)
             if entries:
                 found.append((key, shown(entries)))
     if found:
         return Named(found)
-    if wait < 0:
+    if reading.wait < 0:
         return NIL_ARRAY
     # What `$` meant, it meant when the client came.
-    again = [b"XREAD", *words[: -len(marks)], *map(format_id, after)]
-    return Blocked(names, STREAM, ctx.now + wait if wait else None, argv=again)
+    again = [b"XREAD", *words[: -len(after)], *map(format_id, after)]
+    return Blocked(reading.names, STREAM, ctx.now + reading.wait if reading.wait else None, argv=again)
 
 
-@command("XINFO STREAM key [FULL [COUNT count]]", READONLY, since="5.0.0")
-def xinfo_stream(ctx: Session, key: bytes, *options: bytes) -> dict[bytes, Any]:
-    """Return what is known of a stream."""
-    count = FEW
-    args = Args(options)
-    full = bool(args)
-    value = _existing(ctx, key)
-    if full:
-        if args.word() != b"FULL" or len(args) not in (0, 2) or (args and args.word() != b"COUNT"):
-            raise CommandError("unknown subcommand or wrong number of arguments for 'STREAM'. Try XINFO HELP.")
-        if args:
-            count = args.int()
-            count = FEW if count < 0 else count
-    first = value.first()
-    nodes = -(-len(value) // NODE_ENTRIES)
-    told: dict[bytes, Any] = {
-        b"length": len(value),
-        b"radix-tree-keys": nodes,
-        b"radix-tree-nodes": nodes + 1,
-        b"last-generated-id": format_id(value.last),
-        b"max-deleted-entry-id": format_id(value.max_deleted),
-        b"entries-added": value.added,
-        b"recorded-first-entry-id": format_id(first or 0),
-    }
-    if full:
-        return {**told, b"entries": shown(value.range(0, ID_MAX, count)), b"groups": []}
-    ends = [shown(value.range(0, ID_MAX, 1, reverse=reverse)) for reverse in (False, True)]
-    return {**told, b"groups": 0, b"first-entry": ends[0][0] if ends[0] else None, b"last-entry": ends[1][0] if ends[1] else None}
+@command(
+    "XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]",
+    WRITE | BLOCKING | MOVABLEKEYS, since="5.0.0", arity=-7, keys=Keys(), name_words=1,
+)  # fmt: skip
+def xreadgroup(ctx: Session, *words: bytes) -> Any:
+    """Give entries of several streams to a consumer of a group: new ones, waiting if need be, or those that it has not acknowledged."""
+    reading = _read_options(ctx, words, "xreadgroup")
+    name = reading.group
+    assert name is not None
+    wanted: list[tuple[bytes, Stream, Group, int]] = []
+    for key, mark in zip(reading.names, reading.marks, strict=True):
+        value = ctx.db.get(key, Stream)
+        found = None if value is None else value.groups().get(name)
+        if value is None or found is None:
+            raise NoSuchGroup(key, name, in_xreadgroup=True)
+        if mark in (b"$", b"+"):
+            raise CommandError(MEANINGLESS.format(mark.decode(), mark.decode()))
+        wanted.append((key, value, found, ID_MAX if mark == b">" else identifier(mark)))
+    ctx.log_nothing()
+    replies = []
+    for key, value, of, after in wanted:
+        consumer = of.consumers.get(reading.consumer)
+        if consumer is None:
+            consumer = of.create_consumer(reading.consumer, ctx.now)
+            ctx.log_as(b"XGROUP", b"CREATECONSUMER", key, name, reading.consumer)
+        else:
+            of.notice(consumer, ctx.now)
+        if after != ID_MAX:
+            replies.append((key, _history(ctx, key, value, consumer, after, reading.limit)))
+        elif of.last < value.last and (entries := value.range(of.last + 1, ID_MAX, reading.limit)):
+            of.deliver(consumer, entries, ctx.now, pending=not reading.acknowledged)
+            if not reading.acknowledged:
+                log_claim(ctx, key, consumer, [number for number, _ in entries], ctx.now, 1)
+            ctx.log_as(b"XGROUP", b"SETID", key, name, format_id(of.last), b"ENTRIESREAD", b"%d" % of.read)
+            replies.append((key, shown(entries)))
+    if replies:
+        return Named(replies)
+    if reading.wait < 0:
+        return NIL_ARRAY
+    return Blocked(reading.names, STREAM, ctx.now + reading.wait if reading.wait else None, vanishing=True)
 
 
-@command("XINFO GROUPS key", READONLY, since="5.0.0")
-def xinfo_groups(ctx: Session, key: bytes) -> list[Any]:
-    """Return a stream's consumer groups, of which there are none."""
-    _existing(ctx, key)
-    return []
+def log_claim(ctx: Session, key: bytes, consumer: Consumer, numbers: Sequence[int], time: int, times: int) -> None:
+    """Have the log say that some entries are pending for a consumer now, last delivered at a time and so many times."""
+    # What is pending takes much more memory than log, and its replay more work than one command's.
+    ctx.store.writer.commands += len(numbers)
+    ids = map(format_id, numbers)
+    options = (b"TIME", b"%d" % time, b"RETRYCOUNT", b"%d" % times, b"FORCE", b"JUSTID")
+    ctx.log_as(b"XCLAIM", key, consumer.group.name, consumer.name, b"0", *ids, *options)
 
 
-@command("XINFO HELP", LOADING | STALE, since="5.0.0")
-def xinfo_help(ctx: Session) -> Any:
-    """Return what the subcommands do."""
-    return help_lines("xinfo")
-
-
-def _existing(ctx: Session, key: bytes) -> Stream:
-    value = ctx.db.get(key, Stream)
-    if value is None:
-        raise NoSuchKey
-    return value
+def _history(ctx: Session, key: bytes, value: Stream, consumer: Consumer, after: int, count: int) -> list[Any]:
+    """The entries behind an id that are pending for a consumer, as the reply has them; those that are no more have no fields."""
+    told: list[Any] = []
+    again = []
+    for number, _ in consumer.owned.scan(after + 1):
+        items = value.entry(number)
+        if items is not None:
+            again.append(number)
+        told.append([format_id(number), NIL_ARRAY if items is None else list(items)])
+        if len(told) == count:
+            break
+    if again:
+        for times, numbers in consumer.group.deliver_again(consumer, again, ctx.now).items():
+            log_claim(ctx, key, consumer, numbers, ctx.now, times)
+    return told

@@ -10,8 +10,9 @@ from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import DENYOOM, FAST, READONLY, WRITE, group
 from diskkv.errors import BadSyntax, CommandError, NoSuchKey, WrongArity
 from diskkv.replies import NIL_ARRAY, OK, Simple
+from diskkv.types.ledgers import ID_MAX
 from diskkv.types.stream_ids import format_id, next_id, next_in, parse_bound, parse_id, parse_time
-from diskkv.types.streams import ID_MAX, Entry, Stream
+from diskkv.types.streams import Entry, Stream
 
 command = group("stream")
 
@@ -42,9 +43,9 @@ class Options(NamedTuple):
     create: bool
 
 
-def identifier(raw: bytes, missing: int = 0) -> int:
-    """A word that must be an id."""
-    number = parse_id(raw, missing)
+def identifier(raw: bytes, missing: int = 0, *, bounds: bool = False) -> int:
+    """A word that must be an id, or with `bounds` may be `-` or `+`."""
+    number = parse_bound(raw, missing) if bounds else parse_id(raw, missing)
     if number is None:
         raise CommandError(BAD_ID)
     return number
@@ -59,7 +60,7 @@ def _read_options(args: Args, *, adding: bool) -> Options:
     """Read words up to one that is no option, which must be the id when `adding`."""
     create, strategy, about = True, b"", False
     limit: int | None = None
-    bound = 0
+    threshold = 0
     while args:
         word = args.peek()
         more = len(args) > 1
@@ -73,11 +74,11 @@ def _read_options(args: Args, *, adding: bool) -> Options:
             if len(args) > 1 and args.peek() in (b"~", b"="):
                 about = args.next() == b"~"
             if strategy == b"MAXLEN":
-                bound = args.int()
-                if bound < 0:
+                threshold = args.int()
+                if threshold < 0:
                     raise CommandError("The MAXLEN argument must be >= 0.")
             else:
-                bound = identifier(args.next())
+                threshold = identifier(args.next())
         elif word == b"LIMIT" and more:
             args.next()
             limit = args.int()
@@ -101,7 +102,7 @@ def _read_options(args: Args, *, adding: bool) -> Options:
     if not strategy:
         return Options(None, create)
     most = (ABOUT if limit is None else limit or NO_LIMIT) if about else NO_LIMIT
-    return Options(Trimming(bound if strategy == b"MAXLEN" else None, bound, most), create)
+    return Options(Trimming(threshold if strategy == b"MAXLEN" else None, threshold, most), create)
 
 
 @command(
@@ -161,7 +162,7 @@ def xlen(ctx: Session, key: bytes) -> int:
     return 0 if value is None else value.count
 
 
-def _bound(raw: bytes, missing: int, step: int, text: str) -> int:
+def bound(raw: bytes, missing: int, step: int, text: str) -> int:
     """An end of an interval; behind a bracket the id next to it."""
     open_end = len(raw) > 1 and raw[:1] == b"("
     number = parse_id(raw[1:], missing) if open_end else parse_bound(raw, missing)
@@ -175,8 +176,8 @@ def _bound(raw: bytes, missing: int, step: int, text: str) -> int:
 
 
 def _range(ctx: Session, key: bytes, start: bytes, end: bytes, options: Sequence[bytes], *, reverse: bool) -> Any:
-    low = _bound(start, 0, 1, "invalid start ID for the interval")
-    high = _bound(end, (1 << 64) - 1, -1, "invalid end ID for the interval")
+    low = bound(start, 0, 1, "invalid start ID for the interval")
+    high = bound(end, (1 << 64) - 1, -1, "invalid end ID for the interval")
     count = -1
     args = Args(options)
     while args:

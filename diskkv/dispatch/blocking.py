@@ -85,9 +85,9 @@ class Waiters:
     def _serve_key(self, db: Database, key: bytes) -> None:
         for waiter in list(db.awaited.get(key, ())):
             value = db.find(key)
-            if value is None:
-                return
-            if waiter.session.blocked is not waiter or value.tag != waiter.blocked.tag:
+            if waiter.session.blocked is not waiter:
+                continue
+            if (value is None or value.tag != waiter.blocked.tag) and not waiter.blocked.vanishing:
                 continue
             # Waiting clients run their command inside somebody else's: what they change is logged as theirs, on its own.
             reply = self._executor.retry(waiter)

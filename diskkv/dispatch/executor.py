@@ -102,6 +102,9 @@ class Executor:
             or store.writer.backlogged()
             or self.busy is not None
         )
+        if store.ready_keys:
+            # The keeper has expired a key that somebody waits for more in.
+            self.waiters.serve()
 
     def execute(self, session: Session, argv: list[bytes]) -> Any:
         """Run one command: a reply value, a CommandError (returned, not raised), Blocked, or POSTPONED."""

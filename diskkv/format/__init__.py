@@ -9,6 +9,7 @@
     expiry   := "E" expire_ms:u64 epoch:u32 user_key  ->  ""
     garbage  := "G" oid:u64 "o"                   ->  ""           the data records of one dead object
               | "G" epoch:u64 "e"                 ->  ""           everything of one dead epoch (FLUSHDB)
+              | "G" oid:u64 group:u32 "g"         ->  ""           what lies below one destroyed group of a living stream
     system   := "X" name                          ->  by name
 
     kind     := "m"  member: hash32(member) member ->  value       of hashes (packed), sets (""), sorted sets (f64)
@@ -16,12 +17,20 @@
               | "b"  bucket: lowest ranked sub     ->  count:u32   how many ranked records from here to the next bucket
               | "l"  element: position:u64         ->  packed      of lists
               | "x"  entry: ms:u64 seq:u64         ->  packed      of streams: the msgpack array of fields and values in turn
+              | "g"  group: group:u32              ->  array       of streams: a consumer group
+              | "n"  consumer: group:u32 consumer:u32         ->  array   of the group
+              | "p"  pending: group:u32 ms:u64 seq:u64        ->  consumer:u32 time:u64 count:u64    an entry not yet acknowledged
+              | "o"  owned: group:u32 consumer:u32 ms:u64 seq:u64  ->  ""    the same by consumer
               | "c"  chunk: index:u32              ->  packed      of large strings, CHUNK bytes each but the last
 
     packed   := codec:u8 bytes, codec 0 raw, 1 LZ4
 
 A stream's extras, and the first item of its inline body, are its last id, its highest deleted id, the u64 count of entries ever added,
-and an id below which there is none; an id is ms:u64 seq:u64. The inline body goes on with id and array of fields in turn.
+and an id below which there is none; an id is ms:u64 seq:u64. The inline body goes on with id and array of fields in turn. A stream that
+has ever had a consumer group has records, and in its extras u32 numbers follow: the one that the next group gets, and how many there are.
+A group's record is a msgpack array of its name, the last id delivered, how many entries there are up to it (-1 for unknown), how many are
+pending, ids below and above which none are, and the number that the next consumer gets; a consumer's of its name, when it last asked for
+something and last got something (ms, -1 for never), how many entries are pending for it, and ids below and above which none are.
 
 All integers are big-endian, so byte order is numeric order; f64 is order-preserving (`ordered.py`). A body is the string's bytes, or
 the msgpack array of the collection's entries in order. `hash32` is the first four bytes of XXH3-64 seeded with the store's own
@@ -62,5 +71,9 @@ BUCKET = b"b"
 ELEMENT = b"l"
 PIECE = b"c"
 ENTRY = b"x"
+GROUP = b"g"
+CONSUMER = b"n"
+PENDING = b"p"
+OWNED = b"o"
 
 CHUNK = 16 * 1024

@@ -44,6 +44,10 @@ def garbage_epoch(epoch: int) -> bytes:
     return GARBAGE + pack_u64(epoch) + b"e"
 
 
+def garbage_group(oid: int, group: int) -> bytes:
+    return GARBAGE + pack_u64(oid) + pack_u32(group) + b"g"
+
+
 def after(prefix: bytes) -> bytes:
     """The first key behind all that begin with `prefix`. REQUIRES: `prefix` has a byte below 0xff."""
     stripped = prefix.rstrip(b"\xff")

@@ -219,6 +219,9 @@ class Server:
     def _keep_house(self) -> None:
         """Once a second: close idle clients, and drop those that are over their soft output limit for too long."""
         self.loop.call_later(HOUSEKEEPING, self._keep_house)
+        if self.store.ready_keys:
+            with self.lock:
+                self.begin_tick()
         if gc.get_count()[0] < YOUNG:
             gc.collect(0)
         if self._trimmer.due():

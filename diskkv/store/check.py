@@ -14,7 +14,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from diskkv.errors import Damaged
-from diskkv.format import BUCKET, COMPRESSED, ELEMENT, ENTRY, EXPIRES, MEMBER, PIECE, RANKED, RECORDS, keys
+from diskkv.format import (
+    BUCKET,
+    COMPRESSED,
+    CONSUMER,
+    ELEMENT,
+    ENTRY,
+    EXPIRES,
+    GROUP,
+    MEMBER,
+    OWNED,
+    PENDING,
+    PIECE,
+    RANKED,
+    RECORDS,
+    keys,
+)  # fmt: skip
 from diskkv.format.meta import decode, unpack_state
 from diskkv.format.ordered import unpack_u32, unpack_u64
 from diskkv.store.database import Database
@@ -26,7 +41,7 @@ from diskkv.store.value import TYPES
 DAMAGE = "damage"
 LEFTOVER = "leftover"
 
-KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, PIECE, ENTRY})
+KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED})
 FLAGS = EXPIRES | RECORDS | COMPRESSED
 SYSTEM_NAMES = frozenset({b"format", b"seed", b"state"})
 
@@ -113,6 +128,8 @@ class Examination:
     def _garbage(self) -> Iterator[Finding]:
         for raw in self._engine.scan_keys(keys.GARBAGE, keys.after(keys.GARBAGE)):
             number = unpack_u64(raw, 1) if len(raw) == 10 else -1
+            if len(raw) == 14 and raw[13:] == b"g":
+                continue
             if raw[9:] == b"o":
                 self._dead_oids.add(number)
             elif raw[9:] == b"e":

@@ -198,9 +198,16 @@ class Database:
 
     def _bury(self, value: Value) -> None:
         self.store.writer.secure(value)
+        if self.awaited:
+            self._tell_of_end(value.key)
         if value.expire is not None:
             self.expiring -= 1
         self.store.bury(value)
+
+    def _tell_of_end(self, key: bytes) -> None:
+        """A value is no longer its key's: whoever waits for more to come in it may want to know."""
+        if key in self.awaited:
+            self.store.ready(self, key)
 
     def set_expire(self, value: Value, when: int | None) -> None:
         """Make a value expire at `when` (ms), or never. The type's `touch` is called here."""
@@ -223,6 +230,8 @@ class Database:
         if value.oid:
             # Else a FLUSHDB here before the next checkpoint would leave this record, and the reclaimer would take the object for dead.
             store.erased.append(self.prefix + value.key)
+        if self.awaited:
+            self._tell_of_end(value.key)
         gone = Gone(self, value.key)
         gone.saved = value.saved
         self._place(gone)
@@ -250,6 +259,8 @@ class Database:
         for key in list(self.watched):
             if self.find(key) is not None:
                 self.signal(key)
+        for key in self.awaited:
+            self._tell_of_end(key)
         store.bury_database(self)
         self.epoch = store.new_epoch()
         self.prefix = keys.meta_prefix(self.epoch)

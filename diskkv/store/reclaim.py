@@ -13,7 +13,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from diskkv.format import EXPIRES, RECORDS, keys
-from diskkv.format.ordered import unpack_u64
+from diskkv.format.groups import group_parts
+from diskkv.format.ordered import unpack_u32, unpack_u64
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,9 +57,13 @@ class Reclaimer:
         finished = deleted = 0
         low, high = self._low, self._high
         for raw in list(islice(self._waiting, STEP)):
-            delete = self._object if raw.endswith(b"o") else self._epoch
             room = STEP - deleted - finished
-            count, prefix = delete(batch, unpack_u64(raw, 1), room, found)
+            number = unpack_u64(raw, 1)
+            if raw.endswith(b"g"):
+                count, prefix = self._group(batch, number, unpack_u32(raw, 9), room)
+            else:
+                delete = self._object if raw.endswith(b"o") else self._epoch
+                count, prefix = delete(batch, number, room, found)
             deleted += count
             if count:
                 low = prefix if low is None else min(low, prefix)
@@ -84,6 +89,17 @@ class Reclaimer:
             batch.delete(key)
             count += 1
         return count, prefix
+
+    def _group(self, batch: Batch, oid: int, group: int, room: int) -> tuple[int, bytes]:
+        """Have up to `room` records below a destroyed consumer group deleted; how many there were, and where the last of them."""
+        count, place = 0, b""
+        for part in group_parts(group):
+            prefix = keys.data_prefix(oid) + part
+            for key in islice(self._store.engine.scan_keys(prefix, keys.after(prefix)), room - count):
+                batch.delete(key)
+                count += 1
+                place = prefix
+        return count, place
 
     def _epoch(self, batch: Batch, epoch: int, room: int, found: list[bytes]) -> tuple[int, bytes]:
         """Have up to `room` keys of a dead database deleted; `found` gets the garbage records of those that have records of their own."""

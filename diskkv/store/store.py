@@ -507,11 +507,10 @@ class Store:
         self.changes += 1
         for db in (one, other):
             for key in db.awaited:
-                if db.find(key) is not None:
-                    self.ready(db, key)
+                self.ready(db, key)
 
     def ready(self, db: Database, key: bytes) -> None:
-        """A key that somebody waits for has come to exist or has grown."""
+        """A key that somebody waits for has come to exist, has grown, or has ceased to exist."""
         self.ready_keys.append((db, key))
 
     # -- keeping house

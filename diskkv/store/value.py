@@ -144,6 +144,11 @@ class Value:
         """What `freeze` handed over is in the engine."""
         self.flying = {}
 
+    def give_back(self) -> None:
+        """What `freeze` handed over did not reach the engine: it is changed still."""
+        self.touched = {**self.flying, **self.touched}
+        self.flying = {}
+
     def resolve(self) -> None:
         """Resolve an UNKNOWN `saved`: ask the engine what it has for the key. REQUIRES: no checkpoint is being written."""
         raw = self.db.store.engine.get(self.db.prefix + self.key)

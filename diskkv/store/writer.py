@@ -361,8 +361,7 @@ class Writer:
         for value in store.dirty:
             value.saved = UNKNOWN
         for value in self._values:
-            value.touched = {**value.flying, **value.touched}
-            value.flying = {}
+            value.give_back()
             if value.linked:
                 store.large.append(value)
         store.dead = self._dead + store.dead

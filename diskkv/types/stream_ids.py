@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from diskkv.types.streams import ID_MAX
+from diskkv.types.ledgers import ID_MAX
 
 HALF = (1 << 64) - 1
 LONGEST = 127

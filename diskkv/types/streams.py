@@ -9,7 +9,8 @@ not a deletion is in the tail. When a stream takes too much memory the tail move
 beyond. Records: ENTRY id -> packed msgpack of fields and values in turn. The header's extras, which are also the first item of an inline
 body: last id, highest deleted id, how many were ever added, and `low`.
 
-Unlike other collections a stream may be empty.
+Unlike other collections a stream may be empty. Its consumer groups (`groups.py`) are read from their records when one is first asked for.
+A stream that has ever had one has records; its extras have two more numbers, the next group's and how many groups there are.
 """
 
 from __future__ import annotations
@@ -19,10 +20,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from diskkv.errors import Damaged
-from diskkv.format import ENTRY, STREAM, keys
+from diskkv.format import CONSUMER, ENTRY, GROUP, STREAM, keys
+from diskkv.format.groups import pack_id, unpack_consumer, unpack_group
 from diskkv.format.meta import Meta, pack_items, pack_value, unpack_items, unpack_value
-from diskkv.format.ordered import pack_u64, unpack_u64
+from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.value import Value, data_type
+from diskkv.types.group_checks import verify_groups
+from diskkv.types.groups import GROUP_WEIGHT, Consumer, Group
+from diskkv.types.ledgers import ID_MAX, Ledger
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
@@ -30,8 +35,8 @@ if TYPE_CHECKING:
 INLINE_COUNT = 128
 INLINE_BYTES = 4096
 
-ID_MAX = (1 << 128) - 1
 EXTRAS = 56
+EXTRAS_WITH_GROUPS = 64
 
 ENTRY_WEIGHT = 250
 ITEM_WEIGHT = 41
@@ -49,7 +54,8 @@ class Stream(Value):
     """A log of entries, each a tuple of fields and values in turn under an id."""
 
     __slots__ = (
-        "added", "count", "head", "high", "ids", "last", "low", "max_deleted", "resident", "size", "spill_at", "tail", "written",
+        "added", "aloft", "altered", "count", "group_count", "head", "high", "ids", "known_groups", "last", "low", "max_deleted",
+        "next_group", "resident", "size", "spill_at", "stirred", "tail", "told", "written",
     )  # fmt: skip
 
     tag = STREAM
@@ -72,6 +78,15 @@ class Stream(Value):
         # No id above it has ever been handed to a checkpoint: such an entry leaves no trace when it is deleted.
         self.written = -1
         self.spill_at = 0
+        self.group_count = 0
+        self.next_group = 1
+        # None until they are read
+        self.known_groups: dict[bytes, Group] | None = {}
+        # The ledgers, and the groups and consumers, that were changed since the last freeze; and those that a checkpoint writes.
+        self.stirred: dict[Ledger, None] = {}
+        self.altered: dict[Group | Consumer, None] = {}
+        self.aloft: list[Ledger] = []
+        self.told: dict[Group | Consumer, None] = {}
 
     def __len__(self) -> int:
         return self.count
@@ -104,14 +119,17 @@ class Stream(Value):
             return
         self.size += size
         if self.count > INLINE_COUNT or self.size > INLINE_BYTES:
-            self.promote(dict(self.resident))
-            self.spill_at = self.db.cache.budget // 4
+            self._enlarge()
+
+    def _enlarge(self) -> None:
+        self.promote(dict(self.resident))
+        self.spill_at = self.db.cache.budget // 4
 
     def delete(self, numbers: Sequence[int]) -> int:
         """Delete entries by their ids; how many there were."""
         deleted = 0
         for number in numbers:
-            if not self._has(number):
+            if not self.has(number):
                 continue
             if not deleted:
                 self.touch()
@@ -294,14 +312,93 @@ class Stream(Value):
         prefix = keys.data_prefix(self.oid) + ENTRY
         return prefix + start.to_bytes(16, "big"), prefix + stop.to_bytes(16, "big") + b"\0"
 
-    def _has(self, number: int) -> bool:
-        if number in self.resident:
-            return True
+    def entry(self, number: int) -> Items | None:
+        """The fields and values of the entry with this id, or None when there is none."""
+        items = self.resident.get(number)
+        if items is not None:
+            return items
+        raw = self._record(number)
+        return None if raw is None else tuple(unpack_items(unpack_value(raw)))
+
+    def has(self, number: int) -> bool:
+        """Whether there is an entry with this id."""
+        return number in self.resident or self._record(number) is not None
+
+    def _record(self, number: int) -> bytes | None:
+        """What the engine has of an entry that is not resident."""
         if not self.low <= number <= self.high or number >= self.tail:
-            return False
+            return None
         if number in self.touched or (number in self.flying and self.flying[number] is None):
-            return False
-        return self.db.store.engine.get(keys.data_prefix(self.oid) + ENTRY + number.to_bytes(16, "big")) is not None
+            return None
+        return self.db.store.engine.get(keys.data_prefix(self.oid) + ENTRY + pack_id(number))
+
+    # -- consumer groups
+
+    def groups(self) -> dict[bytes, Group]:
+        """The consumer groups by name."""
+        found = self.known_groups
+        if found is None:
+            found = self.known_groups = {group.name: group for group in self._stored_groups().values()}
+            self.resized(sum(GROUP_WEIGHT + len(name) for name in found))
+            for consumer in self._stored_consumers({group.number: group for group in found.values()}):
+                consumer.group.enter(consumer)
+        return found
+
+    def create_group(self, name: bytes, last: int, read: int) -> Group:
+        """A new consumer group, which has been given what lies up to `last`. REQUIRES: there is none of that name."""
+        groups = self.groups()
+        self.touch()
+        if not self.oid:
+            self._enlarge()
+        group = groups[name] = Group(self, self.next_group, name, last, read)
+        self.next_group += 1
+        self.group_count += 1
+        self.resized(GROUP_WEIGHT + len(name))
+        self.altered[group] = None
+        return group
+
+    def destroy_group(self, group: Group) -> None:
+        """Forget a group, at once however much is pending in it."""
+        self.touch()
+        group.forget()
+        del self.groups()[group.name]
+        self.group_count -= 1
+        self.altered[group] = None
+        self.db.store.dead.append(keys.garbage_group(self.oid, group.number))
+
+    def note(self) -> None:
+        """Something that is no change to anyone is to be written some time."""
+        store = self.db.store
+        if self.stamp != store.stamp:
+            store.stamp_value(self)
+
+    def referenced(self, number: int) -> bool:
+        """Whether an entry is pending in some group, or some group has not yet been given it."""
+        return any(group.last < number or group.pending.get(number) is not None for group in self.groups().values())
+
+    def dereference(self, numbers: Sequence[int]) -> int:
+        """Entries are pending in no group any more; in how many they were."""
+        return sum(group.acknowledge(numbers) for group in self.groups().values()) if self.group_count else 0
+
+    def _stored_groups(self) -> dict[int, Group]:
+        prefix = keys.data_prefix(self.oid) + GROUP
+        found = {}
+        for raw, value in self.db.store.engine.scan(prefix, keys.after(prefix)):
+            record = unpack_group(value)
+            number = unpack_u32(raw, len(prefix))
+            found[number] = group = Group(self, number, record.name, record.last, record.read)
+            group.restore(record)
+        return found
+
+    def _stored_consumers(self, groups: dict[int, Group]) -> Iterator[Consumer]:
+        """The consumers of some groups; those of others were destroyed and not yet deleted."""
+        for group in groups.values():
+            prefix = keys.data_prefix(self.oid) + CONSUMER + pack_u32(group.number)
+            for raw, value in self.db.store.engine.scan(prefix, keys.after(prefix)):
+                record = unpack_consumer(value)
+                consumer = Consumer(group, unpack_u32(raw, len(prefix)), record.name, record.seen)
+                consumer.restore(record)
+                yield consumer
 
     # -- what the store needs
 
@@ -309,6 +406,7 @@ class Stream(Value):
         if meta.body is None:
             self._read_extras(meta.extras)
             self.count = meta.length
+            self.known_groups = None if self.group_count else {}
             self.tail = self.last + 1
             self.written = self.high = self.last
             self.spill_at = self.db.cache.budget // 4
@@ -335,25 +433,70 @@ class Stream(Value):
         return self.count
 
     def extras(self) -> bytes:
-        return b"".join(
-            (self.last.to_bytes(16, "big"), self.max_deleted.to_bytes(16, "big"), pack_u64(self.added), self.low.to_bytes(16, "big"))
-        )
+        parts = [pack_id(self.last), pack_id(self.max_deleted), pack_u64(self.added), pack_id(self.low)]
+        if self.next_group > 1:
+            parts += pack_u32(self.next_group), pack_u32(self.group_count)
+        return b"".join(parts)
 
     def _read_extras(self, raw: bytes) -> None:
-        if len(raw) != EXTRAS:
+        if len(raw) not in (EXTRAS, EXTRAS_WITH_GROUPS):
             raise Damaged(f"stream {self.key!r} has {len(raw)} bytes of extras")
         self.last = int.from_bytes(raw[:16], "big")
         self.max_deleted = int.from_bytes(raw[16:32], "big")
         self.added = unpack_u64(raw, 32)
-        self.low = int.from_bytes(raw[40:], "big")
+        self.low = int.from_bytes(raw[40:56], "big")
+        if len(raw) == EXTRAS_WITH_GROUPS:
+            self.next_group, self.group_count = unpack_u32(raw, 56), unpack_u32(raw, 60)
 
     def freeze(self) -> tuple[bytes, Callable[[dict[Any, Any]], Iterator[tuple[bytes, bytes | None]]], dict[Any, Any]]:
+        """The changes by what their subs begin with: entries and ledgers by ids, and whole records under the empty one."""
         self.written = max(self.written, self.high, self.last)
-        return super().freeze()
+        prefix, records, entries = super().freeze()
+        changes: dict[bytes, dict[Any, Any]] = {ENTRY: entries}
+        if self.altered:
+            self.aloft, self.stirred = list(self.stirred), {}
+            self.told, self.altered = self.altered, {}
+            for ledger in self.aloft:
+                changes[ledger.sub] = ledger.freeze()
+            changes[b""] = dict(map(self._head, self.told))
+        return prefix, records, changes
+
+    def _head(self, item: Group | Consumer) -> tuple[bytes, bytes | None]:
+        """The record of a group or a consumer as it is now: None when there is none any more."""
+        sub, raw = item.record()
+        group = item if isinstance(item, Group) else item.group
+        exists = self.groups().get(group.name) is group and (isinstance(item, Group) or group.exists(item))
+        return sub, raw if exists else None
 
     def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
-        for number, items in changes.items():
-            yield ENTRY + number.to_bytes(16, "big"), None if items is None else pack_value(pack_items(items))
+        for start, part in changes.items():
+            if start == ENTRY:
+                for number, items in part.items():
+                    yield ENTRY + pack_id(number), None if items is None else pack_value(pack_items(items))
+            elif start:
+                for number, raw in part.items():
+                    yield start + pack_id(number), raw
+            else:
+                yield from part.items()
+
+    def landed(self) -> None:
+        super().landed()
+        if self.told:
+            self._settle(sum(ledger.landed() for ledger in self.aloft))
+
+    def give_back(self) -> None:
+        super().give_back()
+        if self.told:
+            self.stirred = dict.fromkeys(ledger for ledger in (*self.aloft, *self.stirred) if not ledger.dead)
+            self.altered = {**self.told, **self.altered}
+            self._settle(sum(ledger.give_back() for ledger in self.aloft))
+
+    def _settle(self, freed: int) -> None:
+        """A checkpoint is over, and memory is free."""
+        self.aloft, self.told = [], {}
+        # The accounts are closed for what has died meanwhile.
+        if freed and self.linked:
+            self.resized(-freed)
 
     def verify(self) -> Iterator[str]:
         count, before = 0, -1
@@ -368,6 +511,15 @@ class Stream(Value):
             before = number
         if count != self.count:
             yield f"there are {count} entries, the header says {self.count}"
+        if self.oid:
+            yield from verify_groups(self)
+
+    def stored_groups(self) -> dict[int, Group]:
+        """The groups by their numbers, with their consumers, as the engine has them: for `verify`."""
+        groups = self._stored_groups()
+        for consumer in self._stored_consumers(groups):
+            consumer.group.consumers[consumer.name] = consumer.group.by_number[consumer.number] = consumer
+        return groups
 
     def _stored(self) -> Iterator[tuple[int, Sequence[bytes]]]:
         if not self.oid:
@@ -388,6 +540,9 @@ class Stream(Value):
                 target.append(number, items)
             start = entries[-1][0] + 1
         target.set_last(self.last, self.added, self.max_deleted)
+        if self.group_count:
+            for group in self.groups().values():
+                group.copy_to(target)
 
     def encoding(self) -> bytes:
         return b"stream"
@@ -399,4 +554,8 @@ class Stream(Value):
             if pieces:
                 return False
         del self.ids[-count:]
+        for group in (self.known_groups or {}).values():
+            for ledger in group.ledgers():
+                if not ledger.shed(count):
+                    return False
         return not self.ids

@@ -12,7 +12,8 @@ import pytest
 
 from diskkv.resp.encode import encode
 from diskkv.types import streams
-from diskkv.types.streams import ID_MAX, Stream
+from diskkv.types.ledgers import ID_MAX
+from diskkv.types.streams import Stream
 from tests.support import oracle
 from tests.support.contents import contents, copy_of
 from tests.support.oracle import Oracle, plain

@@ -8,9 +8,11 @@ from typing import Any
 
 from diskkv.store.store import Store
 from diskkv.store.value import Value
+from diskkv.types.groups import Group
+from diskkv.types.ledgers import ID_MAX
 from diskkv.types.lists import List
 from diskkv.types.members import Members
-from diskkv.types.streams import ID_MAX, Stream
+from diskkv.types.streams import Stream
 from diskkv.types.strings import String
 from diskkv.types.zsets import ZSet
 
@@ -37,9 +39,15 @@ def content(value: Value) -> Any:
     if isinstance(value, List):
         return value.elements()
     if isinstance(value, Stream):
-        return value.range(0, ID_MAX), value.last, value.max_deleted, value.added
+        return value.range(0, ID_MAX), value.last, value.max_deleted, value.added, [group_content(each) for each in value.groups().values()]
     assert isinstance(value, Members)
     return dict(value.items())
+
+
+def group_content(group: Group) -> Any:
+    """A consumer group, but for when its consumers were seen: that may be forgotten."""
+    pending = [(number, holder.name, time, times) for number, holder, time, times in group.deliveries(0, ID_MAX)]
+    return group.name, group.last, group.read, pending, {name: len(consumer) for name, consumer in group.consumers.items()}
 
 
 def copy_of(path: Path | str, to: Path) -> Path:

@@ -1,0 +1,117 @@
+"""The records of a stream's consumer groups, packed and unpacked. See the package's docstring for the grammar."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, NamedTuple
+
+from diskkv.errors import Damaged
+from diskkv.format import CONSUMER, GROUP, OWNED, PENDING
+from diskkv.format.meta import pack_items, unpack_items
+from diskkv.format.ordered import pack_u32
+
+_DELIVERY = struct.Struct(">IQQ")
+
+
+class GroupRecord(NamedTuple):
+    """What the record of a group says. `read` is -1 where the number of entries read is not known."""
+
+    name: bytes
+    last: int
+    read: int
+    pending: int
+    low: int
+    high: int
+    next_consumer: int
+
+
+class ConsumerRecord(NamedTuple):
+    """What the record of a consumer says. `active` is -1 until it has been given an entry."""
+
+    name: bytes
+    seen: int
+    active: int
+    pending: int
+    low: int
+    high: int
+
+
+def pack_id(number: int) -> bytes:
+    """An entry's id as keys have it."""
+    return number.to_bytes(16, "big")
+
+
+def unpack_id(raw: bytes) -> int:
+    """The id in the last bytes of a key."""
+    return int.from_bytes(raw[-16:], "big")
+
+
+def group_sub(group: int) -> bytes:
+    """Kind and sub of a group's record."""
+    return GROUP + pack_u32(group)
+
+
+def consumer_sub(group: int, consumer: int) -> bytes:
+    """Kind and sub of a consumer's record."""
+    return CONSUMER + pack_u32(group) + pack_u32(consumer)
+
+
+def pending_sub(group: int) -> bytes:
+    """Kind and what the subs of all pending entries of a group begin with; an id follows."""
+    return PENDING + pack_u32(group)
+
+
+def owned_sub(group: int, consumer: int) -> bytes:
+    """Kind and what the subs of all of a consumer's pending entries begin with; an id follows."""
+    return OWNED + pack_u32(group) + pack_u32(consumer)
+
+
+def group_parts(group: int) -> tuple[bytes, ...]:
+    """What the subs of everything below a group begin with, kind first."""
+    raw = pack_u32(group)
+    return CONSUMER + raw, PENDING + raw, OWNED + raw
+
+
+def pack_group(record: GroupRecord) -> bytes:
+    """A group's record."""
+    name, last, read, pending, low, high, next_consumer = record
+    return pack_items((name, pack_id(last), read, pending, pack_id(low), pack_id(high), next_consumer))
+
+
+def unpack_group(raw: bytes) -> GroupRecord:
+    """What `pack_group` packed. Damaged when it is none."""
+    name, last, read, pending, low, high, next_consumer = _items(raw, 7)
+    return GroupRecord(name, unpack_id(last), read, pending, unpack_id(low), unpack_id(high), next_consumer)
+
+
+def pack_consumer(record: ConsumerRecord) -> bytes:
+    """A consumer's record."""
+    name, seen, active, pending, low, high = record
+    return pack_items((name, seen, active, pending, pack_id(low), pack_id(high)))
+
+
+def unpack_consumer(raw: bytes) -> ConsumerRecord:
+    """What `pack_consumer` packed. Damaged when it is none."""
+    name, seen, active, pending, low, high = _items(raw, 6)
+    return ConsumerRecord(name, seen, active, pending, unpack_id(low), unpack_id(high))
+
+
+def pack_delivery(consumer: int, time: int, count: int) -> bytes:
+    """A pending entry: whom it was delivered to, when (ms), and how often."""
+    return _DELIVERY.pack(consumer, time, count)
+
+
+def unpack_delivery(raw: bytes) -> tuple[int, int, int]:
+    """The consumer's number, the time and the count that `pack_delivery` packed."""
+    try:
+        consumer, time, count = _DELIVERY.unpack(raw)
+    except struct.error as error:
+        raise Damaged(f"not a pending entry: {raw[:32]!r}") from error
+    return consumer, time, count
+
+
+def _items(raw: bytes, count: int) -> list[Any]:
+    items = unpack_items(raw)
+    if len(items) != count:
+        raise Damaged(f"{len(items)} items where there should be {count}: {raw[:32]!r}")
+    return items

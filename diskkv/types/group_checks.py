@@ -1,0 +1,79 @@
+"""What is wrong with the consumer groups of a stream as the engine has them, in words, for `check`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from diskkv.format import CONSUMER, OWNED, PENDING, keys
+from diskkv.format.groups import unpack_delivery, unpack_id
+from diskkv.format.ordered import unpack_u32
+
+if TYPE_CHECKING:
+    from diskkv.types.groups import Group
+    from diskkv.types.ledgers import Ledger
+    from diskkv.types.streams import Stream
+
+SHAPES = {CONSUMER: 8, PENDING: 20, OWNED: 24}
+
+
+def verify_groups(stream: Stream) -> Iterator[str]:
+    """REQUIRES: as `Value.verify`."""
+    groups = stream.stored_groups()
+    if len(groups) != stream.group_count:
+        yield f"there are {len(groups)} groups, the header says {stream.group_count}"
+    if len({group.name for group in groups.values()}) != len(groups):
+        yield "two groups have one name"
+    if any(number >= stream.next_group for number in groups):
+        yield f"a group's number is not below the next one, {stream.next_group}"
+    for group in groups.values():
+        yield from _group(stream, group)
+    yield from _strays(stream, groups)
+
+
+def _group(stream: Stream, group: Group) -> Iterator[str]:
+    where = f"group {group.name!r}"
+    if any(number >= group.next_consumer for number in group.by_number):
+        yield f"{where}: a consumer's number is not below the next one, {group.next_consumer}"
+    yield from _ledger(group.pending, where)
+    owned = sum(len(consumer) for consumer in group.consumers.values())
+    if owned != len(group):
+        yield f"{where}: {len(group)} entries are pending, {owned} for its consumers"
+    engine, prefix = stream.db.store.engine, keys.data_prefix(stream.oid)
+    for number, record in group.pending.scan():
+        holder = group.by_number.get(unpack_delivery(record)[0])
+        if holder is None:
+            yield f"{where}: {number:#x} is pending for a consumer that does not exist"
+        elif engine.get(prefix + holder.owned.sub + number.to_bytes(16, "big")) is None:
+            yield f"{where}: {number:#x} is pending for {holder.name!r}, who knows nothing of it"
+    for consumer in group.consumers.values():
+        yield from _ledger(consumer.owned, f"{where}: consumer {consumer.name!r}")
+
+
+def _ledger(ledger: Ledger, where: str) -> Iterator[str]:
+    """That the count is right, and nothing lies beyond the bounds."""
+    prefix = keys.data_prefix(ledger.stream.oid) + ledger.sub
+    count = 0
+    for raw in ledger.stream.db.store.engine.scan_keys(prefix, keys.after(prefix)):
+        count += 1
+        if not ledger.low <= unpack_id(raw) <= ledger.high:
+            yield f"{where}: {unpack_id(raw):#x} is not within {ledger.low:#x} and {ledger.high:#x}"
+    if count != ledger.count:
+        yield f"{where}: {count} entries are pending, its record says {ledger.count}"
+
+
+def _strays(stream: Stream, groups: dict[int, Group]) -> Iterator[str]:
+    """Records below groups and consumers that there are not, unless the reclaimer is about to delete them."""
+    engine, start = stream.db.store.engine, keys.data_prefix(stream.oid)
+    reported: set[int] = set()
+    for kind, length in SHAPES.items():
+        for raw in engine.scan_keys(start + kind, keys.after(start + kind)):
+            sub = raw[len(start) + 1 :]
+            number = unpack_u32(sub) if len(sub) == length else -1
+            group = groups.get(number)
+            if group is None:
+                if number not in reported and engine.get(keys.garbage_group(stream.oid, number)) is None and engine.get(raw) is not None:
+                    reported.add(number)
+                    yield f"{raw[len(start) :]!r} belongs to no group"
+            elif kind == OWNED and unpack_u32(sub, 4) not in group.by_number:
+                yield f"{sub!r} belongs to no consumer of group {group.name!r}"

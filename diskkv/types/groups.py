@@ -1,0 +1,283 @@
+"""Consumer groups of a stream: who has been given which entries, and has not yet acknowledged them.
+
+A group and its consumers are in memory once one of them is asked for, and go with the stream. Pending entries are in two ledgers: the
+group's (id -> consumer, time, count) and, so that a consumer's own can be read in order, each consumer's (id -> nothing).
+
+Numbers of groups are never used twice in a stream, nor numbers of consumers in a group. So destroying a group costs the same however
+much is pending: a garbage record names it, and the reclaimer deletes what lies below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from diskkv.format.groups import (
+    ConsumerRecord,
+    GroupRecord,
+    consumer_sub,
+    group_sub,
+    owned_sub,
+    pack_consumer,
+    pack_delivery,
+    pack_group,
+    pending_sub,
+    unpack_delivery,
+)
+from diskkv.types.ledgers import ID_MAX, Ledger
+from diskkv.types.progress import count_read
+
+if TYPE_CHECKING:
+    from diskkv.types.streams import Entry, Stream
+
+# `Consumer.active` of one that has never been given an entry.
+NEVER = -1
+
+GROUP_WEIGHT = 1500
+CONSUMER_WEIGHT = 1100
+# How many pending entries of a deleted consumer are forgotten together.
+RUN = 512
+
+
+class Delivery(NamedTuple):
+    """A pending entry: whose it is, when it was last delivered (ms), and how often."""
+
+    number: int
+    consumer: Consumer
+    time: int
+    times: int
+
+
+class Consumer:
+    """One of a group. `seen` is when it last asked for something, `active` when it last got something."""
+
+    __slots__ = ("active", "group", "name", "number", "owned", "seen")
+
+    def __init__(self, group: Group, number: int, name: bytes, seen: int) -> None:
+        self.group = group
+        self.number = number
+        self.name = name
+        self.seen = seen
+        self.active = NEVER
+        self.owned = Ledger(group.stream, owned_sub(group.number, number))
+
+    def __len__(self) -> int:
+        """How many entries are pending for it."""
+        return self.owned.count
+
+    def record(self) -> tuple[bytes, bytes]:
+        """Its record, sub and value."""
+        owned = self.owned
+        values = ConsumerRecord(self.name, self.seen, self.active, owned.count, owned.low, owned.high)
+        return consumer_sub(self.group.number, self.number), pack_consumer(values)
+
+    def restore(self, record: ConsumerRecord) -> None:
+        """Become what a record says."""
+        self.active = record.active
+        restore(self.owned, record.pending, record.low, record.high)
+
+
+class Group:
+    """A group of consumers, each of which gets entries that no other gets."""
+
+    __slots__ = ("by_number", "consumers", "last", "name", "next_consumer", "number", "pending", "read", "stream")
+
+    def __init__(self, stream: Stream, number: int, name: bytes, last: int, read: int) -> None:
+        self.stream = stream
+        self.number = number
+        self.name = name
+        # the last id delivered, and how many entries there were up to it
+        self.last = last
+        self.read = read
+        self.next_consumer = 1
+        self.pending = Ledger(stream, pending_sub(number))
+        self.consumers: dict[bytes, Consumer] = {}
+        self.by_number: dict[int, Consumer] = {}
+
+    def __len__(self) -> int:
+        """How many entries are pending."""
+        return self.pending.count
+
+    def record(self) -> tuple[bytes, bytes]:
+        """Its record, sub and value."""
+        pending = self.pending
+        values = GroupRecord(self.name, self.last, self.read, pending.count, pending.low, pending.high, self.next_consumer)
+        return group_sub(self.number), pack_group(values)
+
+    def restore(self, record: GroupRecord) -> None:
+        """Become what a record says."""
+        self.next_consumer = record.next_consumer
+        restore(self.pending, record.pending, record.low, record.high)
+
+    def enter(self, consumer: Consumer) -> None:
+        """A consumer comes to be, or was read from its record."""
+        self.consumers[consumer.name] = self.by_number[consumer.number] = consumer
+        self.stream.resized(CONSUMER_WEIGHT + len(consumer.name))
+
+    # -- changing
+
+    def create_consumer(self, name: bytes, now: int) -> Consumer:
+        """A new consumer. REQUIRES: there is none of that name."""
+        self._changed()
+        consumer = Consumer(self, self.next_consumer, name, now)
+        self.next_consumer += 1
+        self.enter(consumer)
+        self.stream.altered[consumer] = None
+        return consumer
+
+    def delete_consumer(self, consumer: Consumer) -> int:
+        """Forget a consumer and what is pending for it; how many entries that was."""
+        self._changed()
+        count = len(consumer)
+        while owned := [number for number, _ in islice(consumer.owned.scan(), RUN)]:
+            for number in owned:
+                self.pending.drop(number)
+                consumer.owned.drop(number)
+        del self.consumers[consumer.name], self.by_number[consumer.number]
+        self.stream.altered[consumer] = None
+        self.stream.resized(-CONSUMER_WEIGHT - len(consumer.name))
+        return count
+
+    def exists(self, consumer: Consumer) -> bool:
+        """Whether a consumer has not been deleted."""
+        return self.by_number.get(consumer.number) is consumer
+
+    def notice(self, consumer: Consumer, now: int) -> None:
+        """A consumer asks for something. That alone is no change that anyone watches for, and the log need not tell it."""
+        if consumer.seen != now:
+            consumer.seen = now
+            self.stream.altered[consumer] = None
+            self.stream.note()
+
+    def serve(self, consumer: Consumer, now: int) -> None:
+        """A consumer has been given something."""
+        consumer.active = now
+        self.stream.altered[consumer] = None
+        self.stream.note()
+
+    def set_last(self, last: int, read: int) -> None:
+        """XGROUP SETID: say what was delivered last, and how many entries there are up to it."""
+        self._changed()
+        self.last = last
+        self.read = read
+
+    def deliver(self, consumer: Consumer, entries: Sequence[Entry], now: int, *, pending: bool) -> None:
+        """Note that entries, the next ones behind `last`, were given to a consumer: for it to acknowledge, if `pending`."""
+        self._changed()
+        self.read = count_read(self.stream, self, entries)
+        self.last = entries[-1][0]
+        if not pending:
+            return
+        record = pack_delivery(consumer.number, now, 1)
+        ledger, owned = self.pending, consumer.owned
+        for number, _ in entries:
+            # Only after XGROUP SETID can one be pending already.
+            old = ledger.get(number) if number <= ledger.high else None
+            ledger.put(number, record, new=old is None)
+            if old is not None:
+                holder = self.by_number[unpack_delivery(old)[0]]
+                if holder is consumer:
+                    continue
+                self._disown(holder, number)
+            owned.put(number, b"", new=True)
+        consumer.active = now
+        self.stream.altered[consumer] = None
+
+    def deliver_again(self, consumer: Consumer, numbers: Iterable[int], now: int) -> dict[int, list[int]]:
+        """A consumer was told of pending entries of its own once more; their ids by how often that has been now."""
+        counts: dict[int, list[int]] = {}
+        self._changed()
+        for number in numbers:
+            found = self.find(number)
+            assert found is not None
+            self.pending.put(number, pack_delivery(consumer.number, now, found.times + 1), new=False)
+            counts.setdefault(found.times + 1, []).append(number)
+        return counts
+
+    def give(self, consumer: Consumer, number: int, time: int, count: int) -> None:
+        """An entry is pending for a consumer from now on, whoever had it before."""
+        self._changed()
+        old = self.pending.get(number)
+        self.pending.put(number, pack_delivery(consumer.number, time, count), new=old is None)
+        if old is not None:
+            holder = self.by_number[unpack_delivery(old)[0]]
+            if holder is consumer:
+                return
+            self._disown(holder, number)
+        consumer.owned.put(number, b"", new=True)
+        self.stream.altered[consumer] = None
+
+    def forget(self) -> None:
+        """The group is destroyed: nothing of what is pending in it is to be written any more."""
+        for ledger in self.ledgers():
+            ledger.bury()
+        weights = sum(CONSUMER_WEIGHT + len(name) for name in self.consumers)
+        self.stream.resized(-GROUP_WEIGHT - len(self.name) - weights)
+
+    def acknowledge(self, numbers: Iterable[int]) -> int:
+        """Entries are pending no more; how many were."""
+        done = 0
+        for number in numbers:
+            record = self.pending.get(number)
+            if record is not None:
+                if not done:
+                    self._changed()
+                done += 1
+                self.pending.drop(number)
+                self._disown(self.by_number[unpack_delivery(record)[0]], number)
+        return done
+
+    def _disown(self, holder: Consumer, number: int) -> None:
+        holder.owned.drop(number)
+        self.stream.altered[holder] = None
+
+    def _changed(self) -> None:
+        self.stream.touch()
+        self.stream.altered[self] = None
+
+    # -- looking
+
+    def find(self, number: int) -> Delivery | None:
+        """A pending entry, or None when it is not pending."""
+        record = self.pending.get(number)
+        return None if record is None else self._delivery(number, record)
+
+    def deliveries(self, start: int, stop: int) -> Iterator[Delivery]:
+        """The pending entries with start <= id <= stop in order. REQUIRES: nothing is changed meanwhile."""
+        return (self._delivery(number, record) for number, record in self.pending.scan(start, stop))
+
+    def deliveries_to(self, consumer: Consumer, start: int, stop: int) -> Iterator[Delivery]:
+        """Those of one consumer."""
+        for number, _ in consumer.owned.scan(start, stop):
+            found = self.find(number)
+            assert found is not None
+            yield found
+
+    def _delivery(self, number: int, record: bytes) -> Delivery:
+        consumer, time, count = unpack_delivery(record)
+        return Delivery(number, self.by_number[consumer], time, count)
+
+    def ledgers(self) -> Iterator[Ledger]:
+        """The group's own and its consumers'."""
+        yield self.pending
+        for consumer in self.consumers.values():
+            yield consumer.owned
+
+    def copy_to(self, stream: Stream) -> None:
+        """Make a group like this one in a stream that has none of its name."""
+        group = stream.create_group(self.name, self.last, self.read)
+        for consumer in self.consumers.values():
+            copied = group.create_consumer(consumer.name, consumer.seen)
+            copied.active = consumer.active
+        for number, consumer, time, times in self.deliveries(0, ID_MAX):
+            group.give(group.consumers[consumer.name], number, time, times)
+
+    def sorted_consumers(self) -> list[Consumer]:
+        """The consumers by name, as Redis lists them."""
+        return [self.consumers[name] for name in sorted(self.consumers)]
+
+
+def restore(ledger: Ledger, count: int, low: int, high: int) -> None:
+    """A ledger becomes what the record of its group or consumer says."""
+    ledger.count, ledger.low, ledger.high, ledger.written = count, low, high, high
