@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from diskkv.clock import perf_ns
+from diskkv.dispatch.acl.access import check
 from diskkv.dispatch.session import Session
-from diskkv.dispatch.table import Command, Flag
+from diskkv.dispatch.table import Command, Flag, container
 from diskkv.errors import CommandError, ScriptError
 from diskkv.replies import Blocked, Encoded, Simple
 from diskkv.resp.encode import ENCODERS
@@ -37,6 +38,7 @@ class Run:
     def __init__(self, executor: Executor, lua: Interpreter, caller: Session, name: bytes, *, function: bool, read_only: bool) -> None:
         self.executor = executor
         self.lua = lua
+        self.caller = caller
         self.name = name
         self.function = function
         self.read_only = read_only
@@ -99,7 +101,10 @@ class Run:
 
     def _allowed(self, argv: list[bytes]) -> bytes:
         """redis.acl_check_cmd: whether the caller may run a command."""
-        return b"?" if isinstance(self.executor.find(argv), CommandError) else b"1"
+        command = self.executor.find(argv)
+        if isinstance(command, CommandError):
+            return b"?"
+        return b"1" if check(self.caller.user, command, argv) is None else b"0"
 
     def _call(self, argv: list[bytes]) -> Any:
         executor, session = self.executor, self.session
@@ -124,8 +129,11 @@ class Run:
         if not command.low <= len(argv) <= command.high:
             raise CommandError("Wrong number of args calling Redis command from script")
         flags = command.flags
-        if flags & Flag.NOSCRIPT or command.subcommands:
+        if (flags & Flag.NOSCRIPT and not executor.scripts_unrestricted) or command.handler is container:
             raise CommandError("This Redis command is not allowed from script")
+        refused = executor.users.refusal(self.caller, command, argv, "lua")
+        if refused is not None:
+            raise refused
         if self.read_only and flags & (Flag.WRITE | Flag.MAY_REPLICATE):
             raise CommandError("Write commands are not allowed from read-only scripts.")
         if command.writes and not self.wrote:

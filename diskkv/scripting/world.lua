@@ -123,6 +123,11 @@ function parse(wire, at)
     return {verbatim_string = {format = sub(wire, at, at + 2), string = sub(wire, at + 4, at + size - 1)}}, at + size + 2
   elseif kind == PAREN then
     return {big_number = head}, at
+  elseif kind == BAR then
+    -- An attribute stands before the reply that it describes, and scripts don't see it.
+    local _
+    for _ = 1, 2 * tonumber(head) do _, at = parse(wire, at) end
+    return parse(wire, at)
   end
   local items = {}
   for _ = 1, tonumber(head) do

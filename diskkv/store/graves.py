@@ -1,4 +1,4 @@
-"""Memory of what is dead, on its way to being freed."""
+"""What is dead, and whose memory is freed little by little."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ is one round of its event loop, in process it is one call or pipeline. The clock
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import gc
 import logging
 import os
@@ -15,23 +14,24 @@ import random
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from diskkv.clock import Clock, system_clock
 from diskkv.engine import Engine, open_engine
-from diskkv.errors import BadFormat, LogFailed, StoreError, StoreLocked, Undone
+from diskkv.errors import BadFormat, LogFailed, StoreError, Undone
 from diskkv.format import FORMAT, keys
 from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
+from diskkv.store.directory import lock_directory
 from diskkv.store.documents import Documents
 from diskkv.store.expiry import Expiry
 from diskkv.store.graves import DeadDatabase
 from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, make_directory, sync_directory
 from diskkv.store.shapes import Shapes
+from diskkv.store.sizes import Sizes
 from diskkv.store.value import Value
 from diskkv.store.writer import LOAD_WORK, LOG_BYTES, LOG_WORK, Writer
 
@@ -45,28 +45,6 @@ KEEPER_GRAVES = 16
 KEEPER_REST = 0.1
 # How long writes are refused before it is tried again whether the log can be written.
 PROBE_MS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How one memory budget is divided, in bytes."""
-
-    cache: int
-    block_cache: int
-    write_buffer: int
-    dirty: int
-
-    @classmethod
-    def of(cls, budget: int) -> Sizes:
-        """LevelDB gets an eighth for blocks and two write buffers of at most 4 MiB (measured: the cheapest per put); a checkpoint's
-        batch an eighth; objects the rest.
-
-        When a fifth of it is dirty a checkpoint begins: it will be in memory once more as LevelDB's batch, and again in its memtable.
-        """
-        write_buffer = max(256 << 10, min(4 << 20, budget // 16))
-        block_cache = max(256 << 10, min(64 << 20, budget // 8))
-        batch = budget // 8
-        return cls(max(budget - block_cache - 2 * write_buffer - batch, budget // 4), block_cache, write_buffer, budget // 5)
 
 
 class Store:
@@ -90,6 +68,7 @@ class Store:
         # costs little, thanks to bloom filters)
         self.loads = 0
         self.expired = 0
+        self.expired_parts = 0
         self.replaying = False
         self.recovering = False
         self.failed: str | None = None
@@ -157,7 +136,7 @@ class Store:
             log: Log = NullLog()
         else:
             make_directory(path)
-            lock_file = _lock_directory(path)
+            lock_file = lock_directory(path)
             address = f"leveldb:{os.path.join(path, 'tree')}"
             log = Log(os.path.join(path, "log"), policy, disk)
         try:
@@ -185,6 +164,15 @@ class Store:
         store.writer.start()
         store._keeper = threading.Thread(target=store._keep, name="diskkv-keeper", daemon=True)
         store._keeper.start()
+        return store
+
+    @classmethod
+    def over(cls, snapshot: Any, original: Store, budget: int) -> Store:
+        """A store as a snapshot of the original's engine has it, at the original's present time. For reading: it has no threads and no
+        log, and nothing may be changed in it. Whoever made the snapshot closes it."""
+        store = cls(snapshot, NullLog(), sizes=Sizes.of(budget), databases=len(original.databases), clock=lambda: original.now)
+        store.hash32 = original.hash32
+        store._recover()
         return store
 
     def _prepare(self) -> None:
@@ -310,6 +298,24 @@ class Store:
         if self.writer.error is not None:
             raise StoreError(f"the checkpoint failed: {self.writer.error}")
 
+    def reload(self, *, checkpoint: bool) -> None:
+        """Forget all that is in memory and read the store anew, from the tree alone when there is to be a `checkpoint` first.
+
+        StoreError when that fails, and nothing is forgotten then. REQUIRES: the lock, given up meanwhile.
+        """
+        if checkpoint:
+            self.checkpoint()
+        else:
+            self.commit()
+            self.writer.finish()
+        self.recovering = True
+        try:
+            self.engine.reopen()
+            self._recover(self.log.position())
+        finally:
+            self.recovering = False
+            self.landed.notify_all()
+
     # -- a tick
 
     def tick(self) -> None:
@@ -345,7 +351,6 @@ class Store:
         """What was recorded since the log held `mark` parts is half of something: nothing is committed, frozen or expired from now on.
 
         What stood before is logged now. False when that failed: the tick's commit will say so, and undo everything.
-        REQUIRES: whoever holds sets `held` to False before it commits.
         """
         log = self.log
         begun = log.parts[mark:]
@@ -472,6 +477,20 @@ class Store:
         if self.on_expired is not None:
             self.on_expired(db, key)
 
+    def expire_parts(self, db: Database, value: Value, limit: int | None = None) -> bool:
+        """Have the parts of a `timed` value expire whose time has come, `limit` at most, and log it. True when nothing is left of it."""
+        due = value.due()
+        if due is None or due > self.now or self.replaying:
+            return False
+        # As above, not a change by the command.
+        changes = self.changes
+        count, effects = value.fade(self.now, limit)
+        self.changes = changes
+        self.expired_parts += count
+        for effect in effects:
+            self.record(self.databases.index(db), effect)
+        return not value.linked
+
     def bury(self, value: Value) -> None:
         """A value is dead: have its records deleted and its memory freed, little by little."""
         if value.oid:
@@ -562,32 +581,5 @@ class Store:
         return rest
 
 
-@contextlib.contextmanager
-def open_records(path: str) -> Iterator[Engine]:
-    """The engine alone of a store that nobody has open, for reading its records. StoreError when there is none or somebody has."""
-    tree = os.path.join(path, "tree")
-    if not os.path.isdir(tree):
-        raise StoreError("there is no store")
-    lock_file = _lock_directory(path)
-    try:
-        engine = open_engine(f"leveldb:{tree}")
-        try:
-            yield engine
-        finally:
-            engine.close()
-    finally:
-        os.close(lock_file)
-
-
 def _no_replay(tick: bytes) -> None:
     raise StoreError("this store was opened without a way to replay its log")
-
-
-def _lock_directory(path: str) -> int:
-    handle = os.open(os.path.join(path, "LOCK"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise StoreLocked(f"{path} is in use by another process") from None
-    return handle
