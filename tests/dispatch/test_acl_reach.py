@@ -11,8 +11,8 @@ from diskkv.dispatch.positions import NoKeys, key_uses, takes_keys
 from diskkv.dispatch.table import TABLE, Command
 from diskkv.errors import CommandError
 from diskkv.store.database import Database
-from tests.differential.hazards import hazardous
 from tests.differential.grammar import Table
+from tests.differential.hazards import hazardous
 from tests.differential.tables import TABLES
 from tests.differential.words import Source
 from tests.support.runner import Runner
