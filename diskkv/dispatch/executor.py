@@ -205,10 +205,6 @@ class Executor:
         if store.ready_keys and not self._nested:
             self.waiters.serve()
 
-    def amid(self) -> bool:
-        """Whether something is under way that `atomic` keeps together."""
-        return self._nested > 0
-
     def retry(self, waiter: Waiter) -> Any:
         """Run a blocked client's command again, if its user still may."""
         refused = self.users.refusal(waiter.session, waiter.command, waiter.argv)
