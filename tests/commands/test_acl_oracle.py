@@ -121,10 +121,12 @@ def test_the_same_users_may_do_the_same(run: Runner, oracle: Oracle) -> None:
 
 def test_errors_of_rules_and_of_acl(run: Runner, oracle: Oracle) -> None:
     for argv in (
-        ["ACL"], ["ACL", "FOO"], ["ACL", "CAT", "foo"], ["ACL", "CAT", "a", "b"], ["ACL", "CAT"], ["ACL", "LOG", "a", "b"], ["ACL", "LOG", "x"],
+        ["ACL"], ["ACL", "FOO"], ["ACL", "CAT", "foo"], ["ACL", "CAT", "a", "b"], ["ACL", "CAT"], ["ACL", "LOG", "a", "b"],
+        ["ACL", "LOG", "x"],
         ["ACL", "GENPASS", "x"], ["ACL", "GENPASS", "0"], ["ACL", "GENPASS", "1", "2"], ["ACL", "GETUSER", "nobody"], ["ACL", "SETUSER"],
         ["ACL", "WHOAMI"], ["ACL", "WHOAMI", "x"], ["ACL", "SAVE"], ["ACL", "LOAD"], ["ACL", "DELUSER", "default"], ["ACL", "DELUSER", "x"],
-        ["ACL", "SETUSER", "u", "%R"], ["ACL", "SETUSER", "u", "~*", "~a"], ["ACL", "SETUSER", "u", "&*", "&a"], ["ACL", "SETUSER", "u", "("],
+        ["ACL", "SETUSER", "u", "%R"], ["ACL", "SETUSER", "u", "~*", "~a"], ["ACL", "SETUSER", "u", "&*", "&a"],
+        ["ACL", "SETUSER", "u", "("],
         ["ACL", "SETUSER", "u v"], ["ACL", "SETUSER", "u", "+debug|a", "+config|a"], ["ACL", "SETUSER", "u", ""], ["AUTH", "a", "b", "c"],
         ["AUTH", "x"], ["AUTH", "nobody", "x"], ["CLIENT", "KILL", "USER", "nobody"], ["ACL", "DRYRUN", "nobody", "get", "a"],
     ):  # fmt: skip
