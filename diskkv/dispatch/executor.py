@@ -243,7 +243,7 @@ class Executor:
             session.queue_broken = True
         if command is not None and command.name == "exec":
             session.leave_multi()
-            error = ExecAborted(f"Transaction discarded because of: {error.text}")
+            error = ExecAborted(f"Transaction discarded because of: {error.text if error.code == 'ERR' else error}")
         self.stats.refused(error, command)
         if session.reply_mode != "on":
             if session.reply_mode == "skip":
