@@ -110,11 +110,14 @@ def merge_output_limits(old: str, new: str) -> str:
     return " ".join(limits[kind] for kind in OUTPUT_CLASSES)
 
 
-def budget(text: str) -> int:
-    size = memory(text)
-    if size < 1 << 20:
-        raise SettingError("must be at least 1mb: it bounds the memory that diskkv uses, there is no 'unlimited'")
-    return size
+# What bounds memory when maxmemory is 0, and the least with which anything can be done.
+DEFAULT_BUDGET = 256 << 20
+LEAST_BUDGET = 1 << 20
+
+
+def budget(limit: int) -> int:
+    """The bytes of memory that a value of maxmemory stands for; there is no 'unlimited'."""
+    return max(limit, LEAST_BUDGET) if limit else DEFAULT_BUDGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +144,17 @@ TABLE = (
     Setting("tcp-backlog", number(0, 2**31 - 1), "511", "how many connections may wait to be accepted", fixed=True),
     Setting("dir", str, ".", "the store's directory", fixed=True),
     Setting("databases", number(1, 2**31 - 1), "16", "how many numbered databases there are", fixed=True),
-    Setting("maxmemory", budget, "256mb", "the one memory budget: cache, engine caches and write buffers; never evicts data"),
+    Setting(
+        "maxmemory", memory, "256mb",
+        "the one memory budget: cache, engine caches and write buffers; never evicts data; 0: 256mb; below 1mb nothing may be added",
+    ),
     Setting("appendfsync", choice("everysec", "always", "no"), "everysec", "when the log is forced to the disk"),
     Setting(
         "checkpoint-log-size", memory, "48mb",
         "how much log, or as much work, may gather before a checkpoint; bounds the time that opening takes",
     ),
     Setting("appendonly", only("yes", "every write is logged"), "yes", "every write is logged"),
+    Setting("aof-use-rdb-preamble", only("no", "the log holds commands and nothing else"), "no", "the log holds commands and nothing else"),
     Setting("save", only("", "the store is always on disk"), "", "no snapshots: the store is always on disk"),
     Setting("requirepass", str, "", "password that clients must give"),
     Setting("protected-mode", yes_no, "yes", "without a password, serve only loopback clients"),
@@ -200,7 +207,7 @@ REFUSED = {
         ),
         "the log is never rewritten: checkpoints shorten it": (
             "appendfilename appenddirname auto-aof-rewrite-percentage auto-aof-rewrite-min-size aof-load-truncated "
-            "aof-use-rdb-preamble aof-rewrite-incremental-fsync aof-timestamp-enabled aof-disable-auto-gc no-appendfsync-on-rewrite "
+            "aof-rewrite-incremental-fsync aof-timestamp-enabled aof-disable-auto-gc no-appendfsync-on-rewrite "
             "aof_rewrite_cpulist"
         ),
         "there is no replication": (

@@ -133,6 +133,10 @@ class Unblocked(CommandError):
     code, text = "UNBLOCKED", "client unblocked via CLIENT UNBLOCK"
 
 
+class OutOfMemory(CommandError):
+    code, text = "OOM", "command not allowed when used memory > 'maxmemory'."
+
+
 class LogFailed(CommandError):
     """The log can't be written (disk full, I/O error): the change was undone, reads go on."""
 

@@ -46,6 +46,8 @@ class Waiters:
             session.db.awaited.setdefault(key, {})[waiter] = None
         session.blocked = waiter
         self.count += 1
+        # Counted when it is over, and once, however often it is tried.
+        self._executor.stats.usage_of(command).calls -= 1
         return waiter
 
     def cancel(self, waiter: Waiter) -> None:
@@ -55,6 +57,7 @@ class Waiters:
             return
         session.blocked = None
         self.count -= 1
+        self._executor.stats.usage_of(waiter.command).calls += 1
         awaited = session.db.awaited
         for key in waiter.blocked.keys:
             waiters = awaited.get(key)
@@ -66,6 +69,9 @@ class Waiters:
     def serve(self) -> None:
         """Let those who wait for the keys that have become ready try again, first come first served."""
         store = self._executor.store
+        if self._executor.slept:
+            self._executor.slept = False
+            store.tick()
         while store.ready_keys:
             ready, store.ready_keys = store.ready_keys, []
             for db, key in dict.fromkeys(ready):
@@ -80,6 +86,7 @@ class Waiters:
                 continue
             # Waiting clients run their command inside somebody else's: what they change is logged as theirs, on its own.
             reply = self._executor.retry(waiter)
+            self._executor.stats.usage_of(waiter.command).calls -= 1
             if reply.__class__ is not Blocked:
                 self.cancel(waiter)
                 waiter.resume(reply)

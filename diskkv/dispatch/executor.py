@@ -18,7 +18,7 @@ from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import Front, Session
 from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
-from diskkv.errors import CommandError, ExecAborted, LogFailed, NoAuth, UnknownCommand, WrongArity
+from diskkv.errors import CommandError, ExecAborted, LogFailed, NoAuth, OutOfMemory, UnknownCommand, WrongArity
 from diskkv.replies import NO_REPLY, QUEUED, Blocked
 from diskkv.store.store import Store
 
@@ -50,6 +50,8 @@ class Executor:
         self._usage = self.stats.usage
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick
         self.gated = False
+        # starved: maxmemory is so small that nothing may be added
+        self.starved = False
         self.paused_until = 0
         self.paused_all = False
         # `save` or `nosave` once SHUTDOWN was called. A front looks at it when a tick ends: it takes no more commands, sends what was
@@ -57,6 +59,8 @@ class Executor:
         self.shutdown: str | None = None
         self.run_id = secrets.token_hex(20)
         self.replication_id = secrets.token_hex(20)
+        # time has passed in the middle of a tick
+        self.slept = False
         # scripts may call what they may not (DEBUG SET-DISABLE-DENY-SCRIPTS)
         self.scripts_unrestricted = False
         self.started = store.clock()
@@ -92,7 +96,8 @@ class Executor:
         store.now = store.clock()
         self._clock = perf_ns()
         self.gated = (
-            store.failed is not None
+            self.starved
+            or store.failed is not None
             or store.log.sync_error is not None
             or (self.paused_until > 0 and self.paused())
             or store.writer.backlogged()
@@ -234,6 +239,8 @@ class Executor:
             return self._refuse(session, NoAuth(), command)
         if session.queue is not None and flags & Flag.NO_MULTI:
             return self._refuse(session, CommandError("Command not allowed inside a transaction"), command)
+        if self.starved and _takes_memory(session, command):
+            return self._refuse(session, OutOfMemory(), command)
         if command.writes and (self.store.failed is not None or self.store.log.sync_error is not None):
             try:
                 self.store.admit()
@@ -306,6 +313,7 @@ class Executor:
     def sleep(self, seconds: float) -> None:
         """Stand still, and everybody else with it (DEBUG SLEEP)."""
         sleep(seconds)
+        self.slept = True
 
     def pause(self, until: int, *, everything: bool) -> None:
         """CLIENT PAUSE: let no commands that write, or none at all, run until a time. Never shortens or weakens a pause in force."""
@@ -374,6 +382,18 @@ class Executor:
             raise reply
 
 
+def _takes_memory(session: Session, command: Command) -> bool:
+    """Whether a command may add to what there is, if only to a queue."""
+    if command.flags & Flag.DENYOOM:
+        return True
+    queue = session.queue
+    if queue is None:
+        return False
+    if command.name == "exec":
+        return any(queued.flags & Flag.DENYOOM for queued, _ in queue)
+    return command.name not in LEAVING
+
+
 def without_waiting(reply: Any) -> Any:
     """A reply where nobody can wait: Blocked becomes its timeout reply."""
     return reply.refusal if reply.__class__ is Blocked else reply
@@ -383,6 +403,8 @@ def _error_classes(root: type[CommandError] = CommandError) -> frozenset[type]:
     return frozenset({root}.union(*(_error_classes(kind) for kind in root.__subclasses__())))
 
 
+# Commands by which a client leaves MULTI, which may always be done.
+LEAVING = frozenset({"discard", "quit", "reset"})
 # How a request begins that a browser was made to send; Redis, too, hangs up.
 BROWSERS = frozenset({b"post", b"host:"})
 # An exact set, because isinstance costs three times as much.

@@ -328,7 +328,9 @@ class Store:
         if self.spoiled is not None:
             self._undo_spoiled()
         if log.parts:
-            self.writer.commands += len(log.parts) + log.merged + LOAD_WORK * self.loads
+            count = len(log.parts) + log.merged
+            self.writer.recorded += count
+            self.writer.commands += count + LOAD_WORK * self.loads
             self.loads = 0
             try:
                 log.commit()
