@@ -179,6 +179,7 @@ TABLE = (
     Setting("set-max-listpack-value", memory, "64", SIZES),
     Setting("zset-max-listpack-entries", number(0, ANY), "128", SIZES, alias="zset-max-ziplist-entries"),
     Setting("zset-max-listpack-value", memory, "64", SIZES, alias="zset-max-ziplist-value"),
+    Setting("hll-sparse-max-bytes", memory, "3000", "how long a HyperLogLog grows before its form of fixed length replaces the sparse one"),
     Setting("loglevel", choice("debug", "verbose", "notice", "warning", "nothing"), "notice", "how much is reported"),
     Setting("logfile", str, "", "file for reports; empty for standard output", fixed=True),
     Setting(
@@ -235,7 +236,6 @@ REFUSED = {
         "there are no modules": "loadmodule enable-module-command",
         "there are no scripts": "lua-time-limit busy-reply-threshold",
         "streams have no nodes": "stream-node-max-bytes stream-node-max-entries",
-        "there are no HyperLogLogs": "hll-sparse-max-bytes",
         "there are no keyspace notifications": "notify-keyspace-events",
         "there is no client-side caching": "tracking-table-max-keys",
         "latencies are not recorded": "latency-tracking latency-tracking-info-percentiles latency-monitor-threshold",

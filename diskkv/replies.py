@@ -94,6 +94,14 @@ class Score:
     value: float
 
 
+class Coordinate(Score):
+    """A double in plain digits, 17 of them behind the point and no zeros at the end, in both protocols."""
+
+    def digits(self) -> bytes:
+        text = (b"%.17f" % self.value).rstrip(b"0").rstrip(b".")
+        return text if text != b"-0" else b"0"
+
+
 @dataclass(frozen=True, slots=True)
 class Several:
     """More than one reply to one command (SUBSCRIBE a b): each is encoded on its own, one after the other."""

@@ -136,6 +136,7 @@ def _stats(ctx: Session) -> Fields:
         "total_commands_processed": stats.total_calls(),
         "rejected_connections": stats.rejected_connections,
         "expired_keys": ctx.store.expired,
+        "expired_subkeys": ctx.store.expired_parts,
         "evicted_keys": 0,
         "evicted_clients": 0,
         "pubsub_channels": len(pubsub.channels),

@@ -6,7 +6,25 @@ import struct
 from datetime import datetime, timezone
 
 from diskkv.errors import Damaged
-from diskkv.format import BUCKET, COMPRESSED, ELEMENT, ENTRY, EXPIRES, HASH, MEMBER, PIECE, RANKED, STREAM, STRING, TAG_NAMES, ZSET, keys
+from diskkv.format import (
+    BUCKET,
+    COMPRESSED,
+    DEADLINE,
+    ELEMENT,
+    ENTRY,
+    EXPIRES,
+    HASH,
+    MEMBER,
+    PARTS,
+    PIECE,
+    RANKED,
+    RECORDS,
+    STREAM,
+    STRING,
+    TAG_NAMES,
+    ZSET,
+    keys,
+)  # fmt: skip
 from diskkv.format.meta import Meta, decode, unpack_items, unpack_state, unpack_value
 from diskkv.format.ordered import unpack_f64, unpack_u32, unpack_u64
 
@@ -45,7 +63,8 @@ def _meta(key: bytes, value: bytes) -> str:
     epoch, meta = unpack_u32(key, 1), decode(value)
     kind = TAG_NAMES.get(meta.tag, f"tag {meta.tag}")
     expires = f" expires {moment(meta.expire)}" if meta.expire is not None else ""
-    return f"meta epoch {epoch} {quoted(key[5:])} {kind} {_extent(meta)}{_flags(value[1])}{expires}"
+    due = f" from {moment(meta.due)} on fields expire" if meta.due is not None else ""
+    return f"meta epoch {epoch} {quoted(key[5:])} {kind} {_extent(meta)}{_flags(value[1])}{expires}{due}"
 
 
 def _extent(meta: Meta) -> str:
@@ -56,7 +75,9 @@ def _extent(meta: Meta) -> str:
     if meta.tag == STRING:
         return f"{len(meta.body)} B {quoted(meta.body)}"
     try:
-        count = len(unpack_items(meta.body))
+        items = unpack_items(meta.body)
+        # What stands before the entries are flags, and times of fields.
+        count = sum(item.__class__ is not int and (meta.tag == STREAM or item.__class__ is not list) for item in items)
     except Exception:  # msgpack has a dozen ways to dislike what it reads
         return f"{len(meta.body)} B, unreadable"
     # A stream's entries come in pairs, too, behind what else stands in its body.
@@ -64,7 +85,7 @@ def _extent(meta: Meta) -> str:
 
 
 def _flags(flags: int) -> str:
-    unknown = flags & ~(EXPIRES | 2 | COMPRESSED)
+    unknown = flags & ~(EXPIRES | RECORDS | COMPRESSED | PARTS)
     return (" lz4" if flags & COMPRESSED else "") + (f" unknown flags {unknown:#x}" if unknown else "")
 
 
@@ -74,6 +95,8 @@ def _data(key: bytes, value: bytes) -> str:
     start = f"data oid {oid}"
     if kind == MEMBER:
         return f"{start} member {quoted(sub[4:])} hash {unpack_u32(sub):08x} -> {quoted(value)}"
+    if kind == DEADLINE:
+        return f"{start} field {quoted(sub[8:])} expires {moment(unpack_u64(sub))}"
     if kind == RANKED:
         return f"{start} ranked {unpack_f64(sub)!r} {quoted(sub[8:])}"
     if kind == BUCKET:

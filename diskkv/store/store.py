@@ -88,6 +88,7 @@ class Store:
         # costs little, thanks to bloom filters)
         self.loads = 0
         self.expired = 0
+        self.expired_parts = 0
         self.replaying = False
         self.recovering = False
         self.failed: str | None = None
@@ -453,6 +454,20 @@ class Store:
         self.record(self.databases.index(db), (b"DEL", key))
         if self.on_expired is not None:
             self.on_expired(db, key)
+
+    def expire_parts(self, db: Database, value: Value, limit: int | None = None) -> bool:
+        """Have the parts of a `timed` value expire whose time has come, `limit` at most, and log it. True when nothing is left of it."""
+        due = value.due()
+        if due is None or due > self.now or self.replaying:
+            return False
+        # As above, not a change by the command.
+        changes = self.changes
+        count, effects = value.fade(self.now, limit)
+        self.changes = changes
+        self.expired_parts += count
+        for effect in effects:
+            self.record(self.databases.index(db), effect)
+        return not value.linked
 
     def bury(self, value: Value) -> None:
         """A value is dead: have its records deleted and its memory freed, little by little."""

@@ -39,6 +39,10 @@ def content_of(value: Value) -> Content:
         return Content(format.LIST, len(value), (part for _, part in value.runs()))
     if isinstance(value, Set):
         return Content(format.SET, len(value), _chunks(value.members()))
+    if isinstance(value, Hash) and value.timed:
+        # A time of 0 stands for none.
+        triples = ((field, data, when or 0) for field, data, when in value.timed_items())
+        return Content(value.tag, len(value), (list(chain.from_iterable(part)) for part in _chunks(triples)), timed=True)
     if isinstance(value, (Hash, ZSet)):
         return Content(value.tag, len(value), (list(chain.from_iterable(part)) for part in _chunks(value.items())))
     if isinstance(value, Stream):
@@ -72,8 +76,6 @@ def check(content: Content) -> None:
     content.parts = iter(parts)
     if content.state is not None and content.state.groups:
         raise BadDump("consumer groups can't be stored")
-    if content.timed and any(any(part[2::3]) for part in parts):
-        raise BadDump("hash fields that expire can't be stored")
     if content.tag in (format.SET, format.HASH, format.ZSET):
         width = content.width()
         seen: set[bytes] = set()
@@ -136,11 +138,14 @@ def _fill_hash(db: Database, key: bytes, content: Content, rest: Rest) -> Value:
     value = db.replace(key, Hash)
     for part in content.parts:
         if content.timed:
-            if any(part[2::3]):
-                raise BadDump("hash fields that expire can't be stored")
-            part = [item for at in range(0, len(part), 3) for item in part[at : at + 2]]
-        value.set(part)
-        rest(sum(map(len, part)))
+            value.set([item for at in range(0, len(part), 3) for item in part[at : at + 2]])
+            for field, when in zip(part[::3], part[2::3], strict=True):
+                if when:
+                    value.set_expiry(field, when)
+            rest(sum(len(item) for item in part if item.__class__ is bytes))
+        else:
+            value.set(part)
+            rest(sum(map(len, part)))
     return _counted(value, content)
 
 

@@ -178,7 +178,7 @@ def test_commands_are_described_as_redis_describes_them(run: Runner, oracle: Ora
 
 
 def test_command_list_filters(run: Runner) -> None:
-    assert set(run("COMMAND", "LIST", "FILTERBY", "PATTERN", "*EXPIREAT")) == {b"expireat", b"pexpireat"}
+    assert set(run("COMMAND", "LIST", "FILTERBY", "PATTERN", "*EXPIREAT")) == {b"expireat", b"pexpireat", b"hexpireat", b"hpexpireat"}
     assert set(run("COMMAND", "LIST", "FILTERBY", "ACLCAT", "transaction")) == {b"multi", b"exec", b"discard", b"watch", b"unwatch"}
     assert b"config|set" in run("COMMAND", "LIST", "FILTERBY", "PATTERN", "config*")
 
