@@ -133,6 +133,10 @@ class Unblocked(CommandError):
     code, text = "UNBLOCKED", "client unblocked via CLIENT UNBLOCK"
 
 
+class ClusterDisabled(CommandError):
+    text = "This instance has cluster support disabled"
+
+
 class OutOfMemory(CommandError):
     code, text = "OOM", "command not allowed when used memory > 'maxmemory'."
 

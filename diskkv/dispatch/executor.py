@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,6 +57,8 @@ class Executor:
         # `save` or `nosave` once SHUTDOWN was called. A front looks at it when a tick ends: it takes no more commands, sends what was
         # answered, and closes the store, which writes everything to the engine. `nosave` allows it to leave that to the next start.
         self.shutdown: str | None = None
+        # gives free memory back to the system; the server says how
+        self.purge: Callable[[], object] = lambda: None
         self.run_id = secrets.token_hex(20)
         self.replication_id = secrets.token_hex(20)
         # time has passed in the middle of a tick
@@ -219,7 +221,7 @@ class Executor:
             session.queue_broken = True
         if command is not None and command.name == "exec":
             session.leave_multi()
-            error = ExecAborted(f"Transaction discarded because of: {error.text}")
+            error = ExecAborted(f"Transaction discarded because of: {error.text if error.code == 'ERR' else error}")
         self.stats.refused(error, command)
         if session.reply_mode != "on":
             if session.reply_mode == "skip":

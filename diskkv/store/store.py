@@ -28,6 +28,7 @@ from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
 from diskkv.store.expiry import Expiry
+from diskkv.store.graves import DeadDatabase
 from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, make_directory, sync_directory
 from diskkv.store.shapes import Shapes
 from diskkv.store.value import Value
@@ -308,7 +309,6 @@ class Store:
             self.writer.finish()
         self.recovering = True
         try:
-            self.engine.reopen()
             self._recover(self.log.position())
         finally:
             self.recovering = False
@@ -342,6 +342,12 @@ class Store:
                 writer.step()
             elif writer.due():
                 writer.freeze()
+        if log.sync_asked:
+            log.sync_asked = False
+            try:
+                log.sync()
+            except OSError as error:
+                self._undo(os.strerror(error.errno or 0))
         if self.cache.used > self.cache.budget:
             self.cache.trim()
 
@@ -555,28 +561,6 @@ class Store:
         if following is not None:
             rest = min(rest, max(0.0005, (following - self.clock()) / 1000))
         return rest
-
-
-class DeadDatabase:
-    """The resident objects of a flushed database, freed a few at a time."""
-
-    def __init__(self, store: Store, objects: dict[bytes, Value]) -> None:
-        self._store = store
-        self._objects = objects
-
-    def clear(self) -> None:
-        """Drop them all: the cache has forgotten them."""
-        self._objects = {}
-
-    def shed(self, count: int) -> bool:
-        """Free about `count` of them; True when none are left."""
-        with self._store.lock:
-            cache = self._store.cache
-            for _ in range(min(count, len(self._objects))):
-                _, value = self._objects.popitem()
-                if value.linked:
-                    cache.forget(value)
-        return not self._objects
 
 
 @contextlib.contextmanager
