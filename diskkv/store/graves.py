@@ -1,4 +1,4 @@
-"""What is dead and whose memory is freed a little at a time."""
+"""What is dead, and whose memory is freed little by little."""
 
 from __future__ import annotations
 

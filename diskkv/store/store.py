@@ -7,7 +7,6 @@ is one round of its event loop, in process it is one call or pipeline. The clock
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import gc
 import logging
 import os
@@ -15,18 +14,19 @@ import random
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from diskkv.clock import Clock, system_clock
 from diskkv.engine import Engine, open_engine
-from diskkv.errors import BadFormat, LogFailed, StoreError, StoreLocked, Undone
+from diskkv.errors import BadFormat, LogFailed, StoreError, Undone
 from diskkv.format import FORMAT, keys
 from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
+from diskkv.store.directory import lock_directory
 from diskkv.store.expiry import Expiry
 from diskkv.store.graves import DeadDatabase
 from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, make_directory, sync_directory
@@ -152,7 +152,7 @@ class Store:
             log: Log = NullLog()
         else:
             make_directory(path)
-            lock_file = _lock_directory(path)
+            lock_file = lock_directory(path)
             address = f"leveldb:{os.path.join(path, 'tree')}"
             log = Log(os.path.join(path, "log"), policy, disk)
         try:
@@ -563,32 +563,5 @@ class Store:
         return rest
 
 
-@contextlib.contextmanager
-def open_records(path: str) -> Iterator[Engine]:
-    """The engine alone of a store that nobody has open, for reading its records. StoreError when there is none or somebody has."""
-    tree = os.path.join(path, "tree")
-    if not os.path.isdir(tree):
-        raise StoreError("there is no store")
-    lock_file = _lock_directory(path)
-    try:
-        engine = open_engine(f"leveldb:{tree}")
-        try:
-            yield engine
-        finally:
-            engine.close()
-    finally:
-        os.close(lock_file)
-
-
 def _no_replay(tick: bytes) -> None:
     raise StoreError("this store was opened without a way to replay its log")
-
-
-def _lock_directory(path: str) -> int:
-    handle = os.open(os.path.join(path, "LOCK"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise StoreLocked(f"{path} is in use by another process") from None
-    return handle
