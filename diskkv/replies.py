@@ -34,6 +34,10 @@ QUEUED = Simple(b"QUEUED")
 PONG = Simple(b"PONG")
 
 
+# A set whose order is told: `dict.fromkeys(members).keys()`. An array in RESP2, as all sets are.
+OrderedSet: type = type(dict.fromkeys(()).keys())
+
+
 class NilArray:
     """The null that stands for an array: `*-1` in RESP2, `_` in RESP3. Its one value is `NIL_ARRAY`."""
 

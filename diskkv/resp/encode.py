@@ -12,7 +12,7 @@ from typing import Any
 from diskkv.errors import CommandError
 from diskkv.lib.multibulk import HEADS, encode_bulks
 from diskkv.lib.numbers import format_double
-from diskkv.replies import Coordinate, Encoded, Named, NilArray, NoReply, Pairs, Push, Score, Several, Simple, Verbatim
+from diskkv.replies import Coordinate, Encoded, Named, NilArray, NoReply, OrderedSet, Pairs, Push, Score, Several, Simple, Verbatim
 
 Encoder = Callable[[Any], bytes]
 
@@ -124,6 +124,7 @@ def _resp2() -> Encoders:
             float: _bulk_double,
             set: _collection(table, b"*"),
             frozenset: _collection(table, b"*"),
+            OrderedSet: _collection(table, b"*"),
             dict: _mapping(table, b"*", 2),
             Score: lambda score: _bulk_double(score.value),
             Coordinate: lambda coordinate: _bulk(coordinate.digits()),
@@ -148,6 +149,7 @@ def _resp3() -> Encoders:
             float: _double,
             set: _collection(table, b"~"),
             frozenset: _collection(table, b"~"),
+            OrderedSet: _collection(table, b"~"),
             dict: _mapping(table, b"%", 1),
             Score: lambda score: _double(score.value),
             Coordinate: lambda coordinate: b"," + coordinate.digits() + b"\r\n",
