@@ -45,6 +45,7 @@ def open_executor(
     )
     executor = Executor(store, settings)
     try:
+        executor.rename(settings.renames)
         executor.keeper.start()
     except SettingError:
         store.close()

@@ -6,13 +6,12 @@ and ignored; a few are accepted with the one value that is true here (`appendonl
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from diskkv.errors import SettingError, UnknownSetting
+from diskkv.errors import MeansNothing, SettingError, UnknownSetting
 from diskkv.lib.glob import compile_glob
 from diskkv.lib.numbers import parse_int
 
@@ -64,7 +63,7 @@ def only(value: str, why: str) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         if text.lower() != value:
-            raise SettingError(f"can only be '{value}' here: {why}")
+            raise MeansNothing(f"can only be '{value}' here: {why}")
         return value
 
     return read
@@ -258,7 +257,7 @@ REFUSED = {
         ),
         "it stops as soon as everything is on disk": "shutdown-timeout shutdown-on-sigint shutdown-on-sigterm",
         "it is left to the system": "bind-source-addr socket-mark-id locale-collate",
-        "commands keep their names": "rename-command",
+        "it is for configuration files and the command line": "rename-command",
         "it is for configuration files and the command line; use ACL SETUSER": "user",
     }.items()
     for name in names.split()
@@ -274,6 +273,10 @@ class Settings:
         self.listeners: list[Callable[[str], None]] = []
         # `user` lines, each a name and its rules; see dispatch/acl/files.py
         self.users: list[list[str]] = []
+        # `rename-command` lines: the old name and the new one; see the executor
+        self.renames: list[tuple[str, str]] = []
+        # the file that they came from, which CONFIG REWRITE writes
+        self.path: str | None = None
         for name, text in given.items():
             self.set(name.replace("_", "-"), text)
 
@@ -332,30 +335,19 @@ class Settings:
         matches = compile_glob(pattern.lower())
         return [name for name in BY_NAME if matches(name.encode())]
 
-    def read_file(self, path: str) -> None:
-        """Take the settings of a file in redis.conf's format."""
-        try:
-            with open(path, encoding="utf-8") as file:
-                lines = file.readlines()
-        except OSError as error:
-            raise SettingError(f"can't read {path}: {error.strerror}") from None
-        for count, line in enumerate(lines, 1):
-            if not line.strip() or line.lstrip().startswith("#"):
-                continue
-            try:
-                words = shlex.split(line)
-                self._take(words[0], words[1:])
-            except (SettingError, ValueError) as error:
-                raise SettingError(f"{path}:{count}: {words[0] if words else ''}: {error}") from None
-
-    def _take(self, name: str, values: list[str]) -> None:
-        """A line of a file, or an option, of which there may be several only if it is about a user."""
-        if name.lower() != "user":
-            self.set(name, " ".join(values))
-        elif not values:
-            raise SettingError("a user needs a name")
-        else:
-            self.users.append(values)
+    def take(self, name: str, values: list[str]) -> None:
+        """A line of a file, or an option; of some there may be several. MeansNothing when it is nothing that diskkv has."""
+        match name.lower():
+            case "user":
+                if not values:
+                    raise SettingError("a user needs a name")
+                self.users.append(values)
+            case "rename-command":
+                if len(values) != 2:
+                    raise SettingError("takes a command's name and its new name, empty for none")
+                self.renames.append((values[0], values[1]))
+            case _:
+                self.set(name, " ".join(values))
 
     def read_options(self, words: Iterable[str]) -> None:
         """Take settings in redis-server's manner: `--name value [value ...]`."""
@@ -365,7 +357,7 @@ class Settings:
             if word.startswith("--"):
                 if name is not None:
                     try:
-                        self._take(name, values)
+                        self.take(name, values)
                     except SettingError as error:
                         raise SettingError(f"--{name}: {error}") from None
                 name, values = word[2:], []
@@ -379,7 +371,7 @@ def find(name: str) -> Setting:
     """A setting by its name or alias. UnknownSetting when Redis has none either, SettingError when diskkv can't have it."""
     name = name.lower()
     if name in REFUSED:
-        raise SettingError(f"means nothing here: {REFUSED[name]}")
+        raise MeansNothing(f"means nothing here: {REFUSED[name]}")
     setting = BY_NAME.get(name)
     if setting is None:
         raise UnknownSetting(f"unknown setting '{name}'")

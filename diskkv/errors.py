@@ -188,6 +188,10 @@ class SettingError(DiskkvError):
     """A setting is unknown, means nothing here, or has a value that it can't take."""
 
 
+class MeansNothing(SettingError):
+    """Redis has such a setting, or such a value of it, and diskkv can't have it."""
+
+
 class UnknownSetting(SettingError):
     """Neither diskkv nor Redis has a setting of that name."""
 

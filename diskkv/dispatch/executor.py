@@ -20,7 +20,7 @@ from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import Front, Session
 from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
-from diskkv.errors import CommandError, ExecAborted, LogFailed, NoAuth, OutOfMemory, UnknownCommand, WrongArity
+from diskkv.errors import CommandError, ExecAborted, LogFailed, NoAuth, OutOfMemory, SettingError, UnknownCommand, WrongArity
 from diskkv.replies import NO_REPLY, QUEUED, Blocked
 from diskkv.store.store import Store
 
@@ -44,6 +44,8 @@ class Executor:
         self.store = store
         self.settings = settings
         self.table = TABLE
+        # the names that rename-command gave, in small letters -> the commands'
+        self.renames: dict[bytes, bytes] = {}
         self.sessions: dict[int, Session] = {}
         self.users = Users(self)
         self.keeper = Keeper(self.users, settings, store.path)
@@ -125,6 +127,9 @@ class Executor:
                     return NO_REPLY
                 return self._refuse(session, found)
             command = found
+            if argv[0].lower() in self.renames:
+                # The log knows commands by their own names only.
+                argv = [self.renames[argv[0].lower()], *argv[1:]]
         count = len(argv)
         if count < command.low or count > command.high:
             return self._refuse(session, WrongArity(command.name), command)
@@ -136,7 +141,10 @@ class Executor:
         """The command or subcommand that argv names, or the error to answer."""
         command = self.table.get(argv[0]) or self.table.get(argv[0].lower())
         if command is None:
-            return UnknownCommand(list(argv))
+            renamed = self.renames.get(argv[0].lower())
+            if renamed is None:
+                return UnknownCommand(list(argv))
+            command = TABLE[renamed]
         if command.subcommands and len(argv) > 1:
             sub = command.subcommands.get(argv[1].lower())
             if sub is not None:
@@ -319,6 +327,22 @@ class Executor:
             self.paused_until = 0
             self.paused_all = False
         return self.paused_until > 0
+
+    def rename(self, renames: Sequence[tuple[str, str]]) -> None:
+        """Have commands other names for clients, or none (rename-command). SettingError when there is no such command, or is one."""
+        for old, new in renames:
+            table, name = dict(self.table), old.lower().encode("utf-8", "surrogateescape")
+            wanted = new.lower().encode("utf-8", "surrogateescape")
+            held = self.renames.pop(name, None) if name in self.renames else name if name in table else None
+            if held is None:
+                raise SettingError(f"rename-command {old}: No such command in rename-command")
+            table.pop(name, None)
+            table.pop(name.upper(), None)
+            if wanted:
+                if wanted in table or wanted in self.renames:
+                    raise SettingError(f"rename-command {old} {new}: Target command name already exists")
+                self.renames[wanted] = held
+            self.table = table
 
     # -- for commands
 
