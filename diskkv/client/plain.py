@@ -15,7 +15,7 @@ from redis.connection import DefaultParser
 
 from diskkv.errors import CommandError
 from diskkv.lib.numbers import format_double
-from diskkv.replies import Coordinate, Named, NilArray, NoReply, OrderedSet, Pairs, Push, Score, Simple, Verbatim
+from diskkv.replies import Digits, Named, NilArray, NoReply, OrderedSet, Pairs, Push, Score, Simple, Verbatim
 
 Maker = Callable[[Any], Any]
 # redis-py chooses the class by the error's text. (Its annotations have gaps, so some of it is `Any` here.)
@@ -100,7 +100,7 @@ def _resp2() -> Makers:
             OrderedSet: items,
             dict: lambda mapping: items([part for pair in mapping.items() for part in pair]),
             Score: lambda score: format_double(score.value),
-            Coordinate: lambda coordinate: coordinate.digits(),
+            Digits: lambda digits: digits.text,
             Push: lambda push: items(push.items),
             Named: lambda named: items(named.items),
             Pairs: lambda pairs: items([part for pair in pairs.items for part in pair]),
