@@ -78,6 +78,8 @@ def _memory(ctx: Session) -> Fields:
         "maxmemory": limit,
         "maxmemory_human": _human(limit),
         "maxmemory_policy": "noeviction",
+        "lazyfree_pending_objects": ctx.store.dying(),
+        "lazyfreed_objects": ctx.store.freed,
         "cache_used": cache.used,
         "cache_budget": cache.budget,
         "cache_evicted": cache.evicted,

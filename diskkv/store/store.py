@@ -90,6 +90,8 @@ class Store:
         self.loads = 0
         self.expired = 0
         self.expired_parts = 0
+        # how many dead values' memory has been freed little by little
+        self.freed = 0
         self.replaying = False
         self.recovering = False
         self.failed: str | None = None
@@ -494,6 +496,10 @@ class Store:
         """Nobody holds a value any more: free its memory little by little, because a huge dict freed at once stops everything."""
         self._graveyard.append(dead)
 
+    def dying(self) -> int:
+        """How many dead values' memory is still to be freed."""
+        return len(self._graveyard)
+
     def bury_database(self, db: Database) -> None:
         """All of a database is dead (before it gets a new epoch)."""
         # The reclaimer finds the objects by the epoch's meta records. Those that were moved here may have none in the engine.
@@ -553,6 +559,7 @@ class Store:
                 if not self._graveyard[0].shed(KEEPER_STEPS):
                     break
                 self._graveyard.popleft()
+                self.freed += 1
 
     def rouse_keeper(self) -> None:
         """Something is due sooner than the keeper knows."""
