@@ -71,7 +71,18 @@ class Waiters:
         self.count += 1
         # Counted when it is over, and once, however often it is tried.
         self._executor.stats.usage_of(command).calls -= 1
+        if blocked.run is not None:
+            blocked.run.resume = self._resume_run(waiter)
+            self._executor.scripts.drive(blocked.run)
         return waiter
+
+    def _resume_run(self, waiter: Waiter) -> Callable[[Any], None]:
+        def resume(reply: Any) -> None:
+            if waiter.session.blocked is waiter:
+                self.cancel(waiter)
+                waiter.resume(reply)
+
+        return resume
 
     def cancel(self, waiter: Waiter) -> None:
         """Stop waiting (timeout, CLIENT UNBLOCK, disconnect). Nothing is answered here."""
