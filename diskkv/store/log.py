@@ -86,6 +86,8 @@ class Log:
         self.written = 0
         self.ticks = 0
         self.sync_error: str | None = None
+        # somebody waits for all that has been committed to be on the disk: the next commit of the store sees to it
+        self.sync_asked = False
         self._policy = policy
         self._file = -1
         self._segment = 0
@@ -260,6 +262,10 @@ class Log:
             for old in retired:
                 os.close(old)
 
+    def synced(self) -> bool:
+        """Whether all that has been said is on the disk."""
+        return not self.parts and not self._retired and self._offset == self._synced
+
     def _sync_every_second(self) -> None:
         while not self._stop.wait(1.0):
             if self._policy == "no" and not self._retired:
@@ -303,6 +309,7 @@ class NullLog(Log):
         self.database = -1
         self.written = self.ticks = 0
         self.sync_error = None
+        self.sync_asked = False
         self._policy = "no"
 
     def create(self) -> None:
@@ -333,6 +340,10 @@ class NullLog(Log):
 
     def sync(self) -> None:
         """Nothing is kept."""
+
+    def synced(self) -> bool:
+        """Nothing is on any disk."""
+        return False
 
     def close(self) -> None:
         """Nothing was opened."""
