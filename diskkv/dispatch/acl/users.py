@@ -89,7 +89,7 @@ class User:
     def apply(self, rule: bytes, *, all_channels: bool) -> None:
         """Change what one rule says; `all_channels` is what a selector begins with. RuleError when it is none. `settle` afterwards."""
         match words(rule).lower():
-            case "":
+            case "" if not rule:
                 pass
             case "on" | "off" as word:
                 self.enabled = word == "on"
