@@ -62,7 +62,7 @@ TABLE = """
 6 ACL DRYRUN <acluser> (GET <any> | SET <any> v [GET] | DEL <any>+ | MGET <any>+ | MSET (<any> v)+ | COPY <any> <any> | RENAME <any> <any>)
 4 ACL DRYRUN <acluser> (ZUNIONSTORE <any> <keys_zset> | LMPOP <keys_list> LEFT | BLPOP <any>+ 0 | SORT <any> [BY nosort] [STORE <any>])
 4 ACL DRYRUN <acluser> (CONFIG GET x | CONFIG SET a b | CLIENT KILL x | SELECT 0 | SELECT 1 | PING | KEYS x | OBJECT ENCODING <any>)
-3 ACL DRYRUN <acluser> (BITFIELD <any> GET u8 0 [SET u8 0 1] | GEOSEARCHSTORE <any> <any> | PUBLISH <any> v | SUBSCRIBE <any>+ | PSUBSCRIBE <any>+)
+2 ACL DRYRUN <acluser> (BITFIELD <any> GET u8 0 [SET u8 0 1] | PUBLISH <any> v | SUBSCRIBE <any>+ | PSUBSCRIBE <any>+)
 2 ACL DRYRUN <acluser> (<unknown> | GET | OBJECT | XREAD STREAMS <any> <any> 0 0 | STRLEN <any> | EXISTS <any>+ | LPUSH <any> v)
-2 COMMAND (GETKEYS | GETKEYSANDFLAGS) (SET <any> v [GET] | SORT <any> [STORE <any>] | ZUNIONSTORE <any> <keys_zset> | MSET (<any> v)+ | PING x)
+2 COMMAND (GETKEYS | GETKEYSANDFLAGS) (SET <any> v [GET] | SORT <any> [STORE <any>] | ZUNIONSTORE <any> <keys_zset> | MSET (<any> v)+)
 """
