@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from . import rules
+
 TABLES: dict[str, str] = {}
 
 TABLES["string"] = """
@@ -275,8 +277,12 @@ TABLES["transactions"] = """
 1 UNWATCH
 """
 
+TABLES["acl"] = rules.TABLE
+
 DEFAULT_GROUPS = tuple(TABLES)
+
 SHARES: dict[str, float] = {
+    "acl": 2,
     "string": 20,
     "hash": 14,
     "list": 16,
