@@ -27,7 +27,7 @@ WEIGHT = 220
 
 
 class Ledger:
-    """id -> record, ordered. Every method that changes it requires that `Stream.touch` has been called."""
+    """id -> record, ordered. Every method that changes it requires that `Stream.stir` has been called."""
 
     __slots__ = ("count", "dead", "flying", "fresh", "high", "low", "order", "stream", "sub", "written")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from . import stream_words
+
 TABLES: dict[str, str] = {}
 
 TABLES["string"] = """
@@ -275,6 +277,8 @@ TABLES["transactions"] = """
 1 UNWATCH
 """
 
+TABLES["stream"] = stream_words.TABLE
+
 DEFAULT_GROUPS = tuple(TABLES)
 SHARES: dict[str, float] = {
     "string": 20,
@@ -285,6 +289,7 @@ SHARES: dict[str, float] = {
     "bitmap": 8,
     "hyperloglog": 4,
     "geo": 6,
+    "stream": 16,
     "generic": 18,
     "server": 0.3,
     "connection": 2,
