@@ -124,6 +124,9 @@ def _persistence(ctx: Session) -> Fields:
     }
 
 
+DENIED = {"auth": "auth", "command": "cmd", "key": "key", "channel": "channel"}
+
+
 def _stats(ctx: Session) -> Fields:
     stats, pubsub = ctx.executor.stats, ctx.executor.pubsub
     return {
@@ -137,6 +140,7 @@ def _stats(ctx: Session) -> Fields:
         "pubsub_channels": len(pubsub.channels),
         "pubsub_patterns": len(pubsub.patterns),
         "total_error_replies": sum(stats.errors.values()),
+        **{f"acl_access_denied_{DENIED[reason]}": count for reason, count in ctx.executor.users.denials.totals.items()},
     }
 
 

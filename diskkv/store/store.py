@@ -182,6 +182,15 @@ class Store:
         store._keeper.start()
         return store
 
+    @classmethod
+    def over(cls, snapshot: Any, original: Store, budget: int) -> Store:
+        """A store as a snapshot of the original's engine has it, at the original's present time. For reading: it has no threads and no
+        log, and nothing may be changed in it. Whoever made the snapshot closes it."""
+        store = cls(snapshot, NullLog(), sizes=Sizes.of(budget), databases=len(original.databases), clock=lambda: original.now)
+        store.hash32 = original.hash32
+        store._recover()
+        return store
+
     def _prepare(self) -> None:
         """Read the format and the seed, or write them to a new store."""
         engine = self.engine
