@@ -57,6 +57,7 @@ def _clients(ctx: Session) -> Fields:
         "connected_clients": len(ctx.executor.sessions),
         "maxclients": ctx.executor.settings["maxclients"],
         "blocked_clients": ctx.executor.waiters.count,
+        **dict(zip(("total_blocking_keys", "total_blocking_keys_on_nokey"), ctx.executor.waiters.keys(), strict=True)),
     }
 
 

@@ -76,6 +76,11 @@ class Waiters:
         """A call that ended in waiting is none yet: it counts once it is answered, as in Redis."""
         self._executor.stats.usage_of(command).calls -= 1
 
+    def keys(self) -> tuple[int, int]:
+        """How many keys somebody waits for, and for how many of them who waits is to be told when they cease to exist."""
+        found = [waiters for db in self._executor.store.databases for waiters in db.awaited.values()]
+        return len(found), sum(any(waiter.blocked.vanishing for waiter in waiters) for waiters in found)
+
     def cancel(self, waiter: Waiter) -> None:
         """Stop waiting (timeout, CLIENT UNBLOCK, disconnect). Nothing is answered here."""
         session = waiter.session

@@ -137,6 +137,7 @@ class Ledger:
         fresh = self.fresh
         if number not in fresh:
             self.stream.resized(WEIGHT)
+            self.stream.db.store.writer.ahead += WEIGHT
             order = self.order
             if order is not None:
                 if not order or order[-1] < number:

@@ -128,3 +128,23 @@ def test_what_is_pending_survives_a_kill(path: str) -> None:
         assert claimed == sorted(rows, key=lambda number: int(number.split("-")[0]))
         assert r.xack("x", "g", *claimed) == len(claimed)
         assert r.xpending("x", "g")["pending"] == 0
+
+
+def test_what_is_pending_keeps_to_the_budget(path: str) -> None:
+    """What is given and acknowledged in large pieces takes far more memory than log: checkpoints come in time all the same."""
+    with diskkv.open(path, maxmemory="8mb") as r:
+        pipeline = r.pipeline(transaction=False)
+        for number in range(20_000):
+            pipeline.xadd("x", {"f": "v"}, id=f"{number + 1}-0")
+        pipeline.execute()
+        r.xgroup_create("x", "g", "0")
+        cache = r._shared.executor.store.cache
+        most = 0
+        for _ in range(40):
+            r.xreadgroup("g", "ann", {"x": ">"}, count=500)
+            most = max(most, cache.used)
+        for first in range(1, 20_000, 500):
+            r.xack("x", "g", *(f"{number}-0" for number in range(first, first + 500)))
+            most = max(most, cache.used)
+        assert r.xpending("x", "g")["pending"] == 0
+        assert most < 2 * cache.budget
