@@ -87,6 +87,9 @@ class Writer:
         # bytes of memory ahead of the engine that the log's growth does not tell of; noted by those types that have such
         self.ahead = 0
         self._flying_ahead = 0
+        # how many commands have been logged since the last checkpoint that landed, and before the one that is active
+        self.recorded = 0
+        self._flying_recorded = 0
         self.checkpoints = 0
         self.failures = 0
         self.last_ms = 0
@@ -177,6 +180,7 @@ class Writer:
         self._log_mark = store.log.written
         self._flying_commands, self.commands = self.commands, 0
         self._flying_ahead, self.ahead = self.ahead, 0
+        self._flying_recorded = self.recorded
         self._batch = batch = store.engine.batch(sync=True)
         # Of a database that is still there, the key's value sees to its records itself.
         living = {db.epoch for db in store.databases}
@@ -184,6 +188,7 @@ class Writer:
             if unpack_u32(raw, 1) not in living:
                 self._erase(raw)
         batch.put(keys.SYSTEM + b"state", pack_state(store.state(self._position)))
+        store.documents.freeze(batch)
         for raw in self._dead:
             batch.put(raw, b"")
 
@@ -286,11 +291,11 @@ class Writer:
             journal.warning("no new log segment, going on in the old one: %s", error)
         with store.lock:
             doubtful = store.log.sync_error is not None
-            dirty = store.dirty or store.dead or doubtful
+            dirty = store.dirty or store.dead or store.documents.dirty or doubtful
             idle = store.log.ticks == self._ticks and monotonic() - self._since >= IDLE_SECONDS
             self._ticks = store.log.ticks
             rested = doubtful or idle or monotonic() - self._since >= SECONDS
-            if dirty and not self.active and not store.log.parts and not store.recovering and (rested or self.due()):
+            if dirty and not self.active and not (store.log.parts or store.held or store.recovering) and (rested or self.due()):
                 self.freeze()
 
     def _carry_out(self) -> None:
@@ -339,6 +344,7 @@ class Writer:
         self._forget_flight()
         self._landed_mark = self._log_mark
         self._flying_commands = self._flying_ahead = 0
+        self.recorded -= self._flying_recorded
         self.checkpoints += 1
         self.landed_at = self._store.clock()
         self.error = None
@@ -372,6 +378,7 @@ class Writer:
                 store.large.append(value)
         store.dead = self._dead + store.dead
         store.erased = self._erased + store.erased
+        store.documents.give_back()
         store.cache.pinned_from = store.stamp
         self._forget_flight()
         self.commands += self._flying_commands
