@@ -26,6 +26,7 @@ _CONTENT: dict[bytes, Callable[[bytes], Argv]] = {
     b"hash": lambda key: (b"HGETALL", key),
     b"set": lambda key: (b"SMEMBERS", key),
     b"zset": lambda key: (b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"),
+    b"stream": lambda key: (b"XINFO", b"STREAM", key, b"FULL", b"COUNT", b"0"),
 }
 
 

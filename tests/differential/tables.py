@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import rules
+from . import rules, stream_words
 
 TABLES: dict[str, str] = {}
 
@@ -278,6 +278,7 @@ TABLES["transactions"] = """
 """
 
 TABLES["acl"] = rules.TABLE
+TABLES["stream"] = stream_words.TABLE
 
 DEFAULT_GROUPS = tuple(TABLES)
 
@@ -291,6 +292,7 @@ SHARES: dict[str, float] = {
     "bitmap": 8,
     "hyperloglog": 4,
     "geo": 6,
+    "stream": 16,
     "generic": 18,
     "server": 0.3,
     "connection": 2,
