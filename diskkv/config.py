@@ -152,6 +152,11 @@ TABLE = (
         "checkpoint-log-size", memory, "48mb",
         "how much log, or as much work, may gather before a checkpoint; bounds the time that opening takes",
     ),
+    Setting("archive-dir", str, "", "where segments of the log go that are not needed any more, to restore any moment; empty: nowhere"),
+    Setting(
+        "enable-backup-command", choice("no", "yes", "local"), "local",
+        "whether DISKKV.BACKUP is allowed: to nobody, to everybody, to local clients", fixed=True,
+    ),
     Setting("appendonly", only("yes", "every write is logged"), "yes", "every write is logged"),
     Setting("aof-use-rdb-preamble", only("no", "the log holds commands and nothing else"), "no", "the log holds commands and nothing else"),
     Setting("save", only("", "the store is always on disk"), "", "no snapshots: the store is always on disk"),
@@ -193,7 +198,7 @@ TABLE = (
     Setting("loglevel", choice("debug", "verbose", "notice", "warning", "nothing"), "notice", "how much is reported"),
     Setting("logfile", str, "", "file for reports; empty for standard output", fixed=True),
     Setting(
-        "enable-debug-command", choice("no", "yes", "local"), "no", "whether DEBUG is allowed: to everybody, to nobody, to local clients",
+        "enable-debug-command", choice("no", "yes", "local"), "no", "whether DEBUG is allowed: to nobody, to everybody, to local clients",
         fixed=True,
     ),
     Setting("daemonize", only("no", "run it under a supervisor"), "no", "always in the foreground", fixed=True),
