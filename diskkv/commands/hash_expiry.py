@@ -12,7 +12,7 @@ from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import DENYOOM, FAST, READONLY, WRITE, group
 from diskkv.errors import CommandError, WrongArity
 from diskkv.lib.numbers import INT_MAX
-from diskkv.types.hashes import Hash
+from diskkv.types.hashes import TIMED, Hash
 
 command = group("hash")
 
@@ -82,6 +82,7 @@ def _set_expiry(ctx: Session, value: Hash, fields: Sequence[bytes], when: int, c
             continue
         if not chosen:
             value.touch()
+            value.flags |= TIMED
         chosen.append(field)
         replies.append(DELETED if past else DONE)
         if past:

@@ -1,6 +1,6 @@
 """Hashes: a map from field to value, both bytes.
 
-The header of a large hash has one more byte, its flags: WIDE once it has had more fields than Redis keeps in a listpack.
+The header of a large hash has one more byte, its flags.
 
 Fields that expire. A hash becomes a `TimedHash` when its first field is given a time, and a `Hash` again some time after its last one has
 lost it; it is the same object, which changes its class. So all the hashes of which no field expires, nearly all of them, ask nothing about
@@ -18,12 +18,11 @@ from diskkv.format.meta import Meta, pack_items, pack_mortal, pack_value, unpack
 from diskkv.format.ordered import pack_u64, unpack_u64
 from diskkv.store.value import Value, data_type
 from diskkv.types.deadlines import COST, FAR, Deadlines
-from diskkv.types.members import SMALL_COUNT, Members
+from diskkv.types.members import SMALL_COUNT, SUNK, Members
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
 
-WIDE = 1
 # Fields of it have expired, or were to.
 TIMED = 2
 
@@ -35,17 +34,13 @@ class Hash(Members):
     """A map of fields."""
 
     # `deadlines` is there in a TimedHash only.
-    __slots__ = ("deadlines", "flags")
+    __slots__ = ("deadlines",)
 
     deadlines: Deadlines
 
     tag = HASH
     # Measured on 100,000 short fields: dict entry 87 bytes with its spare room, two bytes objects 33 each, rounded up to 16.
     ENTRY = 160
-
-    def __init__(self, db: Database, key: bytes) -> None:
-        super().__init__(db, key)
-        self.flags = 0
 
     # -- what commands use
 
@@ -54,6 +49,9 @@ class Hash(Members):
         self.touch()
         if len(pairs) == 2:
             return 1 if self.put(pairs[0], pairs[1]) is None else 0
+        if len(pairs) > 2 * self.db.store.shapes.hash_entries:
+            # Redis does not look whether fields are named twice.
+            self.flags |= SUNK
         added = 0
         for at in range(0, len(pairs), 2):
             if self.put(pairs[at], pairs[at + 1]) is None:
@@ -99,14 +97,11 @@ class Hash(Members):
             self.deadlines = Deadlines(meta.due)
             if meta.body is None:
                 self.deadlines = Deadlines(meta.due, unpack_u64(meta.extras, 1), unpack_u64(meta.extras, 9))
-        super().load(meta)
         if meta.extras:
             self.flags = meta.extras[0]
+        super().load(meta)
 
     def fill(self, items: list[Any]) -> None:
-        if items and items[0].__class__ is int:
-            self.flags = items[0]
-            del items[0]
         self.resident = dict(zip(items[::2], items[1::2], strict=True))
         self.weight += self.ENTRY * len(self.resident) + sum(map(len, items))
 
@@ -116,17 +111,22 @@ class Hash(Members):
 
     def extras(self) -> bytes:
         if len(self) > self.db.store.shapes.hash_entries:
-            self.flags |= WIDE
+            self.flags |= SUNK
         return bytes((self.flags,))
 
     def enlarge(self) -> None:
         super().enlarge()
         if len(self.resident) > self.db.store.shapes.hash_entries:
-            self.flags |= WIDE
+            self.flags |= SUNK
+
+    def _taken(self, member: bytes, value: Any, count: int) -> None:
+        shapes = self.db.store.shapes
+        if count > shapes.hash_entries or len(value) > shapes.hash_value or len(member) > shapes.hash_value:
+            self.flags |= SUNK
 
     def encoding(self) -> bytes:
         shapes = self.db.store.shapes
-        if self.flags & WIDE or len(self) > shapes.hash_entries:
+        if self.flags & SUNK or len(self) > shapes.hash_entries:
             return b"hashtable"
         if any(len(field) > shapes.hash_value or len(value) > shapes.hash_value for field, value in self.items()):
             return b"hashtable"
@@ -352,7 +352,7 @@ class TimedHash(Hash):
     # -- what the store needs
 
     def fill(self, items: list[Any]) -> None:
-        times = items.pop(1)
+        times = items.pop(0)
         super().fill(items)
         pairs = zip(self.resident, times, strict=True)
         self.deadlines.times = {field: when for field, when in pairs if when is not None}
