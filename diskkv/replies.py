@@ -34,6 +34,10 @@ QUEUED = Simple(b"QUEUED")
 PONG = Simple(b"PONG")
 
 
+# A set whose order is told: `dict.fromkeys(members).keys()`. An array in RESP2, as all sets are.
+OrderedSet: type = type(dict.fromkeys(()).keys())
+
+
 class NilArray:
     """The null that stands for an array: `*-1` in RESP2, `_` in RESP3. Its one value is `NIL_ARRAY`."""
 
@@ -94,11 +98,29 @@ class Score:
     value: float
 
 
+class Digits(Score):
+    """A double in these very digits, in both protocols, where its shortest form would not do (a coordinate, a long double)."""
+
+    __slots__ = ("text",)
+    text: bytes
+
+    def __init__(self, text: bytes) -> None:
+        Score.__init__(self, float(text))
+        object.__setattr__(self, "text", text)
+
+
 @dataclass(frozen=True, slots=True)
 class Several:
     """More than one reply to one command (SUBSCRIBE a b): each is encoded on its own, one after the other."""
 
     items: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A reply that came encoded, in the protocol that its client spoke (a script's result); `resp/decode.py` gives the values in it."""
+
+    wire: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,4 +140,6 @@ class Blocked:
     timeout_reply: Any = NIL_ARRAY
     refusal: Any = NIL_ARRAY
     argv: list[bytes] | None = None
+    # whether a key that has been there all along may do, once it has grown
+    growing: bool = False
     vanishing: bool = False

@@ -107,11 +107,11 @@ class Database:
         value.seen = self.store.now
         return value
 
-    def held(self, key: bytes) -> Value | None:
-        """The key's value as it stands, even if it or parts of it should have expired."""
+    def peek(self, key: bytes) -> Value | None:
+        """The key's value as it stands, even if it, or parts of it, should have expired. Does not count as a use."""
         value = self.objects.get(key)
         if value is None:
-            return self._load(key)
+            value = self._load(key)
         return None if value.__class__ is Gone else value
 
     def _load(self, key: bytes) -> Value | None:

@@ -29,6 +29,8 @@ class Expiry:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        # whether keys expire by themselves, or only when somebody looks for them (DEBUG SET-ACTIVE-EXPIRE)
+        self.active = True
         self._heap: list[tuple[int, int, bytes]] = []
         self._horizon = -1
 
@@ -43,6 +45,8 @@ class Expiry:
 
     def next(self) -> int | None:
         """When the next key may expire, in ms; None when none will."""
+        if not self.active:
+            return None
         if not self._heap and self._horizon < FAR:
             self._refill()
         return self._heap[0][0] if self._heap else None
@@ -61,7 +65,7 @@ class Expiry:
             db = by_epoch.get(epoch)
             if db is None:
                 continue
-            value = db.held(key)
+            value = db.peek(key)
             if value is None:
                 continue
             if value.expire is not None and value.expire <= now:

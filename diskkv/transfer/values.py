@@ -11,12 +11,14 @@ from typing import Any, TypeVar
 
 from diskkv import format
 from diskkv.errors import BadDump
-from diskkv.rdb.content import Content, StreamState
+from diskkv.rdb.content import Consumer, Content, Group, Pending, StreamState
 from diskkv.store.database import Database
 from diskkv.store.value import Value
+from diskkv.types import groups
 from diskkv.types.hashes import Hash
 from diskkv.types.ledgers import ID_MAX
 from diskkv.types.lists import List
+from diskkv.types.progress import UNKNOWN
 from diskkv.types.sets import PRESENT, Set
 from diskkv.types.streams import Stream
 from diskkv.types.strings import String
@@ -27,6 +29,8 @@ PART = 512
 PIECE = 1 << 18
 # A set of no more members than this is taken over whole.
 WHOLE = 128
+# What a pending entry costs until it is in the engine.
+PENDING_COST = 400
 
 T = TypeVar("T")
 
@@ -46,7 +50,7 @@ def content_of(value: Value) -> Content:
     if isinstance(value, (Hash, ZSet)):
         return Content(value.tag, len(value), (list(chain.from_iterable(part)) for part in _chunks(value.items())))
     if isinstance(value, Stream):
-        state = StreamState(value.last, value.max_deleted, value.added)
+        state = StreamState(value.last, value.max_deleted, value.added, [_group(group) for group in value.groups().values()])
         return Content(format.STREAM, len(value), _entries(value), state=state)
     raise TypeError(f"{type(value).__name__} has no content")
 
@@ -70,12 +74,16 @@ def _entries(value: Stream) -> Iterator[list[Any]]:
         start = part[-1][0] + 1
 
 
+def _group(group: groups.Group) -> Group:
+    consumers = [Consumer(one.name, one.seen, None if one.active == groups.NEVER else one.active) for one in group.sorted_consumers()]
+    pending = [Pending(number, owner.name, time, times) for number, owner, time, times in group.deliveries(0, ID_MAX)]
+    return Group(group.name, group.last, None if group.read == UNKNOWN else group.read, consumers, pending)
+
+
 def check(content: Content) -> None:
-    """BadDump when a gathered content can't be stored: it has a member twice, or something that there is no type for."""
+    """BadDump when a gathered content of members or fields has one twice."""
     parts = list(content.parts)
     content.parts = iter(parts)
-    if content.state is not None and content.state.groups:
-        raise BadDump("consumer groups can't be stored")
     if content.tag in (format.SET, format.HASH, format.ZSET):
         width = content.width()
         seen: set[bytes] = set()
@@ -176,9 +184,21 @@ def _fill_stream(db: Database, key: bytes, content: Content, rest: Rest) -> Valu
     state = content.state
     assert state is not None
     value.set_last(state.last, state.added, state.max_deleted)
-    if state.groups:
-        raise BadDump("consumer groups can't be stored")
+    for group in state.groups:
+        _fill_group(value, group, rest)
     return value
+
+
+def _fill_group(stream: Stream, group: Group, rest: Rest) -> None:
+    made = stream.create_group(group.name, group.last, UNKNOWN if group.read is None else group.read)
+    for consumer in group.consumers:
+        created = made.create_consumer(consumer.name, consumer.seen)
+        if consumer.active is not None:
+            created.active = consumer.active
+    for count, one in enumerate(group.pending):
+        made.give(made.consumers[one.consumer], one.id, one.time, one.count)
+        if count % PART == PART - 1:
+            rest(PART * PENDING_COST)
 
 
 FILLERS: dict[int, Callable[[Database, bytes, Content, Rest], Value]] = {
