@@ -176,6 +176,8 @@ class String(Value):
         else:
             self.data = meta.body
             self.weight += len(meta.body)
+            if meta.edited:
+                self.edited = self.data
 
     def body(self) -> bytes:
         return self.data
@@ -185,10 +187,16 @@ class String(Value):
 
     def save(self, batch: Any) -> None:
         # The commonest record by far, so the short way is written out.
+        data = self.data
         if self.oid or self.expire is not None or self.saved:
             super().save(batch)
+            if len(data) <= EMBEDDED and self._edited() and not self.oid:
+                batch.put(self.db.prefix + self.key, encode_inline(STRING, self.expire, data, edited=True))
             return
-        data = self.data
+        if len(data) <= EMBEDDED and self._edited():
+            batch.put(self.db.prefix + self.key, encode_inline(STRING, None, data, edited=True))
+            self.saved = 0
+            return
         batch.put(self.db.prefix + self.key, b"\x01\x00" + data if len(data) < 512 else encode_inline(STRING, None, data))
         self.saved = 0
 
@@ -216,13 +224,18 @@ class String(Value):
             raise TypeError("a string is copied to a string")
         if not self.oid:
             target.set(self.data)
+            if self._edited():
+                target.edited = self.data
             return
         for at in range(0, self.size, CHUNK):
             target.write(at, self.read(at, min(at + CHUNK, self.size)))
 
+    def _edited(self) -> bool:
+        return getattr(self, "edited", None) is self.data
+
     def encoding(self) -> bytes:
-        """As Redis decides it: `int`, `embstr` up to 44 bytes, else `raw`, as is one edited in place for as long as it is in memory."""
-        if self.oid or len(self.data) > EMBEDDED or getattr(self, "edited", None) is self.data:
+        """As Redis decides it: `int`, `embstr` up to 44 bytes, else `raw`, as is one edited in place."""
+        if self.oid or len(self.data) > EMBEDDED or self._edited():
             return b"raw"
         if len(self.data) <= 20 and parse_int(self.data) is not None:
             return b"int"
