@@ -66,10 +66,12 @@ def open_executor(
             executor.stats.limit_slow(settings["slowlog-max-len"])
         elif name == "requirepass":
             executor.users.require(settings["requirepass"])
+        elif name == "maxmemory-policy":
+            executor.counting = executor.frequencies.on
         elif name in SHAPING:
             setattr(store.shapes, SHAPING[name], settings[name])
 
-    for name in ("slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", *SHAPING):
+    for name in ("maxmemory-policy", "slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", *SHAPING):
         changed(name)
     settings.listeners.append(changed)
     return executor

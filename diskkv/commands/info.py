@@ -73,7 +73,7 @@ def _memory(ctx: Session) -> Fields:
         **fields,
         "maxmemory": limit,
         "maxmemory_human": _human(limit),
-        "maxmemory_policy": "noeviction",
+        "maxmemory_policy": ctx.executor.settings["maxmemory-policy"],
         "cache_used": cache.used,
         "cache_budget": cache.budget,
         "cache_evicted": cache.evicted,

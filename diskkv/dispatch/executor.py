@@ -15,6 +15,7 @@ from diskkv.dispatch.acl.users import Users
 from diskkv.dispatch.args import quoted
 from diskkv.dispatch.blocking import Waiter, Waiters
 from diskkv.dispatch.cursors import Cursors
+from diskkv.dispatch.frequencies import Frequencies
 from diskkv.dispatch.positions import NoKeys, key_positions
 from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import Front, Session
@@ -50,6 +51,9 @@ class Executor:
         self.pubsub = PubSub()
         self.waiters = Waiters(self)
         self.cursors = Cursors()
+        self.frequencies = Frequencies(self)
+        # an LFU policy is selected: every command goes through the gates, to be counted
+        self.counting = False
         self.stats = Stats()
         self._usage = self.stats.usage
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick
@@ -101,6 +105,7 @@ class Executor:
             or store.log.sync_error is not None
             or (self.paused_until > 0 and self.paused())
             or store.writer.backlogged()
+            or self.counting
         )
         if store.ready_keys and not self._nested:
             # The keeper has expired a key that somebody waits for more in.
@@ -271,7 +276,12 @@ class Executor:
             return POSTPONED
         if session.no_touch:
             return self._call_untouched(session, command, argv)
+        if self.counting:
+            return self._call_counted(session, command, argv)
         return self.call(session, command, argv)
+
+    def _call_counted(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        return self.frequencies.call(self.call, session, command, argv)
 
     def _call_untouched(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """CLIENT NO-TOUCH: run a command without its counting as a use of its keys. TOUCH means it."""
@@ -366,7 +376,7 @@ class Executor:
             # The user's rights have changed since it was queued.
             self.stats.refused(refused, command)
             return refused
-        call = self._call_untouched if session.no_touch else self.call
+        call = self._call_untouched if session.no_touch else self._call_counted if self.counting else self.call
         return without_waiting(call(session, command, argv))
 
     def _watched_expired(self, session: Session) -> bool:
