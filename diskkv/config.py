@@ -177,6 +177,10 @@ TABLE = (
         "class hard soft seconds: clients that read too slowly are dropped", merge=merge_output_limits,
     ),
     Setting("slowlog-log-slower-than", number(-1, ANY), "10000", "microseconds from which a command is slow; -1 never"),
+    Setting(
+        "busy-reply-threshold", number(0, ANY), "5000", "milliseconds after which a script lets others have BUSY; 0 never",
+        alias="lua-time-limit",
+    ),
     Setting("slowlog-max-len", number(0, ANY), "128", "how many slow commands are remembered"),
     Setting("hash-max-listpack-entries", number(0, ANY), "128", SIZES, alias="hash-max-ziplist-entries"),
     Setting("hash-max-listpack-value", memory, "64", SIZES, alias="hash-max-ziplist-value"),
@@ -243,7 +247,6 @@ REFUSED = {
             "tls-session-cache-timeout"
         ),
         "there are no modules": "loadmodule enable-module-command",
-        "there are no scripts": "lua-time-limit busy-reply-threshold",
         "streams have no nodes": "stream-node-max-bytes",
         "there are no keyspace notifications": "notify-keyspace-events",
         "there is no client-side caching": "tracking-table-max-keys",

@@ -132,6 +132,8 @@ class Blocked:
     wait (MULTI, a script) the answer is `refusal`, at once. `argv` is what to try again with, where that is not the command as it
     came because words in it meant the moment of the call (the `$` of XREAD). With `vanishing` it is tried again, too, when one of the
     keys ceases to exist or comes to have another type.
+
+    With `run` it is a script that waits for nothing but its own end, and will not be tried again: see `scripting`.
     """
 
     keys: Sequence[bytes]
@@ -143,3 +145,4 @@ class Blocked:
     # whether a key that has been there all along may do, once it has grown
     growing: bool = False
     vanishing: bool = False
+    run: Any = None

@@ -70,7 +70,18 @@ class Waiters:
         session.blocked = waiter
         self.count += 1
         self._uncount(command)
+        if blocked.run is not None:
+            blocked.run.resume = self._resume_run(waiter)
+            self._executor.scripts.drive(blocked.run)
         return waiter
+
+    def _resume_run(self, waiter: Waiter) -> Callable[[Any], None]:
+        def resume(reply: Any) -> None:
+            if waiter.session.blocked is waiter:
+                self.cancel(waiter)
+                waiter.resume(reply)
+
+        return resume
 
     def _uncount(self, command: Command) -> None:
         """A call that ended in waiting is none yet: it counts once it is answered, as in Redis."""

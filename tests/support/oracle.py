@@ -15,7 +15,8 @@ import hiredis
 import pytest
 
 from diskkv.errors import CommandError
-from diskkv.replies import NIL_ARRAY, Digits, Named, OrderedSet, Pairs, Push, Score, Several, Simple, Verbatim
+from diskkv.replies import NIL_ARRAY, Digits, Encoded, Named, OrderedSet, Pairs, Push, Score, Several, Simple, Verbatim
+from diskkv.resp.decode import decode
 
 
 class Oracle:
@@ -95,6 +96,8 @@ def plain(reply: Any) -> Any:
         return Error(reply.line().decode("utf-8", "surrogateescape"))
     if isinstance(reply, hiredis.ReplyError):
         return Error(str(reply))
+    if isinstance(reply, Encoded):
+        return plain(decode(reply.wire))
     if isinstance(reply, Simple):
         return reply.text
     if isinstance(reply, Verbatim):
