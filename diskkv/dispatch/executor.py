@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
@@ -295,16 +295,16 @@ class Executor:
             return QUEUED
         if (command.writes or command.name == "exec") and self.store.writer.backlogged():
             return POSTPONED
-        if session.no_touch:
-            return self.call_untouched(session, command, argv)
-        if self.counting:
-            return self.call_counted(session, command, argv)
-        return self.call(session, command, argv)
+        return self.caller(session)(session, command, argv)
 
-    def call_counted(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+    def caller(self, session: Session) -> Callable[[Session, Command, list[bytes]], Any]:
+        """By what way a session's commands are called: `call`, or one that sees to what counts as a use of a key."""
+        return self._call_untouched if session.no_touch else self._call_counted if self.counting else self.call
+
+    def _call_counted(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         return self.frequencies.call(self.call, session, command, argv)
 
-    def call_untouched(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+    def _call_untouched(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """CLIENT NO-TOUCH: run a command without its counting as a use of its keys. TOUCH means it."""
         if command.name == "touch":
             return self.call(session, command, argv)
@@ -413,8 +413,7 @@ class Executor:
             # The user's rights have changed since it was queued.
             self.stats.refused(refused, command)
             return refused
-        call = self.call_untouched if session.no_touch else self.call_counted if self.counting else self.call
-        return call(session, command, argv)
+        return self.caller(session)(session, command, argv)
 
     def _watched_expired(self, session: Session) -> bool:
         """Whether a key that existed when it was watched has expired since: looking it up deletes it, which touches its watchers."""

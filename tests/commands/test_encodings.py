@@ -13,7 +13,7 @@ HISTORIES = {
     "a long value went": ("h", [("HSET", "h", "a", LONG, "b", 1), ("HDEL", "h", "a")], b"hashtable"),
     "a long value was overwritten": ("h", [("HSET", "h", "a", LONG), ("HSET", "h", "a", 1)], b"hashtable"),
     "many fields went": ("h", [("HSET", "h", *range(300)), ("HDEL", "h", *range(2, 300))], b"hashtable"),
-    "a field was to expire": ("h", [("HSET", "h", "a", 1, "b", 1), ("HEXPIRE", "h", 9, "FIELDS", 1, "a"), ("HSET", "h", "a", 2)], b"listpackex"),
+    "a field was to expire": ("h", [("HSETEX", "h", "EX", 9, "FIELDS", 2, "a", 1, "b", 1), ("HSET", "h", "a", 2)], b"listpackex"),
     "a hash as ever": ("h", [("HSET", "h", "a", 1, "b", 1), ("HDEL", "h", "a")], b"listpack"),
     "a word went": ("s", [("SADD", "s", "word", 1, 2), ("SREM", "s", "word")], b"listpack"),
     "a long word went": ("s", [("SADD", "s", LONG, 1, 2), ("SREM", "s", LONG)], b"hashtable"),
