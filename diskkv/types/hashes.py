@@ -10,7 +10,7 @@ it. A look-up of a TimedHash has those fields expire first whose time has come (
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from diskkv.format import DEADLINE, HASH, MEMBER, keys
@@ -272,8 +272,13 @@ class TimedHash(Hash):
         fields = self._due_fields(now, limit)
         if fields:
             self.touch()
-            for field in fields:
-                self.drop(field)
+            for field, when in fields.items():
+                if self.complete or self.resident.get(field) is not None:
+                    self.drop(field)
+                else:
+                    self._drop_unseen(field, when)
+            if self.oid and self.weight > self.ceiling:
+                self._spill()
         else:
             # What was due is no longer: not a change to anybody, but the expiry record has to go.
             store = self.db.store
@@ -283,21 +288,36 @@ class TimedHash(Hash):
             self.vanish()
             return len(fields), [(b"DEL", self.key)]
         self._look_ahead()
-        return len(fields), [(b"HDEL", self.key, *fields[at : at + 1000]) for at in range(0, len(fields), 1000)]
+        names = list(fields)
+        return len(names), [(b"HDEL", self.key, *names[at : at + 1000]) for at in range(0, len(names), 1000)]
 
-    def _due_fields(self, now: int, limit: int | None) -> list[bytes]:
+    def _drop_unseen(self, field: bytes, when: int) -> None:
+        """Remove a field that is in the engine only, without reading what it holds."""
+        self.resident[field] = self.touched[field] = None
+        self.size -= 1
+        self.resized(self.ENTRY + len(field))
+        self.deadlines.change(field, when, None)
+
+    def _due_fields(self, now: int, limit: int | None) -> dict[bytes, int]:
+        """The fields, with their times, that are to expire."""
         deadlines = self.deadlines
         if not self.oid:
-            return [field for field, when in deadlines.times.items() if when <= now][:limit]
-        found: dict[bytes, None] = {}
+            due = ((field, when) for field, when in deadlines.times.items() if when <= now)
+            return dict(islice(due, limit))
+        found: dict[bytes, int] = {}
+        engine, prefix = self.db.store.engine, keys.data_prefix(self.oid) + DEADLINE
         while limit is None or len(found) < limit:
             entry = deadlines.next(self.db, self.oid)
             if entry is None or entry[0] > now:
                 break
             when, field = deadlines.pop()
-            if self.expiry(field) == when:
-                found[field] = None
-        return list(found)
+            # Who is not resident has not been changed since the engine was written: there the entry is, if it is still true.
+            if self.complete or field in self.resident:
+                if deadlines.times.get(field) == when:
+                    found[field] = when
+            elif engine.get(prefix + pack_u64(when) + field) is not None:
+                found[field] = when
+        return found
 
     # -- memory and engine
 
