@@ -4,7 +4,9 @@ The header of a large hash has one more byte, its flags.
 
 Fields that expire. A hash becomes a `TimedHash` when its first field is given a time, and a `Hash` again some time after its last one has
 lost it; it is the same object, which changes its class. So all the hashes of which no field expires, nearly all of them, ask nothing about
-it. A look-up of a TimedHash has those fields expire first whose time has come (`Database.find`), so nobody ever meets one that has.
+it. A look-up of a TimedHash has those fields expire first whose time has come (`Database.find`), so nobody ever meets one that has, and
+counts are exact. The keeper comes by at each field's millisecond and takes a few at a time, so a look-up finds little to do, unless very
+many fields of one hash have the same time; if that is all its fields, the key goes at once, whatever its size.
 """
 
 from __future__ import annotations
