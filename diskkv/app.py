@@ -72,10 +72,14 @@ def open_executor(
             executor.stats.limit_slow(settings["slowlog-max-len"])
         elif name == "requirepass":
             executor.users.require(settings["requirepass"])
+        elif name == "maxmemory-policy":
+            executor.counting = executor.frequencies.on
         elif name in SHAPING:
             setattr(store.shapes, SHAPING[name], settings[name])
 
-    for name in ("maxmemory", "slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", "archive-dir", *SHAPING):
+    for name in (
+        "maxmemory", "maxmemory-policy", "slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", "archive-dir", *SHAPING
+    ):  # fmt: skip
         changed(name)
     settings.listeners.append(changed)
     return executor

@@ -134,6 +134,9 @@ class Setting:
 
 
 ANY = 2**63 - 1
+POLICIES = (
+    "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction",
+)  # fmt: skip
 SIZES = "what OBJECT ENCODING judges by; how a value is stored does not depend on it"
 TABLE = (
     Setting("bind", str, "127.0.0.1 -::1", "addresses to listen on; a leading '-' lets one be missing", fixed=True),
@@ -147,6 +150,13 @@ TABLE = (
         "maxmemory", memory, "256mb",
         "the one memory budget: cache, engine caches and write buffers; never evicts data; 0: 256mb; below 1mb nothing may be added",
     ),
+    # By name all of them are accepted: what a client means by selecting one, that memory stays within bounds, holds under each.
+    Setting(
+        "maxmemory-policy", choice(*POLICIES), "noeviction",
+        "whether OBJECT FREQ (an LFU policy) or OBJECT IDLETIME (another) is kept; under none of them is data evicted",
+    ),
+    Setting("lfu-log-factor", number(0, 2**31 - 1), "10", "how much slower the counter of OBJECT FREQ grows the higher it is"),
+    Setting("lfu-decay-time", number(0, 2**31 - 1), "1", "minutes after which it falls by one; 0 never"),
     Setting("appendfsync", choice("everysec", "always", "no"), "everysec", "when the log is forced to the disk"),
     Setting(
         "checkpoint-log-size", memory, "48mb",
@@ -210,7 +220,7 @@ REFUSED = {
     name: reason
     for reason, names in {
         "no data is ever evicted, maxmemory bounds the cache": (
-            "maxmemory-policy maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients lfu-log-factor lfu-decay-time "
+            "maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients "
             "lazyfree-lazy-eviction replica-ignore-maxmemory slave-ignore-maxmemory"
         ),
         "deleting takes no time, whatever the size": (

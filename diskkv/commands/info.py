@@ -77,7 +77,7 @@ def _memory(ctx: Session) -> Fields:
         **fields,
         "maxmemory": limit,
         "maxmemory_human": _human(limit),
-        "maxmemory_policy": "noeviction",
+        "maxmemory_policy": ctx.executor.settings["maxmemory-policy"],
         "lazyfree_pending_objects": ctx.store.dying(),
         "lazyfreed_objects": ctx.store.freed,
         "cache_used": cache.used,
