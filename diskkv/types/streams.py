@@ -365,10 +365,17 @@ class Stream(Value):
         found = self.known_groups
         if found is None:
             found = self.known_groups = {group.name: group for group in self._stored_groups().values()}
-            self.resized(sum(GROUP_WEIGHT + len(name) for name in found))
+            self.weigh(sum(GROUP_WEIGHT + len(name) for name in found))
             for consumer in self._stored_consumers({group.number: group for group in found.values()}):
                 consumer.group.enter(consumer)
         return found
+
+    def weigh(self, delta: int) -> None:
+        """As `resized`, also for a value that is only being read (an export's), of which no accounts are kept."""
+        if self.linked:
+            self.resized(delta)
+        else:
+            self.weight += delta
 
     def create_group(self, name: bytes, last: int, read: int) -> Group:
         """A new consumer group, which has been given what lies up to `last`. REQUIRES: there is none of that name."""
