@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import stream_words
+from . import rules, stream_words
 
 TABLES: dict[str, str] = {}
 
@@ -277,10 +277,13 @@ TABLES["transactions"] = """
 1 UNWATCH
 """
 
+TABLES["acl"] = rules.TABLE
 TABLES["stream"] = stream_words.TABLE
 
 DEFAULT_GROUPS = tuple(TABLES)
+
 SHARES: dict[str, float] = {
+    "acl": 2,
     "string": 20,
     "hash": 14,
     "list": 16,
