@@ -191,7 +191,7 @@ class Stream(Value):
 
     def set_last(self, last: int, added: int | None, max_deleted: int) -> None:
         """XSETID: say what the last id was; and, unless None and 0, how many were added and the highest id deleted."""
-        self.touch()
+        self.stir()
         self.last = last
         if added is not None:
             self.added = added
@@ -400,7 +400,7 @@ class Stream(Value):
         self.db.store.dead.append(keys.garbage_group(self.oid, group.number))
 
     def stir(self) -> None:
-        """As `touch`, for changes in consumer groups alone: those who WATCH the key are not told, as in Redis."""
+        """As `touch`, for what changes no entry (consumer groups, XSETID): those who WATCH the key are not told, as in Redis."""
         self.note()
         self.db.store.changes += 1
 
