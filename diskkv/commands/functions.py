@@ -38,7 +38,8 @@ command = group("scripting")
 
 CALL = NOSCRIPT | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS | STALE
 POLICIES = (b"FLUSH", b"APPEND", b"REPLACE")
-PAYLOAD_VERSION = 11
+# The lowest version that knows libraries, so that every Redis that does reads it.
+PAYLOAD_VERSION = rdb.PLAIN
 
 
 def libraries(ctx: Session) -> Libraries:
@@ -94,7 +95,7 @@ def function_delete(ctx: Session, name: bytes) -> Any:
 def function_flush(ctx: Session, *mode: bytes) -> Any:
     """Forget all libraries."""
     if len(mode) > 1:
-        raise CommandError("unknown subcommand or wrong number of arguments for 'FLUSH'. Try FUNCTION HELP.")
+        raise CommandError("unknown subcommand or wrong number of arguments for 'flush'. Try FUNCTION HELP.")
     if mode and mode[0].upper() not in (b"ASYNC", b"SYNC"):
         raise CommandError("FUNCTION FLUSH only supports SYNC|ASYNC option")
     libraries(ctx).flush()
@@ -176,7 +177,7 @@ def function_dump(ctx: Session) -> bytes:
 def function_restore(ctx: Session, payload: bytes, *policy: bytes) -> Any:
     """Take over the libraries of a payload."""
     if len(policy) > 1:
-        raise CommandError("unknown subcommand or wrong number of arguments for 'RESTORE'. Try FUNCTION HELP.")
+        raise CommandError("unknown subcommand or wrong number of arguments for 'restore'. Try FUNCTION HELP.")
     chosen = policy[0].upper() if policy else b"APPEND"
     if chosen not in POLICIES:
         raise CommandError("Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.")
