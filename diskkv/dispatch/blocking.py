@@ -69,7 +69,8 @@ class Waiters:
                 session.db.watched.setdefault(key, []).append(growth)
         session.blocked = waiter
         self.count += 1
-        self._uncount(command)
+        # Counted when it is over, and once, however often it is tried.
+        self._executor.stats.usage_of(command).calls -= 1
         if blocked.run is not None:
             blocked.run.resume = self._resume_run(waiter)
             self._executor.scripts.drive(blocked.run)
@@ -83,10 +84,6 @@ class Waiters:
 
         return resume
 
-    def _uncount(self, command: Command) -> None:
-        """A call that ended in waiting is none yet: it counts once it is answered, as in Redis."""
-        self._executor.stats.usage_of(command).calls -= 1
-
     def cancel(self, waiter: Waiter) -> None:
         """Stop waiting (timeout, CLIENT UNBLOCK, disconnect). Nothing is answered here."""
         session = waiter.session
@@ -94,6 +91,7 @@ class Waiters:
             return
         session.blocked = None
         self.count -= 1
+        self._executor.stats.usage_of(waiter.command).calls += 1
         awaited = session.db.awaited
         for key in waiter.blocked.keys:
             waiters = awaited.get(key)
@@ -110,6 +108,9 @@ class Waiters:
     def serve(self) -> None:
         """Let those who wait for the keys that have become ready try again, first come first served."""
         store = self._executor.store
+        if self._executor.slept:
+            self._executor.slept = False
+            store.tick()
         while store.ready_keys:
             ready, store.ready_keys = store.ready_keys, []
             for db, key in dict.fromkeys(ready):
@@ -124,8 +125,7 @@ class Waiters:
                 continue
             # Waiting clients run their command inside somebody else's: what they change is logged as theirs, on its own.
             reply = self._executor.retry(waiter)
-            if reply.__class__ is Blocked:
-                self._uncount(waiter.command)
-            else:
+            self._executor.stats.usage_of(waiter.command).calls -= 1
+            if reply.__class__ is not Blocked:
                 self.cancel(waiter)
                 waiter.resume(reply)
