@@ -196,7 +196,7 @@ end
 local function one_line(text) return (gsub(text, "[\r\n]", " ")) end
 
 -- As deep as Redis goes: each level takes one slot of the 8,000 that its C function may use.
-local DEEPEST = 7990
+local DEEPEST = 7995
 local put_value
 local function put_table(value, depth)
   local field = rawget(value, "err")

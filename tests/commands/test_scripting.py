@@ -36,7 +36,8 @@ SCRIPTS = [
 ESCAPES = [
     "return python", "return python.eval", "return io", "return debug", "return package", "return require", "return dofile",
     "return loadfile", "return module", "return newproxy", "return print", "return os.exit()", "return os.getenv('x')",
-    "return string.dump(redis.call)", "return loadstring(string.dump(function() end))()", "getmetatable('').__index = {}", "getmetatable(redis).__index = {}", "rawset(_G, 'x', 1)",
+    "return string.dump(redis.call)", "return loadstring(string.dump(function() end))()",
+    "getmetatable('').__index = {}", "getmetatable(redis).__index = {}", "rawset(_G, 'x', 1)",
     "rawset(redis, 'x', 1)", "table.insert(string, 1)", "table.remove(string)", "table.sort(redis)", "setmetatable(_G, {})",
     "setmetatable(redis, nil)", "\x1bLua\x51\x00", "assert(loadstring('\\27Lua'))()",
     "return redis.call.__class__", "return cjson.null.__class__", "return _G._G._G.python", "host(0)", "redis.x = 1", "cjson.encode = 1",
