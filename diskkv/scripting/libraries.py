@@ -71,7 +71,9 @@ class Libraries:
         if self._version != documents.version:
             self._version = documents.version
             self._libraries = {name: Library.unpack(name, raw) for name, raw in documents.named(PREFIX).items()}
-            self._functions = {function.name.lower(): (library, function) for library in self._libraries.values() for function in library.functions}
+            self._functions = {
+                function.name.lower(): (library, function) for library in self._libraries.values() for function in library.functions
+            }
         return self._libraries
 
     def function(self, name: bytes) -> tuple[Library, Function]:

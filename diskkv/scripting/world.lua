@@ -768,6 +768,9 @@ local function call(f, name, protocol, ...)
     if result[2] then return answer_error(result[1] .. " script: " .. name .. ", on " .. result[2] .. ".", result[3]) end
     return answer_error(result[1], result[3])
   end
+  if type(result) == "table" and type(rawget(result, "err")) == "string" then
+    return answer_error(one_line(rawget(result, "err")), rawget(result, "ignore_error_stats_update") == true)
+  end
   start_frame()
   put_value(result, 1)
   return "r"
