@@ -19,7 +19,7 @@ from diskkv.dispatch.table import (
     group,
     help_lines,
 )
-from diskkv.errors import Busy, CommandError
+from diskkv.errors import Busy, CommandError, NoScript
 from diskkv.replies import OK
 
 command = group("scripting")
@@ -29,6 +29,8 @@ EITHER = NOSCRIPT | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS | STALE
 
 def run(ctx: Session, script: bytes, numkeys: bytes, words: tuple[bytes, ...], *, load: bool, read_only: bool) -> Any:
     """Run a script, given by its text (`load`) or its SHA-1."""
+    if not load and len(script) != 40:
+        raise NoScript
     count = integer(numkeys)
     run_counts(count, words)
     # The commands that it calls log themselves.

@@ -193,7 +193,8 @@ local function put_bulk(text)
   put(text)
   put("\r\n")
 end
-local function one_line(text) return (gsub(text, "[\r\n]", " ")) end
+-- A line as C makes it of a text: up to its first NUL, line breaks as spaces.
+local function one_line(text) return (gsub(gsub(text, "%z.*$", ""), "[\r\n]", " ")) end
 
 -- As deep as Redis goes: each level takes one slot of the 8,000 that its C function may use.
 local DEEPEST = 7995
