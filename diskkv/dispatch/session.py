@@ -56,7 +56,7 @@ class Session:
     __slots__ = (
         "authenticated", "blocked", "created", "db", "effects", "executor", "front", "gated", "id", "index", "last_command",
         "last_seen", "lib_name", "lib_version", "name", "no_evict", "no_touch", "patterns", "protocol", "queue", "queue_broken",
-        "reply_mode", "store", "subscriptions", "user", "watcher", "watching",
+        "reply_mode", "script", "store", "subscriptions", "user", "watcher", "watching",
     )  # fmt: skip
 
     def __init__(self, executor: Executor, front: Front | None = None) -> None:
@@ -89,6 +89,8 @@ class Session:
         self.reply_mode = "on"
         self.blocked: Any = None
         self.effects: list[tuple[bytes, ...]] | None = None
+        # script: what runs comes from a script, and is the caller's only in its name
+        self.script = False
         self.no_evict = False
         self.no_touch = False
 
