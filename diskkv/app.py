@@ -65,6 +65,7 @@ def open_executor(
     for name in ("slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", *SHAPING):
         changed(name)
     settings.listeners.append(changed)
+    executor.saver.attach()
     return executor
 
 

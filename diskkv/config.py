@@ -70,6 +70,21 @@ def only(value: str, why: str) -> Callable[[str], str]:
     return read
 
 
+def save_rules(text: str) -> str:
+    """Pairs of seconds and changes; none for never."""
+    words = text.split()
+    if len(words) % 2 or not all(word.isdigit() and int(word) >= place % 2 ^ 1 for place, word in enumerate(words)):
+        raise SettingError("Invalid save parameters")
+    return " ".join(str(int(word)) for word in words)
+
+
+def file_name(text: str) -> str:
+    """A file's name without a directory."""
+    if not text or "/" in text or text in (".", ".."):
+        raise SettingError("can't be a path, just a filename")
+    return text
+
+
 def octal(text: str) -> str:
     """File permissions."""
     if not text or text.strip("01234567") or int(text, 8) > 0o777:
@@ -148,7 +163,10 @@ TABLE = (
         "how much log, or as much work, may gather before a checkpoint; bounds the time that opening takes",
     ),
     Setting("appendonly", only("yes", "every write is logged"), "yes", "every write is logged"),
-    Setting("save", only("", "the store is always on disk"), "", "no snapshots: the store is always on disk"),
+    Setting("save", save_rules, "", "seconds and changes after which an RDB file is written, for others: the store is always on disk"),
+    Setting("dbfilename", file_name, "dump.rdb", "the RDB file's name", fixed=True),
+    Setting("rdbcompression", yes_no, "yes", "whether strings in the RDB file are compressed"),
+    Setting("rdbchecksum", yes_no, "yes", "whether the RDB file has a checksum", fixed=True),
     Setting("requirepass", str, "", "password that clients must give"),
     Setting("protected-mode", yes_no, "yes", "without a password, serve only loopback clients"),
     Setting("maxclients", number(1, 2**32 - 1), "10000", "how many clients may be connected"),
@@ -195,8 +213,8 @@ REFUSED = {
             "lazyfree-lazy-expire lazyfree-lazy-server-del lazyfree-lazy-user-del lazyfree-lazy-user-flush replica-lazy-flush "
             "slave-lazy-flush"
         ),
-        "there are no RDB files, the store is always on disk": (
-            "dbfilename rdbcompression rdbchecksum rdb-del-sync-files rdb-save-incremental-fsync sanitize-dump-payload "
+        "the store is always on disk, RDB files are for others": (
+            "rdb-del-sync-files rdb-save-incremental-fsync sanitize-dump-payload "
             "stop-writes-on-bgsave-error bgsave_cpulist"
         ),
         "the log is never rewritten: checkpoints shorten it": (
@@ -324,11 +342,16 @@ class Settings:
                 lines = file.readlines()
         except OSError as error:
             raise SettingError(f"can't read {path}: {error.strerror}") from None
+        rules: list[str] = []
         for count, line in enumerate(lines, 1):
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
             try:
                 words = shlex.split(line)
+                if words[0].lower() == "save" and words[1:] != [""]:
+                    # As in Redis, each such line adds a rule.
+                    rules += words[1:]
+                    words[1:] = rules
                 self.set(words[0], " ".join(words[1:]))
             except (SettingError, ValueError) as error:
                 raise SettingError(f"{path}:{count}: {words[0] if words else ''}: {error}") from None

@@ -21,6 +21,7 @@ from diskkv.dispatch.table import TABLE, Command, Flag, container
 from diskkv.errors import CommandError, ExecAborted, LogFailed, NoAuth, UnknownCommand, WrongArity
 from diskkv.replies import NO_REPLY, QUEUED, Blocked
 from diskkv.store.store import Store
+from diskkv.transfer.saving import Saver
 
 journal = logging.getLogger("diskkv")
 
@@ -47,6 +48,7 @@ class Executor:
         self.waiters = Waiters(self)
         self.cursors = Cursors()
         self.stats = Stats()
+        self.saver = Saver(store, settings)
         self._usage = self.stats.usage
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick
         self.gated = False

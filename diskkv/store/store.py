@@ -111,6 +111,9 @@ class Store:
         self.expiry = Expiry(self)
         self.writer = Writer(self)
         self.databases: list[Database] = []
+        # what the keeper does besides, each at most a few microseconds, under the lock between ticks; and what ends before the store
+        self.chores: list[Callable[[], None]] = []
+        self.before_close: list[Callable[[], None]] = []
         self.on_expired: Callable[[Database, bytes], None] | None = None
         self._graveyard: deque[Value | DeadDatabase] = deque()
         self._next_oid = 1
@@ -275,6 +278,8 @@ class Store:
         self._rouse.set()
         if self._keeper is not None:
             self._keeper.join()
+        for end in self.before_close:
+            end()
         with self.lock:
             if self.failed is None:
                 with contextlib.suppress(LogFailed):
@@ -535,6 +540,8 @@ class Store:
                         rest = 0.001  # a front is in the middle of a tick, which is soon over
                     elif self.failed is None:
                         rest = self._expire_due()
+                        for chore in self.chores:
+                            chore()
                 except (StoreError, OSError) as error:
                     journal.error("expiring keys failed, will try again: %s", error)
                 self.cache.sweep(KEEPER_STEPS)
