@@ -122,6 +122,8 @@ class Store:
         self._lock_file = -1
         self._keeper: threading.Thread | None = None
         self._stop = threading.Event()
+        # somebody waits for the graves
+        self._urgent = False
         self._rouse = threading.Event()
         # when the keeper will look again, in ms; `rouse_keeper` has it look sooner
         self.keeper_due = 0
@@ -550,9 +552,21 @@ class Store:
                 if not self._graveyard:
                     break
                 rest = min(rest, 0.0005)
-                if not self._graveyard[0].shed(KEEPER_STEPS):
+                while not (freed := self._graveyard[0].shed(KEEPER_STEPS)) and self._urgent:
+                    pass
+                if not freed:
                     break
                 self._graveyard.popleft()
+
+    def wait_for_graves(self) -> None:
+        """Wait until the memory of all that is dead is free. REQUIRES: the lock, given up meanwhile; no tick is open."""
+        self._urgent = True
+        try:
+            while self._graveyard and not self._stop.is_set():
+                self._rouse.set()
+                self.landed.wait(0.002)
+        finally:
+            self._urgent = False
 
     def rouse_keeper(self) -> None:
         """Something is due sooner than the keeper knows."""
