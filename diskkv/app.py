@@ -7,15 +7,17 @@ from collections.abc import Callable
 import diskkv.types  # noqa: F401  registers the data types
 from diskkv import commands
 from diskkv.clock import Clock, system_clock
-from diskkv.config import Settings
+from diskkv.config import LEAST_BUDGET, Settings, budget
 from diskkv.dispatch.executor import Executor
 from diskkv.dispatch.session import Session
 from diskkv.engine import Engine
-from diskkv.errors import Damaged
+from diskkv.errors import Damaged, SettingError
 from diskkv.resp.parse import RequestParser
+from diskkv.scripting.scripts import Scripts
 from diskkv.store.log import Disk
 from diskkv.store.shapes import SHAPING
-from diskkv.store.store import Sizes, Store
+from diskkv.store.sizes import Sizes
+from diskkv.store.store import Store
 from diskkv.store.writer import LOG_BYTES, LOG_WORK
 
 
@@ -29,26 +31,33 @@ def open_executor(
 ) -> Executor:
     """Open a store (a directory, or `:memory:`) and return what executes commands on it. Close it with `executor.store.close()`.
 
-    StoreLocked when another process has it, BadFormat or Damaged when it can't be read.
+    StoreLocked when another process has it, BadFormat or Damaged when it can't be read, SettingError when the users are given wrongly.
     """
     settings = settings if settings is not None else Settings()
     commands.load()
     store = Store.open(
         path,
         apply=Replay(settings),
-        budget=settings["maxmemory"],
+        budget=budget(settings["maxmemory"]),
         policy=settings["appendfsync"],
         databases=settings["databases"],
         clock=clock,
         engine=engine,
         disk=disk,
     )
-    executor = Executor(store, settings)
+    executor = new_executor(store, settings)
+    try:
+        executor.rename(settings.renames)
+        executor.keeper.start()
+    except SettingError:
+        store.close()
+        raise
 
     def changed(name: str) -> None:
         if name == "maxmemory":
-            sizes = Sizes.of(settings["maxmemory"])
+            sizes = Sizes.of(budget(settings["maxmemory"]))
             store.cache.budget, store.dirty_bytes = sizes.cache, sizes.dirty
+            executor.starved = 0 < settings["maxmemory"] < LEAST_BUDGET
         elif name == "appendfsync":
             store.log.policy = settings["appendfsync"]
         elif name == "checkpoint-log-size":
@@ -59,13 +68,22 @@ def open_executor(
             executor.stats.slow_after = microseconds * 1000 if microseconds >= 0 else 1 << 62
         elif name == "slowlog-max-len":
             executor.stats.limit_slow(settings["slowlog-max-len"])
+        elif name == "requirepass":
+            executor.users.require(settings["requirepass"])
         elif name in SHAPING:
             setattr(store.shapes, SHAPING[name], settings[name])
 
-    for name in ("slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", *SHAPING):
+    for name in ("maxmemory", "slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", *SHAPING):
         changed(name)
     settings.listeners.append(changed)
     executor.saver.attach()
+    return executor
+
+
+def new_executor(store: Store, settings: Settings) -> Executor:
+    """An executor with all that its commands need."""
+    executor = Executor(store, settings)
+    executor.scripts = Scripts(executor)
     return executor
 
 
@@ -78,7 +96,7 @@ class Replay:
 
     def __call__(self, store: Store, tick: bytes) -> None:
         if self._session is None or self._session.store is not store:
-            self._session = Session(Executor(store, self._settings))
+            self._session = Session(new_executor(store, self._settings))
         session = self._session
         # A recovery replaces the store's databases: point at the present ones.
         session.db = store.databases[session.index]

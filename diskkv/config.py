@@ -6,13 +6,12 @@ and ignored; a few are accepted with the one value that is true here (`appendonl
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from diskkv.errors import SettingError, UnknownSetting
+from diskkv.errors import MeansNothing, SettingError, UnknownSetting
 from diskkv.lib.glob import compile_glob
 from diskkv.lib.numbers import parse_int
 
@@ -64,7 +63,7 @@ def only(value: str, why: str) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         if text.lower() != value:
-            raise SettingError(f"can only be '{value}' here: {why}")
+            raise MeansNothing(f"can only be '{value}' here: {why}")
         return value
 
     return read
@@ -125,11 +124,14 @@ def merge_output_limits(old: str, new: str) -> str:
     return " ".join(limits[kind] for kind in OUTPUT_CLASSES)
 
 
-def budget(text: str) -> int:
-    size = memory(text)
-    if size < 1 << 20:
-        raise SettingError("must be at least 1mb: it bounds the memory that diskkv uses, there is no 'unlimited'")
-    return size
+# What bounds memory when maxmemory is 0, and the least with which anything can be done.
+DEFAULT_BUDGET = 256 << 20
+LEAST_BUDGET = 1 << 20
+
+
+def budget(limit: int) -> int:
+    """The bytes of memory that a value of maxmemory stands for; there is no 'unlimited'."""
+    return max(limit, LEAST_BUDGET) if limit else DEFAULT_BUDGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,10 @@ TABLE = (
     Setting("tcp-backlog", number(0, 2**31 - 1), "511", "how many connections may wait to be accepted", fixed=True),
     Setting("dir", str, ".", "the store's directory", fixed=True),
     Setting("databases", number(1, 2**31 - 1), "16", "how many numbered databases there are", fixed=True),
-    Setting("maxmemory", budget, "256mb", "the one memory budget: cache, engine caches and write buffers; never evicts data"),
+    Setting(
+        "maxmemory", memory, "256mb",
+        "the one memory budget: cache, engine caches and write buffers; never evicts data; 0: 256mb; below 1mb nothing may be added",
+    ),
     Setting("appendfsync", choice("everysec", "always", "no"), "everysec", "when the log is forced to the disk"),
     Setting(
         "checkpoint-log-size", memory, "48mb",
@@ -167,7 +172,14 @@ TABLE = (
     Setting("dbfilename", file_name, "dump.rdb", "the RDB file's name", fixed=True),
     Setting("rdbcompression", yes_no, "yes", "whether strings in the RDB file are compressed"),
     Setting("rdbchecksum", yes_no, "yes", "whether the RDB file has a checksum", fixed=True),
+    Setting("aof-use-rdb-preamble", only("no", "the log holds commands and nothing else"), "no", "the log holds commands and nothing else"),
     Setting("requirepass", str, "", "password that clients must give"),
+    Setting("aclfile", str, "", "file of users, for ACL LOAD and ACL SAVE; a relative path is one inside the store", fixed=True),
+    Setting("acllog-max-len", number(0, ANY), "128", "how many refusals ACL LOG remembers"),
+    Setting(
+        "acl-pubsub-default", choice("resetchannels", "allchannels"), "resetchannels",
+        "whether new users may use no channel or every one",
+    ),
     Setting("protected-mode", yes_no, "yes", "without a password, serve only loopback clients"),
     Setting("maxclients", number(1, 2**32 - 1), "10000", "how many clients may be connected"),
     Setting("timeout", number(0, 2**31 - 1), "0", "close a client idle for so many seconds; 0 never"),
@@ -179,6 +191,10 @@ TABLE = (
         "class hard soft seconds: clients that read too slowly are dropped", merge=merge_output_limits,
     ),
     Setting("slowlog-log-slower-than", number(-1, ANY), "10000", "microseconds from which a command is slow; -1 never"),
+    Setting(
+        "busy-reply-threshold", number(0, ANY), "5000", "milliseconds after which a script lets others have BUSY; 0 never",
+        alias="lua-time-limit",
+    ),
     Setting("slowlog-max-len", number(0, ANY), "128", "how many slow commands are remembered"),
     Setting("hash-max-listpack-entries", number(0, ANY), "128", SIZES, alias="hash-max-ziplist-entries"),
     Setting("hash-max-listpack-value", memory, "64", SIZES, alias="hash-max-ziplist-value"),
@@ -190,6 +206,7 @@ TABLE = (
     Setting("set-max-listpack-value", memory, "64", SIZES),
     Setting("zset-max-listpack-entries", number(0, ANY), "128", SIZES, alias="zset-max-ziplist-entries"),
     Setting("zset-max-listpack-value", memory, "64", SIZES, alias="zset-max-ziplist-value"),
+    Setting("stream-node-max-entries", number(0, ANY), "100", "how many entries XADD and XTRIM remove together when told `~`; 0 for one"),
     Setting("hll-sparse-max-bytes", memory, "3000", "how long a HyperLogLog grows before its form of fixed length replaces the sparse one"),
     Setting("loglevel", choice("debug", "verbose", "notice", "warning", "nothing"), "notice", "how much is reported"),
     Setting("logfile", str, "", "file for reports; empty for standard output", fixed=True),
@@ -219,7 +236,7 @@ REFUSED = {
         ),
         "the log is never rewritten: checkpoints shorten it": (
             "appendfilename appenddirname auto-aof-rewrite-percentage auto-aof-rewrite-min-size aof-load-truncated "
-            "aof-use-rdb-preamble aof-rewrite-incremental-fsync aof-timestamp-enabled aof-disable-auto-gc no-appendfsync-on-rewrite "
+            "aof-rewrite-incremental-fsync aof-timestamp-enabled aof-disable-auto-gc no-appendfsync-on-rewrite "
             "aof_rewrite_cpulist"
         ),
         "there is no replication": (
@@ -243,10 +260,8 @@ REFUSED = {
             "tls-protocols tls-ciphers tls-ciphersuites tls-prefer-server-ciphers tls-session-caching tls-session-cache-size "
             "tls-session-cache-timeout"
         ),
-        "there are no access control lists but requirepass": "aclfile acllog-max-len acl-pubsub-default",
         "there are no modules": "loadmodule enable-module-command",
-        "there are no scripts": "lua-time-limit busy-reply-threshold",
-        "streams have no nodes": "stream-node-max-bytes stream-node-max-entries",
+        "streams have no nodes": "stream-node-max-bytes",
         "there are no keyspace notifications": "notify-keyspace-events",
         "there is no client-side caching": "tracking-table-max-keys",
         "latencies are not recorded": "latency-tracking latency-tracking-info-percentiles latency-monitor-threshold",
@@ -263,8 +278,8 @@ REFUSED = {
         ),
         "it stops as soon as everything is on disk": "shutdown-timeout shutdown-on-sigint shutdown-on-sigterm",
         "it is left to the system": "bind-source-addr socket-mark-id locale-collate",
-        "commands keep their names": "rename-command",
-        "there is one user": "user",
+        "it is for configuration files and the command line": "rename-command",
+        "it is for configuration files and the command line; use ACL SETUSER": "user",
     }.items()
     for name in names.split()
 }
@@ -277,6 +292,13 @@ class Settings:
         self._values = {setting.name: setting.read(setting.default) for setting in TABLE}
         # called with the name after a setting has changed; whoever keeps a copy registers here
         self.listeners: list[Callable[[str], None]] = []
+        # `user` lines, each a name and its rules; see dispatch/acl/files.py
+        self.users: list[list[str]] = []
+        # `rename-command` lines: the old name and the new one; see the executor
+        self.renames: list[tuple[str, str]] = []
+        self._rules: list[str] = []
+        # the file that they came from, which CONFIG REWRITE writes
+        self.path: str | None = None
         for name, text in given.items():
             self.set(name.replace("_", "-"), text)
 
@@ -335,26 +357,23 @@ class Settings:
         matches = compile_glob(pattern.lower())
         return [name for name in BY_NAME if matches(name.encode())]
 
-    def read_file(self, path: str) -> None:
-        """Take the settings of a file in redis.conf's format."""
-        try:
-            with open(path, encoding="utf-8") as file:
-                lines = file.readlines()
-        except OSError as error:
-            raise SettingError(f"can't read {path}: {error.strerror}") from None
-        rules: list[str] = []
-        for count, line in enumerate(lines, 1):
-            if not line.strip() or line.lstrip().startswith("#"):
-                continue
-            try:
-                words = shlex.split(line)
-                if words[0].lower() == "save" and words[1:] != [""]:
-                    # As in Redis, each such line adds a rule.
-                    rules += words[1:]
-                    words[1:] = rules
-                self.set(words[0], " ".join(words[1:]))
-            except (SettingError, ValueError) as error:
-                raise SettingError(f"{path}:{count}: {words[0] if words else ''}: {error}") from None
+    def take(self, name: str, values: list[str]) -> None:
+        """A line of a file, or an option; of some there may be several. MeansNothing when it is nothing that diskkv has."""
+        match name.lower():
+            case "user":
+                if not values:
+                    raise SettingError("a user needs a name")
+                self.users.append(values)
+            case "rename-command":
+                if len(values) != 2:
+                    raise SettingError("takes a command's name and its new name, empty for none")
+                self.renames.append((values[0], values[1]))
+            case "save" if values != [""]:
+                # Each such line adds a rule.
+                self._rules += values
+                self.set(name, " ".join(self._rules))
+            case _:
+                self.set(name, " ".join(values))
 
     def read_options(self, words: Iterable[str]) -> None:
         """Take settings in redis-server's manner: `--name value [value ...]`."""
@@ -364,7 +383,7 @@ class Settings:
             if word.startswith("--"):
                 if name is not None:
                     try:
-                        self.set(name, " ".join(values))
+                        self.take(name, values)
                     except SettingError as error:
                         raise SettingError(f"--{name}: {error}") from None
                 name, values = word[2:], []
@@ -378,7 +397,7 @@ def find(name: str) -> Setting:
     """A setting by its name or alias. UnknownSetting when Redis has none either, SettingError when diskkv can't have it."""
     name = name.lower()
     if name in REFUSED:
-        raise SettingError(f"means nothing here: {REFUSED[name]}")
+        raise MeansNothing(f"means nothing here: {REFUSED[name]}")
     setting = BY_NAME.get(name)
     if setting is None:
         raise UnknownSetting(f"unknown setting '{name}'")

@@ -117,6 +117,10 @@ class NoAuth(CommandError):
     code, text = "NOAUTH", "Authentication required."
 
 
+class NoPermission(CommandError):
+    code = "NOPERM"
+
+
 class WrongPass(CommandError):
     code, text = "WRONGPASS", "invalid username-password pair or user is disabled."
 
@@ -133,6 +137,14 @@ class Unblocked(CommandError):
     code, text = "UNBLOCKED", "client unblocked via CLIENT UNBLOCK"
 
 
+class ClusterDisabled(CommandError):
+    text = "This instance has cluster support disabled"
+
+
+class OutOfMemory(CommandError):
+    code, text = "OOM", "command not allowed when used memory > 'maxmemory'."
+
+
 class LogFailed(CommandError):
     """The log can't be written (disk full, I/O error): the change was undone, reads go on."""
 
@@ -140,6 +152,32 @@ class LogFailed(CommandError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"Errors writing to the AOF file: {reason}")
+
+
+class NoScript(CommandError):
+    code, text = "NOSCRIPT", "No matching script. Please use EVAL."
+
+
+class Busy(CommandError):
+    """A script runs for longer than busy-reply-threshold."""
+
+    code = "BUSY"
+
+    def __init__(self, word: str) -> None:
+        super().__init__(f"Redis is busy running a script. You can only call {word} KILL or SHUTDOWN NOSAVE.")
+
+
+class ScriptError(CommandError):
+    """What a script failed with. `counted`: the command that failed in it has entered the statistics of errors already."""
+
+    def __init__(self, raw: bytes, *, counted: bool = False) -> None:
+        code, _, text = raw.decode("utf-8", "surrogateescape").partition(" ")
+        super().__init__(text, code=code)
+        self.counted = counted
+        self._raw = raw
+
+    def line(self) -> bytes:
+        return self._raw.strip(b"\r\n").replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 class Undone(LogFailed):
@@ -174,6 +212,10 @@ class BadDump(DiskkvError):
 
 class SettingError(DiskkvError):
     """A setting is unknown, means nothing here, or has a value that it can't take."""
+
+
+class MeansNothing(SettingError):
+    """Redis has such a setting, or such a value of it, and diskkv can't have it."""
 
 
 class UnknownSetting(SettingError):

@@ -26,17 +26,22 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "format": frozenset({"errors", "lib"}),
     "resp": frozenset({"replies", "errors", "lib"}),
     "config": frozenset({"errors", "lib"}),
+    "conffile": frozenset({"config", "errors", "lib"}),
     "store": frozenset({"engine", "format", "lib", "errors", "clock"}),
     "types": frozenset({"store", "format", "lib", "errors"}),
     "rdb": frozenset({"format", "errors", "lib"}),
     "transfer": frozenset({"rdb", "types", "store", "format", "lib", "errors", "clock"}),
     "dispatch": frozenset({"store", "transfer", "lib", "replies", "errors", "clock", "config"}),
-    "commands": frozenset({"dispatch", "transfer", "rdb", "types", "store", "lib", "format", "replies", "errors", "config"}),
-    "app": BELOW_APP,
+    "scripting": frozenset({"dispatch", "store", "format", "rdb", "resp", "lib", "replies", "errors", "clock", "config"}),
+    "commands": frozenset(
+        {"scripting", "dispatch", "transfer", "rdb", "types", "store", "lib", "format", "replies", "errors", "config", "conffile"}
+    ),
+    "app": BELOW_APP | {"scripting"},
     "server": frozenset({"app", "dispatch", "resp", "lib", "replies", "errors", "config", "clock"}),
     "client": frozenset({"app", "commands", "resp", "dispatch", "lib", "store", "types", "replies", "errors", "config"}),
     "cli": frozenset(
         {"client", "lib", "rdb", "transfer", "server", "app", "dispatch", "store", "format", "resp", "replies", "config", "errors"}
+        | {"conffile", "clock"}
     ),
     "__init__": EVERYTHING,
     "__main__": frozenset({"cli"}),
@@ -53,10 +58,10 @@ HOMES: dict[str, tuple[str, ...]] = {
     "anycrc": ("rdb/checksum.py",),
     "lzf": ("rdb/lzf.py",),
     "hiredis": ("resp/parse.py",),
-    "lupa": ("dispatch/lua.py",),
+    "lupa": ("scripting/child.py",),
     "asyncio": ("server/", "client/aio.py"),
     "uvloop": ("server/", "client/aio.py"),
-    "threading": ("engine/", "store/", "transfer/saving.py", "client/", "server/", "cli/"),
+    "threading": ("engine/", "store/", "transfer/saving.py", "client/", "server/", "cli/", "scripting/turns.py"),
     "time": ("clock.py", "dispatch/stats.py", "cli/"),
     "redis": ("client/", "cli/"),
     "click": ("cli/",),

@@ -13,7 +13,7 @@ from diskkv.client.plain import PLAIN, exception
 from diskkv.client.shared import Shut
 from diskkv.dispatch.executor import POSTPONED, Postponed
 from diskkv.dispatch.table import Flag
-from diskkv.errors import CommandError, LogFailed
+from diskkv.errors import CommandError, LogFailed, WrongPass
 from diskkv.replies import Blocked, Several
 
 if TYPE_CHECKING:
@@ -52,7 +52,16 @@ class Caller:
     Methods take the lock themselves unless they say otherwise; on a closed client they raise redis-py's ConnectionError.
     """
 
-    def __init__(self, shared: Shared, new_alarm: Callable[[], Any], *, protocol: int, index: int, common: bool = False) -> None:
+    def __init__(
+        self,
+        shared: Shared,
+        new_alarm: Callable[[], Any],
+        *,
+        protocol: int,
+        index: int,
+        login: tuple[bytes, bytes] | None = None,
+        common: bool = False,
+    ) -> None:
         self.shared = shared
         self.executor = shared.executor
         self.store = shared.store
@@ -61,6 +70,8 @@ class Caller:
         self.new_alarm = new_alarm
         # common: all of a client's threads and tasks use it, so it must not come to an end before the client
         self.common = common
+        # user and password; None: whoever opens the store owns it and may do everything
+        self.login = login
         self.cause: str | None = None
         self.inbox: deque[Any] = deque()
         self.listening: Alarm | None = None
@@ -68,22 +79,30 @@ class Caller:
         with self.lock:
             shared.reap()
             self.session = self._new_session(protocol, index)
+            self.user = self.session.user
             shared.callers.add(self)
 
     def _new_session(self, protocol: int, index: int) -> Session:
-        session = self.executor.open_session(self)
+        session = self.executor.open_session(self, owner=True)
         session.protocol = protocol
         try:
+            if self.login is not None and not self.executor.users.log_in(session, *self.login, b"AUTH"):
+                raise WrongPass
             session.select(index)
         except CommandError as error:
             self.executor.close_session(session)
             raise exception(error) from None
+        if self.executor.busy is not None:
+            self.executor.hide_keys_from(session)
         return session
 
     # -- ticks
 
     def call(self, argv: list[bytes]) -> Any:
-        """Run one command and return its plain reply, or `POSTPONED` if it can't be answered at once: `advance` can wait."""
+        """Run one command and return its plain reply, or `POSTPONED` if it can't be answered at once: `advance` can wait.
+
+        Of a script that takes long, the `Wait`.
+        """
         with self.lock:
             executor, session = self.executor, self.session
             executor.begin()
@@ -91,7 +110,8 @@ class Caller:
             reply = executor.execute(session, argv)
             kind = reply.__class__
             if kind is Blocked:
-                made: Any = POSTPONED
+                # A script has begun, and can't be tried again.
+                made: Any = POSTPONED if reply.run is None else self._park(argv, reply)
             elif kind is bytes or kind is Postponed:
                 made = reply
             elif kind is Several:
@@ -103,7 +123,7 @@ class Caller:
             except LogFailed as error:
                 made = self.undone([argv], error)[0]
             if session.gated or session.watcher is not None:
-                made = self._forget_state(argv[0])
+                made = self._forget_state(argv[0], made)
         return made
 
     def advance(self, requests: Sequence[list[bytes]], at: int) -> tuple[int, Wait | None]:
@@ -144,9 +164,14 @@ class Caller:
             self.inbox.extend(out)
         return at, held
 
-    def _forget_state(self, name: bytes) -> Exception:
-        """A command has put a state on the session that all threads share (MULTI, WATCH, SUBSCRIBE): off with it."""
+    def _forget_state(self, name: bytes, made: Any) -> Any:
+        """If a command has put a state on the session that all threads share (MULTI, WATCH, SUBSCRIBE, AUTH): off with it."""
         session = self.session
+        if session.user is self.user and session.watcher is None and not session.unusual():
+            return made
+        session.user = self.user
+        session.authenticated = True
+        session.no_touch = False
         self.executor.pubsub.forget(session)
         session.reply_mode = "on"
         session.leave_multi()
@@ -209,6 +234,11 @@ class Caller:
         with self.lock:
             self.executor.waiters.cancel(wait.waiter)
             self.waiting = None
+            run = wait.waiter.blocked.run
+            if run is not None:
+                self.executor.begin()
+                run.abandon()
+                self.store.commit()
 
     def wait_for_room(self) -> None:
         """Something was postponed: wait a little, or until what made it wait is over."""
@@ -244,10 +274,13 @@ class Caller:
 
     def close(self) -> None:
         """CLIENT KILL: the client gets a new session with its next command."""
-        if self.common:
+        if self.common and (self.login is None or self.user in self.executor.users.by_name.values()):
             old = self.session
             self.executor.close_session(old)
-            self.session = self._new_session(old.protocol, old.index)
+            try:
+                self.session = self._new_session(old.protocol, old.index)
+            except RedisError:
+                self.cut(KILLED)
         else:
             self.cut(KILLED)
             self.shared.left.append(self)

@@ -76,7 +76,7 @@ def _loadaof(ctx: Session) -> Any:
 
 def _read_anew(ctx: Session, *, checkpoint: bool) -> Any:
     """The store is closed and opened again underneath, while all clients stay."""
-    if ctx.executor.amid():
+    if ctx.executor.nested:
         raise CommandError("the store can't be read anew in the middle of a transaction")
     try:
         ctx.store.reload(checkpoint=checkpoint)

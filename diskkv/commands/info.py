@@ -57,6 +57,10 @@ def _clients(ctx: Session) -> Fields:
         "connected_clients": len(ctx.executor.sessions),
         "maxclients": ctx.executor.settings["maxclients"],
         "blocked_clients": ctx.executor.waiters.count,
+        "total_blocking_keys": sum(len(db.awaited) for db in ctx.store.databases),
+        "total_blocking_keys_on_nokey": sum(
+            any(waiter.blocked.vanishing for waiter in waiters) for db in ctx.store.databases for waiters in db.awaited.values()
+        ),
     }
 
 
@@ -74,6 +78,8 @@ def _memory(ctx: Session) -> Fields:
         "maxmemory": limit,
         "maxmemory_human": _human(limit),
         "maxmemory_policy": "noeviction",
+        "lazyfree_pending_objects": len(ctx.store.graves),
+        "lazyfreed_objects": ctx.store.graves.freed,
         "cache_used": cache.used,
         "cache_budget": cache.budget,
         "cache_evicted": cache.evicted,
@@ -132,6 +138,9 @@ def _persistence(ctx: Session) -> Fields:
     }
 
 
+DENIED = {"auth": "auth", "command": "cmd", "key": "key", "channel": "channel"}
+
+
 def _stats(ctx: Session) -> Fields:
     stats, pubsub = ctx.executor.stats, ctx.executor.pubsub
     return {
@@ -145,6 +154,7 @@ def _stats(ctx: Session) -> Fields:
         "pubsub_channels": len(pubsub.channels),
         "pubsub_patterns": len(pubsub.patterns),
         "total_error_replies": sum(stats.errors.values()),
+        **{f"acl_access_denied_{DENIED[reason]}": count for reason, count in ctx.executor.users.denials.totals.items()},
     }
 
 

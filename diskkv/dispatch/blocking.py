@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from diskkv.errors import CommandError
 from diskkv.replies import Blocked
+from diskkv.store.events import Watcher
 
 if TYPE_CHECKING:
     from diskkv.dispatch.executor import Executor
@@ -15,10 +16,27 @@ if TYPE_CHECKING:
     from diskkv.store.database import Database
 
 
+class Growth(Watcher):
+    """Stands among a key's watchers for a client that waits until what is there has grown: whoever touches the key wakes it."""
+
+    __slots__ = ("_key", "_session")
+
+    def __init__(self, session: Session, key: bytes) -> None:
+        self._session = session
+        self._key = key
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "touched":
+            db = self._session.db
+            db.store.ready(db, self._key)
+        else:
+            object.__setattr__(self, name, value)
+
+
 class Waiter:
     """One blocked client: the command that will be tried again, and whom to tell its reply."""
 
-    __slots__ = ("argv", "blocked", "command", "resume", "session")
+    __slots__ = ("argv", "blocked", "command", "growths", "resume", "session")
 
     def __init__(
         self, session: Session, command: Command, argv: list[bytes], blocked: Blocked, resume: Callable[[Any], None]
@@ -28,6 +46,7 @@ class Waiter:
         self.argv = argv
         self.blocked = blocked
         self.resume = resume
+        self.growths: list[tuple[bytes, Growth]] = []
 
 
 class Waiters:
@@ -44,9 +63,26 @@ class Waiters:
         waiter = Waiter(session, command, argv if blocked.argv is None else blocked.argv, blocked, resume)
         for key in blocked.keys:
             session.db.awaited.setdefault(key, {})[waiter] = None
+            if blocked.growing:
+                growth = Growth(session, key)
+                waiter.growths.append((key, growth))
+                session.db.watched.setdefault(key, []).append(growth)
         session.blocked = waiter
         self.count += 1
+        # Counted when it is over, and once, however often it is tried.
+        self._executor.stats.usage_of(command).calls -= 1
+        if blocked.run is not None:
+            blocked.run.resume = self._resume_run(waiter)
+            self._executor.scripts.drive(blocked.run)
         return waiter
+
+    def _resume_run(self, waiter: Waiter) -> Callable[[Any], None]:
+        def resume(reply: Any) -> None:
+            if waiter.session.blocked is waiter:
+                self.cancel(waiter)
+                waiter.resume(reply)
+
+        return resume
 
     def cancel(self, waiter: Waiter) -> None:
         """Stop waiting (timeout, CLIENT UNBLOCK, disconnect). Nothing is answered here."""
@@ -55,6 +91,7 @@ class Waiters:
             return
         session.blocked = None
         self.count -= 1
+        self._executor.stats.usage_of(waiter.command).calls += 1
         awaited = session.db.awaited
         for key in waiter.blocked.keys:
             waiters = awaited.get(key)
@@ -62,10 +99,18 @@ class Waiters:
                 waiters.pop(waiter, None)
                 if not waiters:
                     del awaited[key]
+        watched = session.db.watched
+        for key, growth in waiter.growths:
+            watched[key].remove(growth)
+            if not watched[key]:
+                del watched[key]
 
     def serve(self) -> None:
         """Let those who wait for the keys that have become ready try again, first come first served."""
         store = self._executor.store
+        if self._executor.slept:
+            self._executor.slept = False
+            store.tick()
         while store.ready_keys:
             ready, store.ready_keys = store.ready_keys, []
             for db, key in dict.fromkeys(ready):
@@ -80,6 +125,7 @@ class Waiters:
                 continue
             # Waiting clients run their command inside somebody else's: what they change is logged as theirs, on its own.
             reply = self._executor.retry(waiter)
+            self._executor.stats.usage_of(waiter.command).calls -= 1
             if reply.__class__ is not Blocked:
                 self.cancel(waiter)
                 waiter.resume(reply)

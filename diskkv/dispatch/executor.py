@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from diskkv.clock import microseconds, perf_ns, sleep, system_clock
 from diskkv.config import Settings
+from diskkv.dispatch.acl.keeping import Keeper
+from diskkv.dispatch.acl.users import Users
 from diskkv.dispatch.args import quoted
 from diskkv.dispatch.blocking import Waiter, Waiters
 from diskkv.dispatch.cursors import Cursors
@@ -18,7 +21,7 @@ from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import Front, Session
 from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
-from diskkv.errors import CommandError, ExecAborted, LogFailed, NoAuth, UnknownCommand, WrongArity
+from diskkv.errors import Busy, CommandError, ExecAborted, LogFailed, NoAuth, OutOfMemory, SettingError, UnknownCommand, WrongArity
 from diskkv.replies import NO_REPLY, QUEUED, Blocked
 from diskkv.store.store import Store
 from diskkv.transfer.saving import Saver
@@ -43,7 +46,11 @@ class Executor:
         self.store = store
         self.settings = settings
         self.table = TABLE
+        # the names that rename-command gave, in small letters -> the commands'
+        self.renames: dict[bytes, bytes] = {}
         self.sessions: dict[int, Session] = {}
+        self.users = Users(self)
+        self.keeper = Keeper(self.users, settings, store.path)
         self.pubsub = PubSub()
         self.waiters = Waiters(self)
         self.cursors = Cursors()
@@ -52,28 +59,41 @@ class Executor:
         self._usage = self.stats.usage
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick
         self.gated = False
+        # starved: maxmemory is so small that nothing may be added
+        self.starved = False
         self.paused_until = 0
         self.paused_all = False
         # `save` or `nosave` once SHUTDOWN was called. A front looks at it when a tick ends: it takes no more commands, sends what was
         # answered, and closes the store, which writes everything to the engine. `nosave` allows it to leave that to the next start.
         self.shutdown: str | None = None
+        # gives free memory back to the system; the server says how
+        self.purge: Callable[[], object] = lambda: None
+        # `scripts` is given by app.py; `busy` is the script that has run for so long that others have their turn
+        self.scripts: Any = None
+        self.busy: Any = None
         self.run_id = secrets.token_hex(20)
         self.replication_id = secrets.token_hex(20)
+        # time has passed in the middle of a tick
+        self.slept = False
         # scripts may call what they may not (DEBUG SET-DISABLE-DENY-SCRIPTS)
         self.scripts_unrestricted = False
         self.started = store.clock()
-        self._clock = 0
+        # when what runs now began, as far as the statistics are concerned
+        self.clock_mark = 0
         self._nested = 0
+        # how many parts the log had when the outermost of what is under way as a whole began
+        self.mark = 0
         self._next_id = 1
 
     # -- for fronts
 
-    def open_session(self, front: Front | None = None) -> Session:
-        """A session for a new client."""
+    def open_session(self, front: Front | None = None, *, owner: bool = False) -> Session:
+        """A session for a new client. The owner has the store in this process, needs no password and may do everything."""
         session = Session(self, front)
         session.id = self._next_id
         self._next_id += 1
-        session.authenticated = not self.settings["requirepass"]
+        session.user = self.users.owner if owner else self.users.default
+        session.authenticated = owner or self.users.open
         session.regate()
         self.sessions[session.id] = session
         return session
@@ -92,12 +112,14 @@ class Executor:
         if store.recovering:
             store.wait_until_recovered()
         store.now = store.clock()
-        self._clock = perf_ns()
+        self.clock_mark = perf_ns()
         self.gated = (
-            store.failed is not None
+            self.starved
+            or store.failed is not None
             or store.log.sync_error is not None
             or (self.paused_until > 0 and self.paused())
             or store.writer.backlogged()
+            or self.busy is not None
         )
         if store.ready_keys and not self._nested:
             # The keeper has expired a key that somebody waits for more in.
@@ -115,6 +137,9 @@ class Executor:
                     return NO_REPLY
                 return self._refuse(session, found)
             command = found
+            if argv[0].lower() in self.renames:
+                # The log knows commands by their own names only.
+                argv = [self.renames[argv[0].lower()], *argv[1:]]
         count = len(argv)
         if count < command.low or count > command.high:
             return self._refuse(session, WrongArity(command.name), command)
@@ -126,7 +151,10 @@ class Executor:
         """The command or subcommand that argv names, or the error to answer."""
         command = self.table.get(argv[0]) or self.table.get(argv[0].lower())
         if command is None:
-            return UnknownCommand(list(argv))
+            renamed = self.renames.get(argv[0].lower())
+            if renamed is None:
+                return UnknownCommand(list(argv))
+            command = TABLE[renamed]
         if command.subcommands and len(argv) > 1:
             sub = command.subcommands.get(argv[1].lower())
             if sub is not None:
@@ -169,8 +197,8 @@ class Executor:
         elif session.effects is not None:
             session.effects = None
         clock = perf_ns()
-        spent = clock - self._clock
-        self._clock = clock
+        spent = clock - self.clock_mark
+        self.clock_mark = clock
         usage = self._usage.get(command)
         if usage is None:
             usage = self.stats.usage_of(command)
@@ -180,29 +208,45 @@ class Executor:
             self.stats.note(command, usage, argv, spent, reply, session)
         return reply
 
+    @property
+    def nested(self) -> bool:
+        """Whether what runs now is part of something greater (EXEC, a blocked client's turn)."""
+        return self._nested > 0
+
     @contextmanager
     def atomic(self) -> Iterator[None]:
         """What is called inside is logged between MULTI and EXEC, and nobody who waits is served before its end."""
-        store = self.store
-        parts = store.log.parts
-        mark = len(parts)
-        self._nested += 1
+        self.open_atomic()
         try:
             yield
         finally:
-            self._nested -= 1
-            if len(parts) > mark + 1:
-                parts.insert(mark, MULTI)
-                parts.append(EXEC)
-        if store.ready_keys and not self._nested:
+            self.close_atomic()
+
+    def open_atomic(self) -> None:
+        """Begin what `atomic` is; may be nested: the outermost counts."""
+        if not self._nested:
+            self.mark = len(self.store.log.parts)
+        self._nested += 1
+
+    def close_atomic(self) -> None:
+        """End what `open_atomic` began."""
+        self._nested -= 1
+        if self._nested:
+            return
+        store = self.store
+        parts = store.log.parts
+        if len(parts) > self.mark + 1:
+            parts.insert(self.mark, MULTI)
+            parts.append(EXEC)
+        if store.ready_keys:
             self.waiters.serve()
 
-    def amid(self) -> bool:
-        """Whether something is under way that `atomic` keeps together."""
-        return self._nested > 0
-
     def retry(self, waiter: Waiter) -> Any:
-        """Run a blocked client's command again."""
+        """Run a blocked client's command again, if its user still may."""
+        refused = self.users.refusal(waiter.session, waiter.command, waiter.argv)
+        if refused is not None:
+            self.stats.refused(refused, waiter.command)
+            return refused
         self._nested += 1
         try:
             return self.call(waiter.session, waiter.command, waiter.argv)
@@ -216,7 +260,7 @@ class Executor:
             session.queue_broken = True
         if command is not None and command.name == "exec":
             session.leave_multi()
-            error = ExecAborted(f"Transaction discarded because of: {error.text}")
+            error = ExecAborted(f"Transaction discarded because of: {error.text if error.code == 'ERR' else error}")
         self.stats.refused(error, command)
         if session.reply_mode != "on":
             if session.reply_mode == "skip":
@@ -232,10 +276,16 @@ class Executor:
 
     def _through_gates(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         flags = command.flags
-        if not session.authenticated and not flags & Flag.NO_AUTH:
+        if not flags & Flag.NO_AUTH and not session.admitted():
             return self._refuse(session, NoAuth(), command)
         if session.queue is not None and flags & Flag.NO_MULTI:
             return self._refuse(session, CommandError("Command not allowed inside a transaction"), command)
+        if session.user.restricted:
+            refused = self.users.refusal(session, command, argv)
+            if refused is not None:
+                return self._refuse(session, refused, command)
+        if self.starved and _takes_memory(session, command):
+            return self._refuse(session, OutOfMemory(), command)
         if command.writes and (self.store.failed is not None or self.store.log.sync_error is not None):
             try:
                 self.store.admit()
@@ -250,6 +300,8 @@ class Executor:
                 ),
                 command,
             )
+        if self.busy is not None and not flags & Flag.ALLOW_BUSY:
+            return self._refuse(session, Busy(self.busy.word), command)
         if self.paused() and (self.paused_all or flags & (Flag.WRITE | Flag.MAY_REPLICATE)) and command.name != "client|unpause":
             return POSTPONED
         if session.queue is not None and not flags & Flag.DURING_MULTI:
@@ -258,10 +310,10 @@ class Executor:
         if (command.writes or command.name == "exec") and self.store.writer.backlogged():
             return POSTPONED
         if session.no_touch:
-            return self._call_untouched(session, command, argv)
+            return self.call_untouched(session, command, argv)
         return self.call(session, command, argv)
 
-    def _call_untouched(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+    def call_untouched(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """CLIENT NO-TOUCH: run a command without its counting as a use of its keys. TOUCH means it."""
         if command.name == "touch":
             return self.call(session, command, argv)
@@ -299,6 +351,22 @@ class Executor:
             self.paused_all = False
         return self.paused_until > 0
 
+    def rename(self, renames: Sequence[tuple[str, str]]) -> None:
+        """Have commands other names for clients, or none (rename-command). SettingError when there is no such command, or is one."""
+        for old, new in renames:
+            table, name = dict(self.table), old.lower().encode("utf-8", "surrogateescape")
+            wanted = new.lower().encode("utf-8", "surrogateescape")
+            held = self.renames.pop(name, None) if name in self.renames else name if name in table else None
+            if held is None:
+                raise SettingError(f"rename-command {old}: No such command in rename-command")
+            table.pop(name, None)
+            table.pop(name.upper(), None)
+            if wanted:
+                if wanted in table or wanted in self.renames:
+                    raise SettingError(f"rename-command {old} {new}: Target command name already exists")
+                self.renames[wanted] = held
+            self.table = table
+
     # -- for commands
 
     def microseconds(self) -> int:
@@ -308,6 +376,7 @@ class Executor:
     def sleep(self, seconds: float) -> None:
         """Stand still, and everybody else with it (DEBUG SLEEP)."""
         sleep(seconds)
+        self.slept = True
 
     def pause(self, until: int, *, everything: bool) -> None:
         """CLIENT PAUSE: let no commands that write, or none at all, run until a time. Never shortens or weakens a pause in force."""
@@ -330,7 +399,8 @@ class Executor:
         session.name = b""
         session.reply_mode = "on"
         session.no_evict = session.no_touch = False
-        session.authenticated = not self.settings["requirepass"]
+        session.user = self.users.default
+        session.authenticated = self.users.open
         session.regate()
 
     def execute_queue(self, session: Session) -> Any:
@@ -344,15 +414,49 @@ class Executor:
             raise ExecAborted
         if touched:
             return None
-        with self.atomic():
-            call = self._call_untouched if session.no_touch else self.call
-            return [without_waiting(call(session, command, argv)) for command, argv in queue]
+        self.open_atomic()
+        return self._go_through(session, queue, [])
+
+    def _go_through(self, session: Session, queue: list[tuple[Command, list[bytes]]], replies: list[Any]) -> Any:
+        """Run what of a queue has no reply yet; `Blocked` when a script takes long, which will then go on with this."""
+        held = False
+        try:
+            for command, argv in queue[len(replies) :]:
+                reply = self._call_queued(session, command, argv)
+                if reply.__class__ is Blocked and reply.run is not None:
+                    held = True
+                    reply.run.then(lambda found: self._go_through(session, queue, [*replies, found]))
+                    return reply
+                replies.append(without_waiting(reply))
+        finally:
+            if not held:
+                self.close_atomic()
+        return replies
+
+    def _call_queued(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        refused = self.users.refusal(session, command, argv, "multi")
+        if refused is not None:
+            # The user's rights have changed since it was queued.
+            self.stats.refused(refused, command)
+            return refused
+        call = self.call_untouched if session.no_touch else self.call
+        return call(session, command, argv)
 
     def _watched_expired(self, session: Session) -> bool:
         """Whether a key that existed when it was watched has expired since: looking it up deletes it, which touches its watchers."""
         for index, key in session.watching:
             self.store.databases[index].find(key)
         return session.watcher is not None and session.watcher.touched
+
+    def hide_keys(self) -> None:
+        """A script that is half done lets others have their turn: none of those who look past the commands may find a key."""
+        for session in self.sessions.values():
+            self.hide_keys_from(session)
+
+    def hide_keys_from(self, session: Session) -> None:
+        """As `hide_keys`, for one session; `reselect` ends it. In process only, where nobody else but commands looks."""
+        if getattr(session.front, "common", False):
+            session.db = HIDDEN
 
     def reselect(self) -> None:
         """The numbered databases were exchanged: point every session at its own again."""
@@ -376,6 +480,18 @@ class Executor:
             raise reply
 
 
+def _takes_memory(session: Session, command: Command) -> bool:
+    """Whether a command may add to what there is, if only to a queue."""
+    if command.flags & Flag.DENYOOM:
+        return True
+    queue = session.queue
+    if queue is None:
+        return False
+    if command.name == "exec":
+        return any(queued.flags & Flag.DENYOOM for queued, _ in queue)
+    return command.name not in LEAVING
+
+
 def without_waiting(reply: Any) -> Any:
     """A reply where nobody can wait: Blocked becomes its timeout reply."""
     return reply.refusal if reply.__class__ is Blocked else reply
@@ -385,6 +501,17 @@ def _error_classes(root: type[CommandError] = CommandError) -> frozenset[type]:
     return frozenset({root}.union(*(_error_classes(kind) for kind in root.__subclasses__())))
 
 
+class Hidden:
+    """Stands for a database where nothing may be looked up."""
+
+    objects: Mapping[bytes, Any] = MappingProxyType({})
+
+
+HIDDEN: Any = Hidden()
+
+
+# Commands by which a client leaves MULTI, which may always be done.
+LEAVING = frozenset({"discard", "quit", "reset"})
 # How a request begins that a browser was made to send; Redis, too, hangs up.
 BROWSERS = frozenset({b"post", b"host:"})
 # An exact set, because isinstance costs three times as much.

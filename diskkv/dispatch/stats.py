@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from diskkv.dispatch.table import Flag
-from diskkv.errors import CommandError
+from diskkv.errors import CommandError, ScriptError
 
 if TYPE_CHECKING:
     from diskkv.dispatch.session import Session
@@ -62,7 +62,8 @@ class Stats:
         """A command has failed or was slow."""
         if isinstance(reply, CommandError):
             usage.failed += 1
-            self.errors[reply.code] = self.errors.get(reply.code, 0) + 1
+            if not (isinstance(reply, ScriptError) and reply.counted):
+                self.errors[reply.code] = self.errors.get(reply.code, 0) + 1
         if nanoseconds > self.slow_after:
             self._note_slow(command, argv, nanoseconds, session)
 

@@ -9,13 +9,17 @@ from diskkv.errors import Damaged
 from diskkv.format import (
     BUCKET,
     COMPRESSED,
+    CONSUMER,
     DEADLINE,
     ELEMENT,
     ENTRY,
     EXPIRES,
+    GROUP,
     HASH,
     MEMBER,
+    OWNED,
     PARTS,
+    PENDING,
     PIECE,
     RANKED,
     RECORDS,
@@ -24,7 +28,8 @@ from diskkv.format import (
     TAG_NAMES,
     ZSET,
     keys,
-)  # fmt: skip
+)
+from diskkv.format.groups import unpack_consumer, unpack_delivery, unpack_group, unpack_id
 from diskkv.format.meta import Meta, decode, unpack_items, unpack_state, unpack_value
 from diskkv.format.ordered import unpack_f64, unpack_u32, unpack_u64
 
@@ -108,7 +113,31 @@ def _data(key: bytes, value: bytes) -> str:
         return f"{start} entry {unpack_u64(sub)}-{unpack_u64(sub, 8)} -> {_fields(unpack_items(unpack_value(value)))}"
     if kind == PIECE:
         return f"{start} piece {unpack_u32(sub)} -> {len(unpack_value(value))} B"
-    return f"{start} unknown kind {quoted(key[9:])} -> {quoted(value)}"
+    return _group_part(kind, sub, value, start) or f"{start} unknown kind {quoted(key[9:])} -> {quoted(value)}"
+
+
+def _group_part(kind: bytes, sub: bytes, value: bytes, start: str) -> str | None:
+    """A record of a stream's consumer group."""
+    if kind == GROUP:
+        group = unpack_group(value)
+        read = f"{group.read} read" if group.read >= 0 else "how many read is unknown"
+        return f"{start} group {unpack_u32(sub)} {quoted(group.name)} last {_id(group.last)} {read}, {group.pending} pending"
+    if kind == CONSUMER:
+        consumer = unpack_consumer(value)
+        active = f"active {moment(consumer.active)}" if consumer.active >= 0 else "never active"
+        place = f"{start} consumer {unpack_u32(sub, 4)} of group {unpack_u32(sub)} {quoted(consumer.name)}"
+        return f"{place} seen {moment(consumer.seen)}, {active}, {consumer.pending} pending"
+    if kind == PENDING:
+        holder, time, times = unpack_delivery(value)
+        place = f"{start} pending {_id(unpack_id(sub))} in group {unpack_u32(sub)}"
+        return f"{place} for consumer {holder} since {moment(time)}, delivered {times} times"
+    if kind == OWNED:
+        return f"{start} owned {_id(unpack_id(sub))} by consumer {unpack_u32(sub, 4)} of group {unpack_u32(sub)}"
+    return None
+
+
+def _id(number: int) -> str:
+    return f"{number >> 64}-{number & ((1 << 64) - 1)}"
 
 
 def _fields(items: list[bytes]) -> str:
@@ -122,6 +151,8 @@ def _expiry(key: bytes, value: bytes) -> str:
 
 
 def _garbage(key: bytes, value: bytes) -> str:
+    if key[13:] == b"g":
+        return f"garbage group {unpack_u32(key, 9)} of oid {unpack_u64(key, 1)}"
     return f"garbage {GARBAGE_NAMES[key[9:]]} {unpack_u64(key, 1)}"
 
 
@@ -131,6 +162,9 @@ def _system(key: bytes, value: bytes) -> str:
         return f"system format {unpack_u32(value)}"
     if name == b"seed":
         return f"system seed {unpack_u64(value):016x}"
+    if name.startswith(keys.DOCUMENT):
+        text = unpack_value(value)
+        return f"system document {quoted(name[len(keys.DOCUMENT) :])} -> {len(text)} B {quoted(text)}"
     if name != b"state":
         return f"system {quoted(name)} -> {quoted(value)}"
     try:

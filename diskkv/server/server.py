@@ -55,7 +55,9 @@ class Server:
         self._stopped: asyncio.Future[None] = loop.create_future()
         self._unix_path: str | None = None
         self._trimmer = Trimmer()
+        executor.purge = lambda: loop.run_in_executor(None, self._trimmer.trim)
         self.settings.listeners.append(self._setting_changed)
+        executor.scripts.drive = self.drive_script
 
     # -- ticks
 
@@ -99,6 +101,24 @@ class Server:
         for connection in waiting:
             connection.go_on()
 
+    def drive_script(self, run: Any) -> None:
+        """A script takes long: let it and the clients take turns until it is over."""
+        # Of its own, because the script's ends with its process.
+        watched = os.dup(run.lua.fd)
+
+        def turn() -> None:
+            with self.lock:
+                if not run.over:
+                    self.begin_tick()
+                    run.step()
+
+        def leave() -> None:
+            self.loop.remove_reader(watched)
+            os.close(watched)
+
+        run.leave = leave
+        self.loop.add_reader(watched, turn)
+
     # -- connections
 
     def connected(self, connection: Connection) -> None:
@@ -110,7 +130,7 @@ class Server:
         if len(self.connections) >= self.settings["maxclients"]:
             refusal = TOO_MANY
             stats.rejected_connections += 1
-        elif self.settings["protected-mode"] and not self.settings["requirepass"] and not connection.unix and not _loopback(transport):
+        elif self.settings["protected-mode"] and self.executor.users.default.nopass and not connection.unix and not _loopback(transport):
             refusal = DENIED
         self.connections.add(connection)
         if refusal is not None:
@@ -118,7 +138,7 @@ class Server:
             transport.write(refusal)
             transport.close()
             return
-        connection.parser.authenticated = connection.session.authenticated
+        connection.parser.authenticated = connection.session.admitted()
         raw: Any = transport.get_extra_info("socket")
         keepalive = self.settings["tcp-keepalive"]
         if raw is not None and keepalive and not connection.unix:

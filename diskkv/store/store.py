@@ -13,9 +13,7 @@ import os
 import random
 import secrets
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from diskkv.clock import Clock, system_clock
@@ -27,10 +25,12 @@ from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
 from diskkv.store.directory import lock_directory
+from diskkv.store.documents import Documents
 from diskkv.store.expiry import Expiry
-from diskkv.store.graves import DeadDatabase
+from diskkv.store.graves import DeadDatabase, Graveyard
 from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, make_directory, sync_directory
 from diskkv.store.shapes import Shapes
+from diskkv.store.sizes import Sizes
 from diskkv.store.value import Value
 from diskkv.store.writer import LOAD_WORK, LOG_BYTES, LOG_WORK, Writer
 
@@ -38,34 +38,9 @@ journal = logging.getLogger("diskkv")
 
 # How many entries one round of the keeper expires or frees under the lock: about a millisecond.
 KEEPER_STEPS = 200
-# How many dead values one round frees at most, if each is small: with one at a time, a client that replaced strings of 100 kB at full
-# speed was 700 MB ahead of the keeper.
-KEEPER_GRAVES = 16
 KEEPER_REST = 0.1
 # How long writes are refused before it is tried again whether the log can be written.
 PROBE_MS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How one memory budget is divided, in bytes."""
-
-    cache: int
-    block_cache: int
-    write_buffer: int
-    dirty: int
-
-    @classmethod
-    def of(cls, budget: int) -> Sizes:
-        """LevelDB gets an eighth for blocks and two write buffers of at most 4 MiB (measured: the cheapest per put); a checkpoint's
-        batch an eighth; objects the rest.
-
-        When a fifth of it is dirty a checkpoint begins: it will be in memory once more as LevelDB's batch, and again in its memtable.
-        """
-        write_buffer = max(256 << 10, min(4 << 20, budget // 16))
-        block_cache = max(256 << 10, min(64 << 20, budget // 8))
-        batch = budget // 8
-        return cls(max(budget - block_cache - 2 * write_buffer - batch, budget // 4), block_cache, write_buffer, budget // 5)
 
 
 class Store:
@@ -90,6 +65,7 @@ class Store:
         self.loads = 0
         self.expired = 0
         self.expired_parts = 0
+        # how many dead values' memory has been freed little by little
         self.replaying = False
         self.recovering = False
         self.failed: str | None = None
@@ -104,9 +80,12 @@ class Store:
         # what `Value.stamp` becomes with a change; see `Writer`
         self.stamp = 2
         self.ready_keys: list[tuple[Database, bytes]] = []
+        # held: a script has done half of what it does, and others have their turn meanwhile; see `hold`
+        self.held = False
         self.hash32: Callable[[bytes], bytes] = keys.member_hasher(0)
         self.path: str | None = None
         self.cache = Cache(sizes.cache)
+        self.documents = Documents(self)
         self.cache.pinned_from = self.stamp
         self.expiry = Expiry(self)
         self.writer = Writer(self)
@@ -115,15 +94,15 @@ class Store:
         self.chores: list[Callable[[], None]] = []
         self.before_close: list[Callable[[], None]] = []
         self.on_expired: Callable[[Database, bytes], None] | None = None
-        self._graveyard: deque[Value | DeadDatabase] = deque()
+        # called, with the lock, when the store is about to close
+        self.at_close: list[Callable[[], None]] = []
+        self.graves = Graveyard()
         self._next_oid = 1
         self._next_epoch = 1
         self._apply: Callable[[bytes], None] = _no_replay
         self._lock_file = -1
         self._keeper: threading.Thread | None = None
         self._stop = threading.Event()
-        # somebody waits for the graves
-        self._urgent = False
         self._rouse = threading.Event()
         # when the keeper will look again, in ms; `rouse_keeper` has it look sooner
         self.keeper_due = 0
@@ -233,9 +212,8 @@ class Store:
         self.large.clear()
         self.dead.clear()
         self.erased.clear()
-        for buried in list(self._graveyard):
-            if isinstance(buried, DeadDatabase):
-                buried.clear()
+        self.documents.load(self.engine)
+        self.graves.forget_databases()
         self.writer.commands = 0
         self.log.parts.clear()
         self._next_oid = state["oid"]
@@ -283,6 +261,13 @@ class Store:
         for end in self.before_close:
             end()
         with self.lock:
+            for call in self.at_close:
+                call()
+            if self.held:
+                # A script is in the middle of it: what it has done so far never was.
+                self.held = False
+                self.log.forget()
+                self._go_back()
             if self.failed is None:
                 with contextlib.suppress(LogFailed):
                     self.commit()
@@ -325,7 +310,6 @@ class Store:
             self.writer.finish()
         self.recovering = True
         try:
-            self.engine.reopen()
             self._recover(self.log.position())
         finally:
             self.recovering = False
@@ -343,10 +327,14 @@ class Store:
         LogFailed when the log can't be written: everything since the last commit has then been undone.
         """
         log = self.log
+        if self.held:
+            return
         if self.spoiled is not None:
             self._undo_spoiled()
         if log.parts:
-            self.writer.commands += len(log.parts) + log.merged + LOAD_WORK * self.loads
+            count = len(log.parts) + log.merged
+            self.writer.recorded += count
+            self.writer.commands += count + LOAD_WORK * self.loads
             self.loads = 0
             try:
                 log.commit()
@@ -357,8 +345,34 @@ class Store:
                 writer.step()
             elif writer.due():
                 writer.freeze()
+        if log.sync_asked:
+            log.sync_asked = False
+            try:
+                log.sync()
+            except OSError as error:
+                self._undo(os.strerror(error.errno or 0))
         if self.cache.used > self.cache.budget:
             self.cache.trim()
+
+    def hold(self, mark: int) -> bool:
+        """What was recorded since the log held `mark` parts is half of something: nothing is committed, frozen or expired from now on.
+
+        What stood before is logged now. False when that failed: the tick's commit will say so, and undo everything.
+        """
+        log = self.log
+        begun = log.parts[mark:]
+        del log.parts[mark:]
+        if log.parts:
+            before = list(log.parts)
+            try:
+                log.commit()
+            except OSError:
+                log.parts[:0] = before + begun
+                self.spoiled = "writing the log"
+                return False
+        log.parts.extend(begun)
+        self.held = True
+        return True
 
     def record(self, number: int, argv: Sequence[bytes]) -> None:
         """Have the next commit log a change: a command in its deterministic form, made in database `number`."""
@@ -420,7 +434,7 @@ class Store:
     def wait_for_room(self) -> None:
         """Wait while too much is not yet in the engine. Gives up the lock meanwhile; REQUIRES: no tick is open."""
         while self.writer.backlogged() and self.failed is None:
-            if not self.writer.active and not self.log.parts:
+            if not self.writer.active and not self.log.parts and not self.held:
                 self.writer.freeze()
             # With a limit, because an engine that has to be opened anew first lets nothing land meanwhile.
             self.landed.wait(0.05)
@@ -488,11 +502,11 @@ class Store:
         """A value is dead: have its records deleted and its memory freed, little by little."""
         if value.oid:
             self.dead.append(keys.garbage_object(value.oid))
-            self._graveyard.append(value)
+            self.graves.add(value)
 
     def free_later(self, dead: Value) -> None:
         """Nobody holds a value any more: free its memory little by little, because a huge dict freed at once stops everything."""
-        self._graveyard.append(dead)
+        self.graves.add(dead)
 
     def bury_database(self, db: Database) -> None:
         """All of a database is dead (before it gets a new epoch)."""
@@ -504,7 +518,7 @@ class Store:
         self.large = [value for value in self.large if value.db is not db]
         self.writer.forget(db)
         self.dead.append(keys.garbage_epoch(db.epoch))
-        self._graveyard.append(DeadDatabase(self, db.objects))
+        self.graves.add(DeadDatabase(self, db.objects))
 
     def swap(self, first: int, second: int) -> None:
         """Exchange two databases (SWAPDB)."""
@@ -538,7 +552,9 @@ class Store:
             rest = KEEPER_REST
             with self.lock:
                 try:
-                    if self.log.parts:
+                    if self.held:
+                        rest = KEEPER_REST
+                    elif self.log.parts:
                         rest = 0.001  # a front is in the middle of a tick, which is soon over
                     elif self.failed is None:
                         rest = self._expire_due()
@@ -548,25 +564,8 @@ class Store:
                     journal.error("expiring keys failed, will try again: %s", error)
                 self.cache.sweep(KEEPER_STEPS)
                 self.keeper_due = self.clock() + int(rest * 1000)
-            for _ in range(KEEPER_GRAVES):
-                if not self._graveyard:
-                    break
+            if self.graves.work(KEEPER_STEPS):
                 rest = min(rest, 0.0005)
-                while not (freed := self._graveyard[0].shed(KEEPER_STEPS)) and self._urgent:
-                    pass
-                if not freed:
-                    break
-                self._graveyard.popleft()
-
-    def wait_for_graves(self) -> None:
-        """Wait until the memory of all that is dead is free. REQUIRES: the lock, given up meanwhile; no tick is open."""
-        self._urgent = True
-        try:
-            while self._graveyard and not self._stop.is_set():
-                self._rouse.set()
-                self.landed.wait(0.002)
-        finally:
-            self._urgent = False
 
     def rouse_keeper(self) -> None:
         """Something is due sooner than the keeper knows."""

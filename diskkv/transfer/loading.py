@@ -70,10 +70,21 @@ class Loader:
         store.writer.finish()
         if store.writer.error is not None:
             raise StoreError(f"the checkpoint failed: {store.writer.error}")
-        store.wait_for_graves()
+        self._wait_for_graves()
         store.writer.freeze()
         store.writer.encode_all()
         self._dirty = 0
+
+    def _wait_for_graves(self) -> None:
+        """Wait until the memory of what has left it is free: the keeper, left alone, would not keep up with what comes in."""
+        store = self._store
+        store.graves.urgent = True
+        try:
+            while store.graves:
+                store.rouse_keeper()
+                store.landed.wait(0.002)
+        finally:
+            store.graves.urgent = False
 
     def finish(self) -> None:
         """Have everything on the disk."""

@@ -11,12 +11,12 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from diskkv.clock import monotonic
 from diskkv.errors import BadDump, CommandError, StoreError
-from diskkv.rdb.content import Key, Library, Sizes
+from diskkv.rdb.content import Key, Sizes
 from diskkv.rdb.writer import FileWriter
 from diskkv.store.log import sync_directory
 from diskkv.store.store import Store
@@ -52,8 +52,6 @@ class Saver:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._slice_ends = 0.0
-        # function libraries, from whoever knows them
-        self.libraries: Callable[[], list[bytes]] = list
         self.saves = 0
         self.saved_at = store.clock()
         self.tried_at = 0
@@ -63,7 +61,7 @@ class Saver:
         self.begun: int | None = None
         self.done_keys = 0
         self.all_keys = 0
-        self._mark = store.changes
+        self._mark = 0
 
     def attach(self) -> None:
         """Have the store see to it that rules are obeyed, and that saving ends before the store does."""
@@ -77,7 +75,8 @@ class Saver:
 
     def changes(self) -> int:
         """How much was changed since the last save."""
-        return max(0, self._store.changes - self._mark)
+        log = self._store.log
+        return self._store.writer.recorded + len(log.parts) + log.merged - self._mark
 
     def rules(self) -> list[tuple[int, int]]:
         """When to save: after so many seconds, if so much was changed."""
@@ -106,8 +105,8 @@ class Saver:
         path = self._path()
         self.tried_at = self._store.clock()
         try:
-            mark = self._store.changes
             self._store.checkpoint()
+            mark = self._store.writer.recorded
             snapshot = Snapshot(self._store)
             try:
                 self._write(path, snapshot, None)
@@ -185,11 +184,11 @@ class Saver:
         store = self._store
         while True:
             with store.lock:
-                if not store.log.parts and not store.recovering:
+                if self._may_freeze():
                     store.writer.finish()
                 # The lock was free meanwhile.
-                if not store.log.parts and not store.recovering:
-                    mark, at = store.changes, store.clock()
+                if self._may_freeze():
+                    mark, at = store.writer.recorded, store.clock()
                     store.writer.freeze()
                     store.writer.finish()
                     if store.writer.error is not None:
@@ -199,6 +198,10 @@ class Saver:
                     return mark, at, snapshot
             if self._stop.wait(TICK_SECONDS):
                 raise Aborted
+
+    def _may_freeze(self) -> bool:
+        store = self._store
+        return not (store.log.parts or store.held or store.recovering)
 
     def _pause(self) -> None:
         now = monotonic()
@@ -214,7 +217,7 @@ class Saver:
             with open(aside, "wb") as file:
                 writer = FileWriter(file.write, packing=self._options["rdbcompression"], checksum=self._options["rdbchecksum"], pause=pause)
                 writer.begin(remarks())
-                for item in self._items(snapshot):
+                for item in snapshot.items():
                     if isinstance(item, Key):
                         writer.key(item)
                         self.done_keys += 1
@@ -234,8 +237,3 @@ class Saver:
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(aside)
-
-    def _items(self, snapshot: Snapshot) -> Iterator[Key | Sizes | Library]:
-        for code in self.libraries():
-            yield Library(code)
-        yield from snapshot.items()

@@ -127,8 +127,8 @@ def test_errors(run: Runner, tmp_path: Path) -> None:
 
 
 def test_rules_save_by_themselves(run: Runner, tmp_path: Path) -> None:
-    assert run("CONFIG", "SET", "save", "3600 1 10 5") == OK
-    assert run("CONFIG", "GET", "save") == {b"save": b"3600 1 10 5"}
+    assert run("CONFIG", "SET", "save", "3600 1 10 4") == OK
+    assert run("CONFIG", "GET", "save") == {b"save": b"3600 1 10 4"}
     run("SET", "a", 1)
     run("SET", "b", 1)
     run.clock.advance(20_000)

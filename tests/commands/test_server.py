@@ -46,7 +46,6 @@ def test_errors_are_those_of_redis(run: Runner, oracle: Oracle) -> None:
         ["COMMAND", "GETKEYS", "zunionstore", "d", "x", "a", "b"], ["COMMAND", "GETKEYS", "zunionstore", "d", 5, "a", "b"],
         ["COMMAND", "GETKEYS", "object", "encoding", "a"], ["COMMAND", "GETKEYS", "smove", "a", "b", "c"],
         ["COMMAND", "GETKEYS", "bitop", "and", "d", "a", "b"], ["COMMAND", "GETKEYS", "sintercard", 2, "a", "b", "LIMIT", 1],
-        ["COMMAND", "GETKEYSANDFLAGS", "get", "a"], ["COMMAND", "GETKEYSANDFLAGS", "sort", "a", "store", "b"],
         ["COMMAND", "INFO", "nonesuch"], ["COMMAND", "GETKEYS", "rename", "a", "b"],
     ):  # fmt: skip
         assert plain(run(*argv)) == oracle.run(*argv), argv
