@@ -77,6 +77,8 @@ def open_executor(
         changed(name)
     settings.listeners.append(changed)
     executor.saver.attach()
+    store.chores.append(executor.peers.sweep)
+    store.before_close.append(executor.peers.close)
     return executor
 
 

@@ -28,7 +28,7 @@ INCOMPLETE = 3
 @click.option("--flush", is_flag=True, help="Delete all that is there before.")
 @click.option("--match", metavar="PATTERN", help="Only keys that match the pattern, as KEYS has them.")
 @click.option("--db", "databases", type=click.IntRange(0), multiple=True, help="Only this database; may be given several times.")
-@click.option("--maxmemory", default="128mb", show_default=True, help="The memory budget while it lasts.")
+@click.option("--maxmemory", default="64mb", show_default=True, help="The memory budget while it lasts.")
 @click.option("--quiet", is_flag=True, help="No progress line, even at a terminal.")
 def import_(
     source: str, into: str | None, host: str | None, port: int | None, user: str | None, password: str | None, dry_run: bool, flush: bool,

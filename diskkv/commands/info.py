@@ -151,6 +151,7 @@ def _stats(ctx: Session) -> Fields:
         "expired_subkeys": ctx.store.expired_parts,
         "evicted_keys": 0,
         "evicted_clients": 0,
+        "migrate_cached_sockets": len(ctx.executor.peers),
         "pubsub_channels": len(pubsub.channels),
         "pubsub_patterns": len(pubsub.patterns),
         "total_error_replies": sum(stats.errors.values()),
