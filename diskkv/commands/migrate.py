@@ -7,7 +7,7 @@ from typing import Any
 
 from diskkv.dispatch.args import Args, integer
 from diskkv.dispatch.session import Session
-from diskkv.dispatch.table import SECRET, WRITE, Keys, group
+from diskkv.dispatch.table import MOVABLEKEYS, SECRET, WRITE, Keys, group
 from diskkv.errors import BadDump, BadSyntax, CommandError
 from diskkv.rdb.commands import encode_command
 from diskkv.rdb.payload import write_payload
@@ -47,7 +47,7 @@ class Broken(Exception):
 @command(
     'MIGRATE host port <key | ""> destination-db timeout [COPY] [REPLACE] [AUTH password | AUTH2 username password] '
     "[KEYS key [key ...]]",
-    WRITE | SECRET, since="2.6.0", arity=-6, keys=Keys(3, 3, 1),
+    WRITE | SECRET | MOVABLEKEYS, since="2.6.0", arity=-6, keys=Keys(3, 3, 1),
 )  # fmt: skip
 def migrate(ctx: Session, host: bytes, port: bytes, key: bytes, destination_db: bytes, timeout: bytes, *options: bytes) -> Any:
     """Move keys to another server, or with COPY copy them there."""
