@@ -138,8 +138,8 @@ ANY = 2**63 - 1
 PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 SIZES = "what OBJECT ENCODING judges by; how a value is stored does not depend on it"
 TABLE = (
-    Setting("bind", str, "127.0.0.1 -::1", "addresses to listen on; a leading '-' lets one be missing", fixed=True),
-    Setting("port", number(0, 65535), "6379", "TCP port; 0 for none", fixed=True),
+    Setting("bind", str, "127.0.0.1 -::1", "addresses to listen on; a leading '-' lets one be missing"),
+    Setting("port", number(0, 65535), "6379", "TCP port; 0 for none"),
     Setting("unixsocket", str, "", "path of a unix socket to listen on", fixed=True),
     Setting("unixsocketperm", octal, "700", "its permissions, octal", fixed=True),
     Setting("tcp-backlog", number(0, 2**31 - 1), "511", "how many connections may wait to be accepted", fixed=True),
