@@ -252,7 +252,7 @@ TABLES["alone"] = """
 2 CLUSTER (COUNTKEYSINSLOT | KEYSLOT | FORGET | REPLICAS | REPLICATE | MEET | ADDSLOTS | SETSLOT) [<count>] [<count>] [<odd>]
 1 (READONLY | READWRITE | ASKING) [x]
 1 MODULE (LIST | LIST x | NOPE | UNLOAD)
-1 MEMORY (PURGE | PURGE x | NOPE | USAGE | USAGE <str> SAMPLES | USAGE <str> SAMPLES -1 | USAGE <str> SAMPLES x)
+1 MEMORY (PURGE | PURGE x | NOPE | USAGE | USAGE nonesuch SAMPLES | USAGE nonesuch SAMPLES -1 | USAGE nonesuch SAMPLES x)
 2 CONFIG GET (timeout | time* | databases | nope | maxclients | TIMEOUT | tim[de]out)
 2 CONFIG SET (timeout <odd> | timeout x | databases 3 | nope 1 | timeout 0 timeout 0 | timeout | timeout 0 nope 1 | maxmemory x)
 1 CONFIG (NOPE | RESETSTAT x | REWRITE | REWRITE x | GET | SET)
