@@ -152,10 +152,12 @@ ANY = 2**63 - 1
 POLICIES = (
     "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction",
 )  # fmt: skip
+# What a setting's name is written with.
+PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 SIZES = "what OBJECT ENCODING judges by; how a value is stored does not depend on it"
 TABLE = (
-    Setting("bind", str, "127.0.0.1 -::1", "addresses to listen on; a leading '-' lets one be missing", fixed=True),
-    Setting("port", number(0, 65535), "6379", "TCP port; 0 for none", fixed=True),
+    Setting("bind", str, "127.0.0.1 -::1", "addresses to listen on; a leading '-' lets one be missing"),
+    Setting("port", number(0, 65535), "6379", "TCP port; 0 for none"),
     Setting("unixsocket", str, "", "path of a unix socket to listen on", fixed=True),
     Setting("unixsocketperm", octal, "700", "its permissions, octal", fixed=True),
     Setting("tcp-backlog", number(0, 2**31 - 1), "511", "how many connections may wait to be accepted", fixed=True),
@@ -322,7 +324,7 @@ class Settings:
 
     def text(self, name: str) -> str:
         """A value in the form that `set` takes, by a setting's name or alias."""
-        value = self._values[BY_NAME[name].name]
+        value = self._values[BY_NAME[name.lower()].name]
         if isinstance(value, bool):
             return "yes" if value else "no"
         return str(value)
@@ -368,7 +370,10 @@ class Settings:
             listener(name)
 
     def matching(self, pattern: bytes) -> list[str]:
-        """The names that a glob pattern matches, aliases too."""
+        """The names that a glob pattern matches, aliases too; a plain name as it was typed."""
+        if not pattern.strip(PLAIN):
+            name = pattern.decode()
+            return [name] if name.lower() in BY_NAME else []
         matches = compile_glob(pattern.lower())
         return [name for name in BY_NAME if matches(name.encode())]
 

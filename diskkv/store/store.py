@@ -310,11 +310,14 @@ class Store:
         else:
             self.commit()
             self.writer.finish()
+        # What is replayed is no change: nothing of it is to be logged again.
+        changes = self.changes
         self.recovering = True
         try:
             self._recover(self.log.position())
         finally:
             self.recovering = False
+            self.changes = changes
             self.landed.notify_all()
 
     # -- a tick
