@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from diskkv.errors import CommandError
@@ -179,3 +180,11 @@ class Session:
         self.queue_broken = False
         self.unwatch()
         self.regate()
+
+
+def is_local(session: Session) -> bool:
+    """Whether a client is on this machine: in this process, on a unix socket, or at a loopback address."""
+    return LOCAL.match(session.front.describe()["addr"]) is not None
+
+
+LOCAL = re.compile(r"127\.0\.0\.1:|\[::1\]:|/|@|$")

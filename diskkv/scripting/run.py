@@ -126,8 +126,7 @@ class Run:
         # SWAPDB exchanges the databases within a tick.
         session.db = executor.store.databases[session.index]
         executor.clock_mark = perf_ns()
-        call = executor.call_untouched if session.no_touch else executor.call
-        reply = call(session, command, argv)
+        reply = executor.caller(session)(session, command, argv)
         return reply.refusal if reply.__class__ is Blocked else reply
 
     def _let_through(self, command: Command, argv: list[bytes]) -> None:
