@@ -251,6 +251,10 @@ class Caller:
     def leave(self) -> None:
         """The client needs the session no more."""
         self.lock = Shut(self.cause or "the client is closed")
+        wait = self.waiting
+        if wait is not None:
+            # For a script; it finds that all is shut.
+            wait.alarm.set()
         self.shared.leave(self)
 
     def cut(self, cause: str) -> None:

@@ -516,6 +516,8 @@ class Hidden:
     """Stands for a database where nothing may be looked up."""
 
     objects: Mapping[bytes, Any] = MappingProxyType({})
+    awaited: Mapping[bytes, Any] = MappingProxyType({})
+    watched: Mapping[bytes, Any] = MappingProxyType({})
 
 
 HIDDEN: Any = Hidden()
