@@ -12,6 +12,7 @@ from diskkv.dispatch.executor import Executor
 from diskkv.dispatch.session import Session
 from diskkv.engine import Engine
 from diskkv.errors import Damaged
+from diskkv.lib.eventclasses import parse_classes
 from diskkv.resp.parse import RequestParser
 from diskkv.store.log import Disk
 from diskkv.store.shapes import SHAPING
@@ -62,7 +63,12 @@ def open_executor(
         elif name in SHAPING:
             setattr(store.shapes, SHAPING[name], settings[name])
 
-    for name in ("slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", *SHAPING):
+        elif name == "notify-keyspace-events":
+            executor.observers.notify(parse_classes(settings["notify-keyspace-events"]))
+        elif name == "tracking-table-max-keys":
+            executor.observers.tracking.limit()
+
+    for name in ("notify-keyspace-events", "slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", *SHAPING):
         changed(name)
     settings.listeners.append(changed)
     return executor

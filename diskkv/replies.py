@@ -102,6 +102,14 @@ class Several:
 
 
 @dataclass(frozen=True, slots=True)
+class Followed:
+    """A reply, and what leaves behind it: messages that the command caused and its own client hears."""
+
+    reply: Any
+    pushes: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Blocked:
     """The command found nothing and wishes to wait.
 

@@ -133,7 +133,7 @@ class Line:
         if caller is None or caller.cause is not None or caller.inbox:
             return False
         session = caller.session
-        return not session.gated and session.watcher is None and session.protocol == self.protocol and not session.subscribed()
+        return not session.gated and session.watcher is None and session.protocol == self.protocol
 
     def pack_command(self, *args: Any) -> list[list[bytes]]:
         """A command in the form that `send_packed_command` takes."""

@@ -67,9 +67,7 @@ def client_info(ctx: Session) -> Verbatim:
     return Verbatim((_line(ctx, "client|info") + "\n").encode("utf-8", "surrogateescape"))
 
 
-@command(
-    "CLIENT LIST [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]", ADMIN | QUIET, since="2.4.0"
-)
+@command("CLIENT LIST [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]", ADMIN | QUIET, since="2.4.0")
 def client_list(ctx: Session, *words: bytes) -> Verbatim:
     """Return what is known of all clients, or of some."""
     sessions: Iterable[Session] = ctx.executor.sessions.values()
@@ -107,7 +105,7 @@ def _type(raw: bytes) -> bytes:
 
 
 def _type_of(session: Session) -> bytes:
-    return b"pubsub" if session.subscribed() else b"normal"
+    return b"pubsub" if session.listening() else b"normal"
 
 
 def _last_command(session: Session) -> str:
@@ -131,7 +129,7 @@ def _line(session: Session, last_command: str) -> str:
         "db": session.index,
         "sub": len(session.subscriptions),
         "psub": len(session.patterns),
-        "ssub": 0,
+        "ssub": len(session.shards),
         "multi": len(session.queue) if session.queue is not None else -1,
         **{name: known[name] for name in BUFFERS if name in known},
         "cmd": last_command or "NULL",
@@ -146,7 +144,7 @@ def _line(session: Session, last_command: str) -> str:
 
 def _flags(session: Session) -> str:
     states = {
-        "P": session.subscribed() > 0,
+        "P": session.listening(),
         "x": session.queue is not None,
         "b": session.blocked is not None,
         "d": session.watcher is not None and session.watcher.touched,

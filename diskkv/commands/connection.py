@@ -24,7 +24,7 @@ def ping(ctx: Session, *message: bytes) -> Any:
     """Reply PONG, or the message."""
     if len(message) > 1:
         raise WrongArity("ping")
-    if ctx.protocol == 2 and ctx.subscribed():
+    if ctx.protocol == 2 and ctx.listening():
         return [b"pong", message[0] if message else b""]
     return message[0] if message else PONG
 

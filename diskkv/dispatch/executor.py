@@ -13,13 +13,14 @@ from diskkv.config import Settings
 from diskkv.dispatch.args import quoted
 from diskkv.dispatch.blocking import Waiter, Waiters
 from diskkv.dispatch.cursors import Cursors
+from diskkv.dispatch.observers import Observers
 from diskkv.dispatch.positions import NoKeys, key_positions
 from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import Front, Session
 from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
 from diskkv.errors import CommandError, ExecAborted, LogFailed, NoAuth, UnknownCommand, WrongArity
-from diskkv.replies import NO_REPLY, QUEUED, Blocked
+from diskkv.replies import NO_REPLY, QUEUED, Blocked, Followed
 from diskkv.store.store import Store
 
 journal = logging.getLogger("diskkv")
@@ -46,6 +47,9 @@ class Executor:
         self.pubsub = PubSub()
         self.waiters = Waiters(self)
         self.cursors = Cursors()
+        self.observers = Observers(self)
+        # the session whose command is running, if it is one that hears of what others, and itself, do
+        self.running: Session | None = None
         self.stats = Stats()
         self._usage = self.stats.usage
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick
@@ -59,6 +63,8 @@ class Executor:
         self.started = store.clock()
         self._clock = 0
         self._nested = 0
+        # whether the commands of an EXEC are running: each of them has one reply, and can't wait
+        self.in_transaction = False
         self._next_id = 1
 
     # -- for fronts
@@ -77,6 +83,8 @@ class Executor:
         """The client has gone."""
         self.sessions.pop(session.id, None)
         self.pubsub.forget(session)
+        self.observers.tracking.end(session)
+        self.observers.monitors.end(session)
         session.unwatch()
         if session.blocked is not None:
             self.waiters.cancel(session.blocked)
@@ -196,7 +204,7 @@ class Executor:
         """Run a blocked client's command again."""
         self._nested += 1
         try:
-            return self.call(waiter.session, waiter.command, waiter.argv)
+            return self._call_gated(waiter.session, waiter.command, waiter.argv)
         finally:
             self._nested -= 1
 
@@ -217,6 +225,25 @@ class Executor:
         return error
 
     def _execute_gated(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        if session.tracking is None and not session.monitoring and not session.listening():
+            return self._execute_in_mode(session, command, argv)
+        self.running = session
+        try:
+            reply = self._execute_in_mode(session, command, argv)
+        finally:
+            self.running = None
+        if session.tracking is not None and session.queue is None and not command.name.startswith("client|"):
+            session.tracking.caching = False
+        if not session.pending:
+            return reply
+        pushes, session.pending = session.pending, []
+        if reply.__class__ is Blocked or reply is POSTPONED:
+            for push in pushes:
+                session.front.push(push)
+            return reply
+        return Followed(reply, pushes)
+
+    def _execute_in_mode(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         if session.reply_mode != "on":
             return self._execute_quietly(session, command, argv)
         return self._through_gates(session, command, argv)
@@ -232,7 +259,7 @@ class Executor:
                 self.store.admit()
             except LogFailed as error:
                 return self._refuse(session, error, command)
-        if session.protocol == 2 and session.subscribed() and not flags & Flag.WHILE_SUBSCRIBED:
+        if session.protocol == 2 and session.listening() and not flags & Flag.WHILE_SUBSCRIBED:
             return self._refuse(
                 session,
                 CommandError(
@@ -241,6 +268,8 @@ class Executor:
                 ),
                 command,
             )
+        if session.monitoring and flags & (Flag.WRITE | Flag.READONLY | Flag.MAY_REPLICATE):
+            return self._refuse(session, CommandError("Replica can't interact with the keyspace"), command)
         if self.paused() and (self.paused_all or flags & (Flag.WRITE | Flag.MAY_REPLICATE)) and command.name != "client|unpause":
             return POSTPONED
         if session.queue is not None and not flags & Flag.DURING_MULTI:
@@ -248,9 +277,14 @@ class Executor:
             return QUEUED
         if (command.writes or command.name == "exec") and self.store.writer.backlogged():
             return POSTPONED
-        if session.no_touch:
-            return self._call_untouched(session, command, argv)
-        return self.call(session, command, argv)
+        return self._call_gated(session, command, argv)
+
+    def _call_gated(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        """`call`, as CLIENT NO-TOUCH and CLIENT TRACKING would have it."""
+        reply = self._call_untouched(session, command, argv) if session.no_touch else self.call(session, command, argv)
+        if session.tracking is not None:
+            self.observers.tracking.remember(session, command, argv)
+        return reply
 
     def _call_untouched(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """CLIENT NO-TOUCH: run a command without its counting as a use of its keys. TOUCH means it."""
@@ -312,6 +346,8 @@ class Executor:
         """Make a session as if it were new (RESET); its number, its library and what it has answered stay."""
         session.leave_multi()
         self.pubsub.forget(session)
+        self.observers.tracking.end(session)
+        self.observers.monitors.end(session)
         session.select(0)
         session.protocol = 2
         session.name = b""
@@ -331,9 +367,15 @@ class Executor:
             raise ExecAborted
         if touched:
             return None
-        with self.atomic():
-            call = self._call_untouched if session.no_touch else self.call
-            return [without_waiting(call(session, command, argv)) for command, argv in queue]
+        self.in_transaction = True
+        try:
+            with self.atomic():
+                # Each is asked for anew: a command may put the session into a state.
+                return [
+                    without_waiting((self._call_gated if session.gated else self.call)(session, command, argv)) for command, argv in queue
+                ]
+        finally:
+            self.in_transaction = False
 
     def _watched_expired(self, session: Session) -> bool:
         """Whether a key that existed when it was watched has expired since: looking it up deletes it, which touches its watchers."""

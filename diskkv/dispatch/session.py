@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from diskkv.dispatch.executor import Executor
     from diskkv.dispatch.table import Command
+    from diskkv.dispatch.tracking import Tracked
     from diskkv.store.database import Database
     from diskkv.store.store import Store
 
@@ -53,8 +54,8 @@ class Session:
 
     __slots__ = (
         "authenticated", "blocked", "created", "db", "effects", "executor", "front", "gated", "id", "index", "last_command",
-        "last_seen", "lib_name", "lib_version", "name", "no_evict", "no_touch", "patterns", "protocol", "queue", "queue_broken",
-        "reply_mode", "store", "subscriptions", "user", "watcher", "watching",
+        "last_seen", "lib_name", "lib_version", "monitoring", "name", "no_evict", "no_touch", "patterns", "pending", "protocol",
+        "queue", "queue_broken", "reply_mode", "shards", "store", "subscriptions", "tracking", "user", "watcher", "watching",
     )  # fmt: skip
 
     def __init__(self, executor: Executor, front: Front | None = None) -> None:
@@ -82,6 +83,11 @@ class Session:
         self.watching: list[tuple[int, bytes]] = []
         self.subscriptions: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
+        self.shards: dict[bytes, None] = {}
+        self.tracking: Tracked | None = None
+        self.monitoring = False
+        # what was pushed while the session's own command was running: it leaves behind the reply
+        self.pending: list[Any] = []
         self.reply_mode = "on"
         self.blocked: Any = None
         self.effects: list[tuple[bytes, ...]] | None = None
@@ -125,6 +131,17 @@ class Session:
         """How many channels and patterns the client is subscribed to."""
         return len(self.subscriptions) + len(self.patterns)
 
+    def listening(self) -> bool:
+        """Whether the client is subscribed to anything, channels of shards too."""
+        return bool(self.subscriptions or self.patterns or self.shards)
+
+    def push(self, reply: Any) -> None:
+        """Send the client something that its present command did not ask for: at once, or behind that command's reply."""
+        if self.executor.running is self:
+            self.pending.append(reply)
+        else:
+            self.front.push(reply)
+
     def regate(self) -> None:
         """Recompute `gated` after one of the states it sums up has changed."""
         self.gated = (
@@ -132,7 +149,9 @@ class Session:
             or not self.authenticated
             or self.reply_mode != "on"
             or self.no_touch
-            or (self.protocol == 2 and self.subscribed() > 0)
+            or self.tracking is not None
+            or self.monitoring
+            or self.listening()
         )
 
     def unwatch(self) -> None:
@@ -144,6 +163,7 @@ class Session:
                 watchers.remove(self.watcher)
                 if not watchers:
                     del watched[key]
+                    self.store.databases[index].heed()
             self.watching = []
             self.watcher = None
 
@@ -154,6 +174,7 @@ class Session:
         if (self.index, key) not in self.watching:
             self.watching.append((self.index, key))
             self.db.watched.setdefault(key, []).append(self.watcher)
+            self.db.heeded = True
 
     def enter_multi(self) -> None:
         """Queue what follows (MULTI)."""

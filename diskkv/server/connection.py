@@ -303,7 +303,7 @@ class Connection(asyncio.Protocol):
 
     def _check_output(self) -> None:
         """Drop a client that reads too slowly, by client-output-buffer-limit's hard and soft limits."""
-        hard, soft, seconds = self.server.output_limits["pubsub" if self.session.subscribed() else "normal"]
+        hard, soft, seconds = self.server.output_limits["pubsub" if self.session.listening() else "normal"]
         size = self.transport.get_write_buffer_size()
         now = self.server.loop.time()
         if soft and size > soft:
@@ -345,6 +345,7 @@ class Connection(asyncio.Protocol):
         return {
             "addr": address,
             "laddr": local,
+            "flags": "U" if self.unix else "",
             "fd": str(raw.fileno() if raw is not None else -1),
             "qbuf": str(self.parser.buffered() + self._unread_size),
             "obl": str(sum(map(len, self.out))),

@@ -164,9 +164,7 @@ class Server:
             if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
                 os.unlink(path)
             try:
-                server = await self.loop.create_unix_server(
-                    lambda: Connection(self, unix=True), path, backlog=settings["tcp-backlog"]
-                )
+                server = await self.loop.create_unix_server(lambda: Connection(self, unix=True), path, backlog=settings["tcp-backlog"])
                 os.chmod(path, int(settings["unixsocketperm"], 8))
             except (OSError, ValueError) as error:
                 raise SettingError(f"can't listen on {path}: {error}") from None
@@ -213,7 +211,7 @@ class Server:
             if connection.connected and connection.transport.get_write_buffer_size():
                 connection._check_output()
             session = connection.session
-            if idle and session.blocked is None and not session.subscribed() and now - session.last_seen > idle:
+            if idle and session.blocked is None and not session.listening() and not session.monitoring and now - session.last_seen > idle:
                 with self.lock:
                     connection.close()
 

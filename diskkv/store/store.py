@@ -27,6 +27,7 @@ from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
+from diskkv.store.events import Listener
 from diskkv.store.expiry import Expiry
 from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, make_directory, sync_directory
 from diskkv.store.shapes import Shapes
@@ -109,7 +110,9 @@ class Store:
         self.expiry = Expiry(self)
         self.writer = Writer(self)
         self.databases: list[Database] = []
-        self.on_expired: Callable[[Database, bytes], None] | None = None
+        self.listener: Listener | None = None
+        # called when a tick has been committed, by whoever must wait for that
+        self.on_commit: Callable[[], None] | None = None
         self._graveyard: deque[Value | DeadDatabase] = deque()
         self._next_oid = 1
         self._next_epoch = 1
@@ -323,6 +326,8 @@ class Store:
                 writer.freeze()
         if self.cache.used > self.cache.budget:
             self.cache.trim()
+        if self.on_commit is not None:
+            self.on_commit()
 
     def record(self, number: int, argv: Sequence[bytes]) -> None:
         """Have the next commit log a change: a command in its deterministic form, made in database `number`."""
@@ -353,6 +358,8 @@ class Store:
         try:
             self.writer.finish()
             self._recover(self.log.position())
+            if self.listener is not None:
+                self.listener.undone()
         finally:
             self.recovering = False
             self.landed.notify_all()
@@ -431,8 +438,8 @@ class Store:
         self.changes = changes
         self.expired += 1
         self.record(self.databases.index(db), (b"DEL", key))
-        if self.on_expired is not None:
-            self.on_expired(db, key)
+        if self.listener is not None:
+            self.listener.expired(db, key)
 
     def bury(self, value: Value) -> None:
         """A value is dead: have its records deleted and its memory freed, little by little."""
@@ -462,14 +469,22 @@ class Store:
         for db, target in ((one, other), (other, one)):
             for key in db.watched:
                 if db.find(key) is not None or target.find(key) is not None:
-                    db.signal(key)
+                    db.alert(key)
         self.databases[first], self.databases[second] = other, one
         one.watched, other.watched = other.watched, one.watched
         one.awaited, other.awaited = other.awaited, one.awaited
+        one.heed()
+        other.heed()
         self.changes += 1
         for db in (one, other):
             for key in db.awaited:
                 self.ready(db, key)
+
+    def listen(self, listener: Listener | None) -> None:
+        """Have somebody hear of every key that is changed; None for nobody."""
+        self.listener = listener
+        for db in self.databases:
+            db.heed()
 
     def ready(self, db: Database, key: bytes) -> None:
         """A key that somebody waits for has come to exist, has grown, or has ceased to exist."""

@@ -1,0 +1,101 @@
+"""Whoever looks on: keyspace notifications, client tracking, monitors.
+
+They cost nothing while nobody does. `arrange` puts `Observers.call` in the place of `Executor.call` while there are notifications or
+monitors, and makes the store's `listener` hear of keys while there are notifications or tracking; and takes both away again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from diskkv.dispatch.monitors import Monitors
+from diskkv.dispatch.notices import Happening, Notices, Story
+from diskkv.dispatch.tracking import Tracking
+from diskkv.lib.eventclasses import Classes
+
+if TYPE_CHECKING:
+    from diskkv.dispatch.executor import Executor
+    from diskkv.dispatch.session import Session
+    from diskkv.dispatch.table import Command
+    from diskkv.store.database import Database
+
+
+class Observers:
+    """All that look on at one executor, and the store's listener on their behalf."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self.notices = Notices(executor)
+        self.tracking = Tracking(executor)
+        self.monitors = Monitors(executor)
+        # what has happened in the command that is running; None while none is, or nobody wants to know
+        self._story: Story | None = None
+
+    def arrange(self) -> None:
+        """Be in the way, or not, after somebody has begun or ceased to look on."""
+        executor = self._executor
+        places = vars(executor)
+        if self.notices.on or self.monitors.sessions:
+            places["call"] = self.call
+        else:
+            places.pop("call", None)
+        executor.store.listen(self if self.notices.on or self.tracking.sessions else None)
+        executor.store.on_commit = self.tracking.broadcast if self.tracking.sessions else None
+
+    def notify(self, classes: Classes) -> None:
+        """The setting notify-keyspace-events."""
+        self.notices.classes = classes
+        self.arrange()
+
+    def call(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        """`Executor.call` with somebody looking on."""
+        executor = self._executor
+        call = type(executor).call
+        outer, self._story = self._story, [] if self.notices.on else None
+        # Those who wait for a key are served when the command that made it has been told of.
+        executor._nested += 1
+        try:
+            reply = call(executor, session, command, argv)
+        finally:
+            executor._nested -= 1
+            story, self._story = self._story, outer
+        if story:
+            self.notices.account_for(session, command, argv, reply, story)
+        if self.monitors.sessions:
+            self.monitors.show(session, command, argv)
+        if executor.store.ready_keys and not executor._nested:
+            executor.waiters.serve()
+        return reply
+
+    # -- the store's listener
+
+    def touched(self, db: Database, key: bytes) -> None:
+        self._happened(Happening.TOUCHED, db, key)
+
+    def created(self, db: Database, key: bytes) -> None:
+        self._happened(Happening.CREATED, db, key)
+
+    def removed(self, db: Database, key: bytes) -> None:
+        self._happened(Happening.REMOVED, db, key)
+
+    def expired(self, db: Database, key: bytes) -> None:
+        story = self._story
+        if story is not None:
+            if story and story[-1] == (Happening.REMOVED, db, key):
+                story.pop()
+            story.append((Happening.EXPIRED, db, key))
+        elif self.notices.on:
+            self.notices.tell(Classes.EXPIRED, b"expired", db, key)
+
+    def missed(self, db: Database, key: bytes) -> None:
+        if self._story is not None:
+            self._story.append((Happening.MISSED, db, key))
+
+    def undone(self) -> None:
+        self.tracking.flushed()
+
+    def _happened(self, what: Happening, db: Database, key: bytes) -> None:
+        if self.tracking.sessions:
+            self.tracking.touched(key)
+        if self._story is not None:
+            self._story.append((what, db, key))
