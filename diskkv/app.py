@@ -12,7 +12,6 @@ from diskkv.dispatch.executor import Executor
 from diskkv.dispatch.session import Session
 from diskkv.engine import Engine
 from diskkv.errors import Damaged
-from diskkv.lib.eventclasses import parse_classes
 from diskkv.resp.parse import RequestParser
 from diskkv.store.log import Disk
 from diskkv.store.shapes import SHAPING
@@ -62,9 +61,8 @@ def open_executor(
             executor.stats.limit_slow(settings["slowlog-max-len"])
         elif name in SHAPING:
             setattr(store.shapes, SHAPING[name], settings[name])
-
         elif name == "notify-keyspace-events":
-            executor.observers.notify(parse_classes(settings["notify-keyspace-events"]))
+            executor.observers.notify(settings["notify-keyspace-events"])
         elif name == "tracking-table-max-keys":
             executor.observers.tracking.limit()
 

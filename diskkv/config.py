@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diskkv.errors import SettingError, UnknownSetting
-from diskkv.lib.eventclasses import format_classes, parse_classes
+from diskkv.lib.eventclasses import Classes, parse_classes
 from diskkv.lib.glob import compile_glob
 from diskkv.lib.numbers import parse_float, parse_int
 
@@ -71,10 +71,10 @@ def only(value: str, why: str) -> Callable[[str], str]:
     return read
 
 
-def event_classes(text: str) -> str:
-    """Letters of notify-keyspace-events, in their canonical form."""
+def event_classes(text: str) -> Classes:
+    """Letters of notify-keyspace-events."""
     try:
-        return format_classes(parse_classes(text))
+        return parse_classes(text)
     except ValueError:
         raise SettingError("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.") from None
 

@@ -126,6 +126,8 @@ def _carry_out(string: String, operation: Operation) -> Any:
         new = bits.fit_sum(old, operation.number, operation.width, operation.signed, operation.overflow)
     if new is None:
         return None
+    if new == old:
+        return new
     bits.set_field(buffer, operation.at & 7, operation.width, new)
     string.write(operation.at >> 3, bytes(buffer))
     return old if operation.word == b"SET" else new

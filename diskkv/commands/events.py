@@ -16,14 +16,16 @@ GENERIC, STRING, LIST, SET = Classes.GENERIC, Classes.STRING, Classes.LIST, Clas
 HASH, ZSET, STREAM = Classes.HASH, Classes.ZSET, Classes.STREAM
 
 
-def _named(kind: Classes, event: str, *commands: str) -> None:
+def _named(kind: Classes, event: str, *commands: str, takes: bool = False) -> None:
+    """Declare commands whose changes are called so."""
     for command in commands:
-        RULES[command] = own(kind, event.encode())
+        RULES[command] = own(kind, event.encode(), takes=takes)
 
 
-def _themselves(kind: Classes, *commands: str) -> None:
+def _themselves(kind: Classes, *commands: str, takes: bool = False) -> None:
+    """Declare commands whose changes are called as the command."""
     for command in commands:
-        _named(kind, command, command)
+        _named(kind, command, command, takes=takes)
 
 
 def _rule(*commands: str) -> Callable[[Rule], Rule]:
@@ -42,29 +44,28 @@ for _name in ("del", "unlink", "getdel", "flushdb", "flushall", "swapdb"):
 _named(STRING, "set", "setnx", "getset", "msetnx")
 _themselves(STRING, "append", "setrange", "incrbyfloat")
 _named(STRING, "incrby", "incr", "decr", "incrby", "decrby")
-_named(STRING, "setbit", "setbit", "bitfield")
-_named(STRING, "set", "bitop")
+_themselves(STRING, "setbit")
 _named(STRING, "pfadd", "pfadd", "pfmerge")
 
 _named(HASH, "hset", "hset", "hmset", "hsetnx")
-_themselves(HASH, "hdel", "hincrby", "hincrbyfloat")
+_themselves(HASH, "hincrby", "hincrbyfloat")
+_themselves(HASH, "hdel", takes=True)
 
-_themselves(LIST, "lpush", "rpush", "lpop", "rpop", "lset", "linsert", "lrem", "ltrim")
+_themselves(LIST, "lpush", "rpush", "lset", "linsert")
+_themselves(LIST, "lpop", "rpop", "lrem", "ltrim", takes=True)
 _named(LIST, "lpush", "lpushx")
 _named(LIST, "rpush", "rpushx")
-_named(LIST, "lpop", "blpop")
-_named(LIST, "rpop", "brpop")
-_named(LIST, "sortstore", "sort")
+_named(LIST, "lpop", "blpop", takes=True)
+_named(LIST, "rpop", "brpop", takes=True)
 
-_themselves(SET, "sadd", "srem", "spop", "sinterstore", "sunionstore", "sdiffstore")
+_themselves(SET, "srem", "spop", takes=True)
+_themselves(SET, "sadd")
 
-_themselves(ZSET, "zrem", "zpopmin", "zpopmax", "zunionstore", "zinterstore", "zdiffstore", "zrangestore", "geosearchstore")
-_themselves(ZSET, "zremrangebyrank", "zremrangebyscore", "zremrangebylex")
+_themselves(ZSET, "zrem", "zpopmin", "zpopmax", "zremrangebyrank", "zremrangebyscore", "zremrangebylex", takes=True)
 _named(ZSET, "zadd", "geoadd")
 _named(ZSET, "zincr", "zincrby")
-_named(ZSET, "zpopmin", "bzpopmin")
-_named(ZSET, "zpopmax", "bzpopmax")
-_named(ZSET, "georadiusstore", "georadius", "georadiusbymember")
+_named(ZSET, "zpopmin", "bzpopmin", takes=True)
+_named(ZSET, "zpopmax", "bzpopmax", takes=True)
 
 _themselves(STREAM, "xdel", "xtrim", "xsetid")
 
@@ -74,6 +75,8 @@ _named(GENERIC, "restore", "restore")
 
 @_rule("set", "setex", "psetex")
 def _set(account: Account) -> None:
+    if b"GET" in {word.upper() for word in account.argv[3:]} and account.reply is None:
+        account.tell(Classes.KEY_MISS, b"keymiss", account.argv[1])
     account.follow(STRING, b"set")
     expires = account.command.name != "set" or bool({b"EX", b"PX", b"EXAT", b"PXAT"} & {word.upper() for word in account.argv[3:]})
     if expires and any(what is not Happening.MISSED and what is not Happening.EXPIRED for what, _, _ in account.story):
@@ -94,6 +97,60 @@ def _mset(account: Account) -> None:
             created.discard(key)
             account.tell(Classes.NEW, b"new", key)
         account.tell(STRING, b"set", key)
+
+
+def _stores(kind: Classes, event: bytes) -> Rule:
+    """The rule of commands that put a result in a key's place, or delete the key when there is none."""
+
+    def rule(account: Account) -> None:
+        # Deleting what is not there is no look-up of a reader's.
+        if account.reply == 0 and account.story[-1][0] is Happening.MISSED:
+            account.story.pop()
+        account.follow(kind, event)
+
+    return rule
+
+
+for _kind, _names in (
+    (SET, ("sinterstore", "sunionstore", "sdiffstore")),
+    (ZSET, ("zunionstore", "zinterstore", "zdiffstore", "zrangestore", "geosearchstore")),
+):
+    for _name in _names:
+        RULES[_name] = _stores(_kind, _name.encode())
+RULES["georadius"] = RULES["georadiusbymember"] = _stores(ZSET, b"georadiusstore")
+RULES["sort"] = _stores(LIST, b"sortstore")
+
+
+@_rule("bitop")
+def _bitop(account: Account) -> None:
+    # The destination is looked up, too, but not as by a reader.
+    misses = [at for at, (what, _, key) in enumerate(account.story) if what is Happening.MISSED and key == account.argv[2]]
+    if misses and not account.failed():
+        del account.story[misses[-1]]
+    account.follow(STRING, b"set")
+
+
+@_rule("bitfield")
+def _bitfield(account: Account) -> None:
+    # A string that only grew for a field which was then left as it was has not changed for Redis.
+    words = [word.upper() for word in account.argv[2:]]
+    replies = iter(account.reply if isinstance(account.reply, list) else ())
+    at = 0
+    wrote = False
+    only_read = not account.failed()
+    while at < len(words):
+        word = words[at]
+        at += {b"OVERFLOW": 2, b"GET": 3}.get(word, 4)
+        if word != b"OVERFLOW":
+            reply = next(replies, None)
+            wrote = wrote or (word != b"GET" and reply is not None)
+            only_read = only_read and word == b"GET"
+    if only_read and not account.touched(account.argv[1]):
+        account.missed(account.argv[1])
+    elif wrote:
+        account.follow(STRING, b"setbit")
+    else:
+        account.background()
 
 
 @_rule("getex")
@@ -129,6 +186,9 @@ def _move(account: Account) -> None:
 
 @_rule("copy")
 def _copy(account: Account) -> None:
+    if account.story[0] == (Happening.MISSED, account.session.db, account.argv[1]):
+        account.missed(account.argv[1])
+        return
     account.background()
     made = [(db, key) for what, db, key in account.story if what in (Happening.CREATED, Happening.TOUCHED)]
     if made:
@@ -153,12 +213,12 @@ def _lmove(account: Account) -> None:
 
 @_rule("lmpop", "blmpop")
 def _lmpop(account: Account) -> None:
-    account.follow(LIST, b"lpop" if _direction(account) == b"LEFT" else b"rpop")
+    account.follow(LIST, b"lpop" if _direction(account) == b"LEFT" else b"rpop", takes=True)
 
 
 @_rule("zmpop", "bzmpop")
 def _zmpop(account: Account) -> None:
-    account.follow(ZSET, b"zpopmin" if _direction(account) == b"MIN" else b"zpopmax")
+    account.follow(ZSET, b"zpopmin" if _direction(account) == b"MIN" else b"zpopmax", takes=True)
 
 
 def _direction(account: Account) -> bytes:
@@ -198,7 +258,6 @@ READING.update(
         "getex",
         "getset",
         "getdel",
-        "copy",
         "sort",
         "bitop",
         "sinterstore",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from diskkv.dispatch.table import Command, Flag
+from diskkv.errors import CommandError
 from diskkv.lib.eventclasses import Classes
 
 if TYPE_CHECKING:
@@ -59,22 +60,32 @@ class Account:
         """Whether the key ceased to exist, and not because its time had come."""
         return any(met == key and what is Happening.REMOVED for what, _, met in self.story)
 
+    def failed(self) -> bool:
+        """Whether the reply is an error."""
+        return isinstance(self.reply, CommandError)
+
+    def missed(self, key: bytes) -> None:
+        """Tell of a key that was looked up in vain, if it was."""
+        if any(what is Happening.MISSED and met == key for what, _, met in self.story):
+            self.tell(Classes.KEY_MISS, b"keymiss", key)
+
     def options(self) -> set[bytes]:
         """The words of the arguments in capitals, for rules that look for options."""
         return {word.upper() for word in self.argv}
 
-    def follow(self, kind: Classes, *events: bytes) -> None:
-        """The plainest rule: each event once for each key touched, where that first happened; `del` where it was removed."""
+    def follow(self, kind: Classes, event: bytes = b"", *, takes: bool = False) -> None:
+        """The plainest rule: the event once for each key touched, where that first happened; `del` where it was removed.
+
+        `takes`: the command takes things out of keys, so that one which goes at once was emptied and not replaced by nothing.
+        """
         said: set[bytes] = set()
         for what, db, key in self.story:
             if what is Happening.CREATED:
                 self.tell(Classes.NEW, b"new", key, db)
-            if what in (Happening.CREATED, Happening.TOUCHED):
-                if key not in said:
-                    said.add(key)
-                    for event in events:
-                        self.tell(kind, event, key, db)
-            else:
+            if event and key not in said and (what in (Happening.CREATED, Happening.TOUCHED) or (takes and what is Happening.REMOVED)):
+                said.add(key)
+                self.tell(kind, event, key, db)
+            if what not in (Happening.CREATED, Happening.TOUCHED):
                 self.aside(what, db, key)
 
     def background(self) -> None:
@@ -102,11 +113,11 @@ RULES: dict[str, Rule] = {}
 READING: set[str] = set()
 
 
-def own(kind: Classes, *events: bytes) -> Rule:
-    """The rule of a command whose changes have one name."""
+def own(kind: Classes, event: bytes = b"", *, takes: bool = False) -> Rule:
+    """The rule of a command whose changes have one name; see `Account.follow`."""
 
     def rule(account: Account) -> None:
-        account.follow(kind, *events)
+        account.follow(kind, event, takes=takes)
 
     return rule
 

@@ -6,7 +6,10 @@ import enum
 
 
 class Classes(enum.IntFlag):
-    """A set of classes. KEYSPACE and KEYEVENT are the two kinds of channels; without either nothing is told."""
+    """A set of classes. KEYSPACE and KEYEVENT are the two kinds of channels; without either nothing is told.
+
+    Its text is the letters in Redis' canonical form. (With `A`, Redis prints no `n`; so it is here.)
+    """
 
     KEYSPACE = enum.auto()
     KEYEVENT = enum.auto()
@@ -22,6 +25,11 @@ class Classes(enum.IntFlag):
     KEY_MISS = enum.auto()
     MODULE = enum.auto()
     NEW = enum.auto()
+
+    def __str__(self) -> str:
+        if self & ALL == ALL:
+            return "A" + _letters(self, BESIDE)
+        return _letters(self, IN_ALL | NEW | BESIDE)
 
 
 # In the order in which CONFIG GET prints them: first what `A` stands for.
@@ -51,13 +59,6 @@ def parse_classes(text: str) -> Classes:
             raise ValueError(f"{letter!r} is no class of events")
         classes |= LETTERS[letter]
     return classes
-
-
-def format_classes(classes: Classes) -> str:
-    """The letters of classes in Redis' canonical form. (With `A`, Redis prints no `n`; so it is here.)"""
-    if classes & ALL == ALL:
-        return "A" + _letters(classes, BESIDE)
-    return _letters(classes, IN_ALL | NEW | BESIDE)
 
 
 def _letters(classes: Classes, table: dict[str, Classes]) -> str:

@@ -11,6 +11,7 @@ import signal
 import socket
 import stat
 import sys
+import threading
 from typing import Any
 
 from diskkv.config import Settings, memory
@@ -46,6 +47,7 @@ class Server:
         self.settings: Settings = executor.settings
         self.lock = self.store.lock
         self.loop = loop
+        self.thread = threading.get_ident()
         self.ticking = False
         self.active: list[Connection] = []
         self.connections: set[Connection] = set()
