@@ -49,12 +49,16 @@ def open(
     encoding: str = "utf-8",
     encoding_errors: str = "strict",
     protocol: int = 2,
+    username: str | None = None,
+    password: str | None = None,
     **settings: Any,
 ) -> Client:
     """Open the store in a directory, creating it if need be, and return a client: redis-py's `Redis`, in process.
 
     `":memory:"` is a new store that is gone when it is closed. `settings` are those of `diskkv settings`, with underscores:
-    `maxmemory="1gb"`, `appendfsync="always"`. `protocol` 2 or 3 shapes replies as redis-py does with a server in RESP2 or RESP3.
+    `maxmemory="1gb"`, `appendfsync="always"`. Whoever opens a store owns it: every command may be run, whatever users and passwords it has
+    for its server's clients; with a `username` or a `password` the client is that user instead. `protocol` 2 or 3 shapes replies as
+    redis-py does with a server in RESP2 or RESP3.
 
     A directory is open once per process: opening it again gives another client of the same store, which closes with its last client.
     StoreLocked when another process has it, BadFormat or Damaged when it can't be read, SettingError for a setting that can't be, or
@@ -64,7 +68,7 @@ def open(
 
     return open_client(
         _place(path), db=db, decode_responses=decode_responses, encoding=encoding, encoding_errors=encoding_errors, protocol=protocol,
-        **settings,
+        username=username, password=password, **settings,
     )  # fmt: skip
 
 
@@ -76,6 +80,8 @@ def open_async(
     encoding: str = "utf-8",
     encoding_errors: str = "strict",
     protocol: int = 2,
+    username: str | None = None,
+    password: str | None = None,
     **settings: Any,
 ) -> Opening:
     """As `open`, for asyncio: `r = await diskkv.open_async(path)`, or `async with diskkv.open_async(path) as r:`.
@@ -88,7 +94,7 @@ def open_async(
         _place(path),
         {
             "db": db, "decode_responses": decode_responses, "encoding": encoding, "encoding_errors": encoding_errors,
-            "protocol": protocol, **settings,
+            "protocol": protocol, "username": username, "password": password, **settings,
         },
     )  # fmt: skip
 

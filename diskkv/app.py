@@ -11,7 +11,7 @@ from diskkv.config import Settings
 from diskkv.dispatch.executor import Executor
 from diskkv.dispatch.session import Session
 from diskkv.engine import Engine
-from diskkv.errors import Damaged
+from diskkv.errors import Damaged, SettingError
 from diskkv.resp.parse import RequestParser
 from diskkv.store.log import Disk
 from diskkv.store.shapes import SHAPING
@@ -29,7 +29,7 @@ def open_executor(
 ) -> Executor:
     """Open a store (a directory, or `:memory:`) and return what executes commands on it. Close it with `executor.store.close()`.
 
-    StoreLocked when another process has it, BadFormat or Damaged when it can't be read.
+    StoreLocked when another process has it, BadFormat or Damaged when it can't be read, SettingError when the users are given wrongly.
     """
     settings = settings if settings is not None else Settings()
     commands.load()
@@ -44,6 +44,11 @@ def open_executor(
         disk=disk,
     )
     executor = Executor(store, settings)
+    try:
+        executor.keeper.start()
+    except SettingError:
+        store.close()
+        raise
 
     def changed(name: str) -> None:
         if name == "maxmemory":
@@ -59,6 +64,8 @@ def open_executor(
             executor.stats.slow_after = microseconds * 1000 if microseconds >= 0 else 1 << 62
         elif name == "slowlog-max-len":
             executor.stats.limit_slow(settings["slowlog-max-len"])
+        elif name == "requirepass":
+            executor.users.require(settings["requirepass"])
         elif name in SHAPING:
             setattr(store.shapes, SHAPING[name], settings[name])
         elif name == "notify-keyspace-events":

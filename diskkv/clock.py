@@ -13,6 +13,7 @@ Clock = Callable[[], int]
 
 monotonic = time.monotonic
 perf_ns = time.perf_counter_ns
+sleep = time.sleep
 
 
 def system_clock() -> int:

@@ -172,6 +172,12 @@ TABLE = (
     Setting("appendonly", only("yes", "every write is logged"), "yes", "every write is logged"),
     Setting("save", only("", "the store is always on disk"), "", "no snapshots: the store is always on disk"),
     Setting("requirepass", str, "", "password that clients must give"),
+    Setting("aclfile", str, "", "file of users, for ACL LOAD and ACL SAVE; a relative path is one inside the store", fixed=True),
+    Setting("acllog-max-len", number(0, ANY), "128", "how many refusals ACL LOG remembers"),
+    Setting(
+        "acl-pubsub-default", choice("resetchannels", "allchannels"), "resetchannels",
+        "whether new users may use no channel or every one",
+    ),
     Setting("protected-mode", yes_no, "yes", "without a password, serve only loopback clients"),
     Setting("maxclients", number(1, 2**32 - 1), "10000", "how many clients may be connected"),
     Setting("timeout", number(0, 2**31 - 1), "0", "close a client idle for so many seconds; 0 never"),
@@ -202,8 +208,14 @@ TABLE = (
     Setting("set-max-listpack-value", memory, "64", SIZES),
     Setting("zset-max-listpack-entries", number(0, ANY), "128", SIZES, alias="zset-max-ziplist-entries"),
     Setting("zset-max-listpack-value", memory, "64", SIZES, alias="zset-max-ziplist-value"),
+    Setting("stream-node-max-entries", number(0, ANY), "100", "how many entries XADD and XTRIM remove together when told `~`; 0 for one"),
+    Setting("hll-sparse-max-bytes", memory, "3000", "how long a HyperLogLog grows before its form of fixed length replaces the sparse one"),
     Setting("loglevel", choice("debug", "verbose", "notice", "warning", "nothing"), "notice", "how much is reported"),
     Setting("logfile", str, "", "file for reports; empty for standard output", fixed=True),
+    Setting(
+        "enable-debug-command", choice("no", "yes", "local"), "no", "whether DEBUG is allowed: to everybody, to nobody, to local clients",
+        fixed=True,
+    ),
     Setting("daemonize", only("no", "run it under a supervisor"), "no", "always in the foreground", fixed=True),
 )
 BY_NAME = {name: setting for setting in TABLE for name in (setting.name, setting.alias) if name}
@@ -250,12 +262,10 @@ REFUSED = {
             "tls-protocols tls-ciphers tls-ciphersuites tls-prefer-server-ciphers tls-session-caching tls-session-cache-size "
             "tls-session-cache-timeout"
         ),
-        "there are no access control lists but requirepass": "aclfile acllog-max-len acl-pubsub-default",
         "there are no modules": "loadmodule enable-module-command",
         "there are no scripts": "lua-time-limit busy-reply-threshold",
-        "streams have no nodes": "stream-node-max-bytes stream-node-max-entries",
-        "there are no HyperLogLogs": "hll-sparse-max-bytes",
-        "there are no debugging commands, and no settings are protected": "enable-debug-command enable-protected-configs",
+        "streams have no nodes": "stream-node-max-bytes",
+        "no settings are protected": "enable-protected-configs",
         "keys expire at their millisecond": "active-expire-effort hz dynamic-hz",
         "memory is Python's": (
             "activedefrag active-defrag-ignore-bytes active-defrag-threshold-lower active-defrag-threshold-upper active-defrag-cycle-min "
@@ -269,7 +279,7 @@ REFUSED = {
         "it stops as soon as everything is on disk": "shutdown-timeout shutdown-on-sigint shutdown-on-sigterm",
         "it is left to the system": "bind-source-addr socket-mark-id locale-collate",
         "commands keep their names": "rename-command",
-        "there is one user": "user",
+        "it is for configuration files and the command line; use ACL SETUSER": "user",
     }.items()
     for name in names.split()
 }
@@ -282,6 +292,8 @@ class Settings:
         self._values = {setting.name: setting.read(setting.default) for setting in TABLE}
         # called with the name after a setting has changed; whoever keeps a copy registers here
         self.listeners: list[Callable[[str], None]] = []
+        # `user` lines, each a name and its rules; see dispatch/acl/files.py
+        self.users: list[list[str]] = []
         for name, text in given.items():
             self.set(name.replace("_", "-"), text)
 
@@ -352,9 +364,18 @@ class Settings:
                 continue
             try:
                 words = shlex.split(line)
-                self.set(words[0], " ".join(words[1:]))
+                self._take(words[0], words[1:])
             except (SettingError, ValueError) as error:
                 raise SettingError(f"{path}:{count}: {words[0] if words else ''}: {error}") from None
+
+    def _take(self, name: str, values: list[str]) -> None:
+        """A line of a file, or an option, of which there may be several only if it is about a user."""
+        if name.lower() != "user":
+            self.set(name, " ".join(values))
+        elif not values:
+            raise SettingError("a user needs a name")
+        else:
+            self.users.append(values)
 
     def read_options(self, words: Iterable[str]) -> None:
         """Take settings in redis-server's manner: `--name value [value ...]`."""
@@ -364,7 +385,7 @@ class Settings:
             if word.startswith("--"):
                 if name is not None:
                     try:
-                        self.set(name, " ".join(values))
+                        self._take(name, values)
                     except SettingError as error:
                         raise SettingError(f"--{name}: {error}") from None
                 name, values = word[2:], []

@@ -117,6 +117,10 @@ class NoAuth(CommandError):
     code, text = "NOAUTH", "Authentication required."
 
 
+class NoPermission(CommandError):
+    code = "NOPERM"
+
+
 class WrongPass(CommandError):
     code, text = "WRONGPASS", "invalid username-password pair or user is disabled."
 

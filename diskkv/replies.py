@@ -34,6 +34,10 @@ QUEUED = Simple(b"QUEUED")
 PONG = Simple(b"PONG")
 
 
+# A set whose order is told: `dict.fromkeys(members).keys()`. An array in RESP2, as all sets are.
+OrderedSet: type = type(dict.fromkeys(()).keys())
+
+
 class NilArray:
     """The null that stands for an array: `*-1` in RESP2, `_` in RESP3. Its one value is `NIL_ARRAY`."""
 
@@ -94,6 +98,14 @@ class Score:
     value: float
 
 
+class Coordinate(Score):
+    """A double in plain digits, 17 of them behind the point and no zeros at the end, in both protocols."""
+
+    def digits(self) -> bytes:
+        text = (b"%.17f" % self.value).rstrip(b"0").rstrip(b".")
+        return text if text != b"-0" else b"0"
+
+
 @dataclass(frozen=True, slots=True)
 class Several:
     """More than one reply to one command (SUBSCRIBE a b): each is encoded on its own, one after the other."""
@@ -107,6 +119,13 @@ class Followed:
 
     reply: Any
     pushes: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A reply that came encoded, in the protocol that its client spoke (a script's result); `resp/decode.py` gives the values in it."""
+
+    wire: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "app": BELOW_APP,
     "server": frozenset({"app", "dispatch", "resp", "lib", "replies", "errors", "config", "clock"}),
     "client": frozenset({"app", "commands", "resp", "dispatch", "lib", "store", "types", "replies", "errors", "config"}),
-    "cli": frozenset({"client", "lib", "server", "app", "dispatch", "store", "format", "resp", "replies", "config", "errors"}),
+    "cli": frozenset(
+        {"client", "lib", "rdb", "transfer", "server", "app", "dispatch", "store", "format", "resp", "replies", "config", "errors"}
+    ),
     "__init__": EVERYTHING,
     "__main__": frozenset({"cli"}),
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -17,6 +18,8 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("diskkv.cli.serve", "Serve a store to Redis clients."),
     "shell": ("diskkv.cli.shell", "Talk to a server, or to a store in process."),
     "settings": ("diskkv.cli.settings", "List every setting, its default and what it does."),
+    "import": ("diskkv.cli.import_", "Bring in data: RDB and append-only files."),
+    "export": ("diskkv.cli.export", "Write a store out: as RDB, commands or JSON."),
     "check": ("diskkv.cli.check", "Examine a store and report what is wrong with it."),
     "dump": ("diskkv.cli.dump", "Print what lies in a store, one record a line."),
 }
@@ -46,7 +49,8 @@ class LazyGroup(click.Group):
             if error.name != module_name:
                 raise
             raise click.ClickException(f"this installation has no '{cmd_name}' (module {module_name} is missing)") from error
-        command = getattr(module, cmd_name)
+        # `import` is no name for a function.
+        command = getattr(module, f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name)
         assert isinstance(command, click.Command)
         return command
 

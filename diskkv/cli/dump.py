@@ -21,7 +21,7 @@ def dump(path: str, prefix: str, limit: int | None) -> None:
     """
     from diskkv.format import keys
     from diskkv.format.explain import explain
-    from diskkv.store.store import open_records
+    from diskkv.store.directory import open_records
 
     start = raw_prefix(prefix)
     try:

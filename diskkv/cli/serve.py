@@ -59,6 +59,8 @@ def serve(words: tuple[str, ...]) -> None:
     allow_open_files(settings["maxclients"] + FILES_OF_OUR_OWN)
     try:
         executor = open_executor(settings["dir"], settings)
+    except SettingError as error:
+        raise click.ClickException(str(error)) from None
     except (StoreError, OSError) as error:
         raise click.ClickException(f"can't open the store in {settings['dir']}: {error}") from None
 

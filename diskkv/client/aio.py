@@ -20,7 +20,7 @@ from diskkv.client.caller import RETRY_SECONDS, Caller
 from diskkv.client.shared import Shared
 from diskkv.client.short import METHODS, Short, call_long
 from diskkv.client.sync import finish, follow_select, plain_utf8, sort_options
-from diskkv.client.wire import Line, argument_list, is_push, new_encoder, pool_options
+from diskkv.client.wire import Line, argument_list, is_push, login, new_encoder, pool_options
 from diskkv.dispatch.executor import POSTPONED
 
 
@@ -59,7 +59,7 @@ class AsyncLocalConnection(Line):
             if caller.cause is None:
                 return caller
             self.hang_up()
-        caller = self.caller = Caller(self.shared, LoopAlarm, protocol=self.protocol, index=self.db)
+        caller = self.caller = Caller(self.shared, LoopAlarm, protocol=self.protocol, index=self.db, login=self.login)
         for callback in list(self._callbacks):
             made = callback(self)
             if inspect.isawaitable(made):
@@ -205,10 +205,11 @@ class AsyncClient(redis.asyncio.Redis):
         self._encoder = new_encoder(kwargs["encoding"], kwargs["encoding_errors"], kwargs["decode_responses"])
         self._text: bool = self._encoder.decode_responses
         self._owner = False
-        self._caller = Caller(self._shared, LoopAlarm, protocol=kwargs["protocol"], index=kwargs["db"], common=True)
+        known = login(kwargs["username"], kwargs["password"])
+        self._caller = Caller(self._shared, LoopAlarm, protocol=kwargs["protocol"], index=kwargs["db"], login=known, common=True)
         super().__init__(connection_pool=connection_pool, single_connection_client=single_connection_client)
         self._single = single_connection_client
-        if single_connection_client or not plain_utf8(self._encoder):
+        if single_connection_client or known is not None or not plain_utf8(self._encoder):
             call_long(self, *METHODS)
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ from diskkv.client.plain import PLAIN, exception
 from diskkv.client.shared import Shut
 from diskkv.dispatch.executor import POSTPONED, Postponed
 from diskkv.dispatch.table import Flag
-from diskkv.errors import CommandError, LogFailed
+from diskkv.errors import CommandError, LogFailed, WrongPass
 from diskkv.replies import Blocked, Followed, Several
 
 if TYPE_CHECKING:
@@ -52,7 +52,16 @@ class Caller:
     Methods take the lock themselves unless they say otherwise; on a closed client they raise redis-py's ConnectionError.
     """
 
-    def __init__(self, shared: Shared, new_alarm: Callable[[], Any], *, protocol: int, index: int, common: bool = False) -> None:
+    def __init__(
+        self,
+        shared: Shared,
+        new_alarm: Callable[[], Any],
+        *,
+        protocol: int,
+        index: int,
+        login: tuple[bytes, bytes] | None = None,
+        common: bool = False,
+    ) -> None:
         self.shared = shared
         self.executor = shared.executor
         self.store = shared.store
@@ -61,6 +70,8 @@ class Caller:
         self.new_alarm = new_alarm
         # common: all of a client's threads and tasks use it, so it must not come to an end before the client
         self.common = common
+        # user and password; None: whoever opens the store owns it and may do everything
+        self.login = login
         self.cause: str | None = None
         self.inbox: deque[Any] = deque()
         self.listening: Alarm | None = None
@@ -68,12 +79,15 @@ class Caller:
         with self.lock:
             shared.reap()
             self.session = self._new_session(protocol, index)
+            self.user = self.session.user
             shared.callers.add(self)
 
     def _new_session(self, protocol: int, index: int) -> Session:
-        session = self.executor.open_session(self)
+        session = self.executor.open_session(self, owner=True)
         session.protocol = protocol
         try:
+            if self.login is not None and not self.executor.users.log_in(session, *self.login, b"AUTH"):
+                raise WrongPass
             session.select(index)
         except CommandError as error:
             self.executor.close_session(session)
@@ -103,7 +117,7 @@ class Caller:
             except LogFailed as error:
                 made = self.undone([argv], error)[0]
             if session.gated or session.watcher is not None:
-                made = self._forget_state(argv[0])
+                made = self._forget_state(argv[0], made)
         return made
 
     def advance(self, requests: Sequence[list[bytes]], at: int) -> tuple[int, Wait | None]:
@@ -146,9 +160,14 @@ class Caller:
             self.inbox.extend(out)
         return at, held
 
-    def _forget_state(self, name: bytes) -> Exception:
-        """A command has put a state on the session that all threads share (MULTI, WATCH, SUBSCRIBE): off with it."""
+    def _forget_state(self, name: bytes, made: Any) -> Any:
+        """If a command has put a state on the session that all threads share (MULTI, WATCH, SUBSCRIBE, AUTH): off with it."""
         session = self.session
+        if session.user is self.user and session.watcher is None and not session.unusual():
+            return made
+        session.user = self.user
+        session.authenticated = True
+        session.no_touch = False
         self.executor.pubsub.forget(session)
         self.executor.observers.tracking.end(session)
         self.executor.observers.monitors.end(session)
@@ -248,10 +267,13 @@ class Caller:
 
     def close(self) -> None:
         """CLIENT KILL: the client gets a new session with its next command."""
-        if self.common:
+        if self.common and (self.login is None or self.user in self.executor.users.by_name.values()):
             old = self.session
             self.executor.close_session(old)
-            self.session = self._new_session(old.protocol, old.index)
+            try:
+                self.session = self._new_session(old.protocol, old.index)
+            except RedisError:
+                self.cut(KILLED)
         else:
             self.cut(KILLED)
             self.shared.left.append(self)

@@ -33,8 +33,8 @@ class Loopback:
         self._waiter: Waiter | None = None
         self._closed = False
         with self._store.lock:
-            self._session = executor.open_session(self)
-        self._parser.authenticated = self._session.authenticated
+            self._session = executor.open_session(self, owner=True)
+        self._parser.authenticated = self._session.admitted()
 
     def send(self, data: bytes) -> None:
         """Execute the requests that these bytes complete. Those behind one that waits are executed by `receive`."""
@@ -43,7 +43,7 @@ class Loopback:
                 self._todo.extend(self._parser.feed(data))
                 self._work()
                 while self._parser.more and not self._todo:
-                    self._parser.authenticated = self._session.authenticated
+                    self._parser.authenticated = self._session.admitted()
                     self._todo.extend(self._parser.feed(b""))
                     self._work()
             except ProtocolError as error:

@@ -15,7 +15,7 @@ from redis.connection import DefaultParser
 
 from diskkv.errors import CommandError
 from diskkv.lib.numbers import format_double
-from diskkv.replies import Named, NilArray, NoReply, Pairs, Push, Score, Simple, Verbatim
+from diskkv.replies import Coordinate, Named, NilArray, NoReply, OrderedSet, Pairs, Push, Score, Simple, Verbatim
 
 Maker = Callable[[Any], Any]
 # redis-py chooses the class by the error's text. (Its annotations have gaps, so some of it is `Any` here.)
@@ -97,8 +97,10 @@ def _resp2() -> Makers:
             float: format_double,
             set: items,
             frozenset: items,
+            OrderedSet: items,
             dict: lambda mapping: items([part for pair in mapping.items() for part in pair]),
             Score: lambda score: format_double(score.value),
+            Coordinate: lambda coordinate: coordinate.digits(),
             Push: lambda push: items(push.items),
             Named: lambda named: items(named.items),
             Pairs: lambda pairs: items([part for pair in pairs.items for part in pair]),
@@ -125,6 +127,7 @@ def _resp3() -> Makers:
             float: _same,
             set: collection,
             frozenset: collection,
+            OrderedSet: collection,
             dict: lambda mapping: {table[key.__class__](key): table[item.__class__](item) for key, item in mapping.items()},
             Score: lambda score: float(score.value),
             Push: lambda push: Pushed(items(push.items)),

@@ -19,7 +19,7 @@ from diskkv.client.caller import Caller
 from diskkv.client.plain import decode
 from diskkv.client.shared import Shared
 from diskkv.client.short import METHODS, Short, call_long
-from diskkv.client.wire import Line, argument_list, is_push, new_encoder, pool_options
+from diskkv.client.wire import Line, argument_list, is_push, login, new_encoder, pool_options
 from diskkv.dispatch.executor import POSTPONED
 
 
@@ -36,7 +36,7 @@ class LocalConnection(Line):
             if caller.cause is None:
                 return caller
             self.hang_up()
-        caller = self.caller = Caller(self.shared, threading.Event, protocol=self.protocol, index=self.db)
+        caller = self.caller = Caller(self.shared, threading.Event, protocol=self.protocol, index=self.db, login=self.login)
         for callback in list(self._callbacks):
             callback(self)
         return caller
@@ -166,9 +166,13 @@ class Client(Short, redis.Redis):
         self._encoder = new_encoder(kwargs["encoding"], kwargs["encoding_errors"], kwargs["decode_responses"])
         self._text = self._encoder.decode_responses
         self._owner = False
-        self._caller = Caller(self._shared, threading.Event, protocol=kwargs["protocol"], index=kwargs["db"], common=True)
+        known = login(kwargs["username"], kwargs["password"])
+        self._caller = Caller(
+            self._shared, threading.Event, protocol=kwargs["protocol"], index=kwargs["db"], login=known, common=True
+        )
         super().__init__(connection_pool=connection_pool, single_connection_client=single_connection_client)
-        if single_connection_client or not plain_utf8(self._encoder):
+        # The short ways look at no rights.
+        if single_connection_client or known is not None or not plain_utf8(self._encoder):
             call_long(self, *METHODS)
 
     def __repr__(self) -> str:
@@ -250,7 +254,8 @@ def open_client(path: str, **options: Any) -> Client:
 
 def sort_options(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """A client's own options, with their defaults, and what is left: the store's settings as text."""
-    own = {"db": 0, "decode_responses": False, "encoding": "utf-8", "encoding_errors": "strict", "protocol": 2}
+    own: dict[str, Any] = {"db": 0, "decode_responses": False, "encoding": "utf-8", "encoding_errors": "strict", "protocol": 2}
+    own |= {"username": None, "password": None}
     for name in own:
         if name in options:
             own[name] = options.pop(name)

@@ -83,11 +83,14 @@ class Line:
         encoding: str,
         encoding_errors: str,
         decode_responses: bool,
+        username: str | None = None,
+        password: str | None = None,
         **_: Any,  # whatever else redis-py's pools hand to connections
     ) -> None:
         self.shared = shared
         self.db = db
         self.protocol = protocol
+        self.login = login(username, password)
         self.encoder = new_encoder(encoding, encoding_errors, decode_responses)
         self.caller = None
         # what redis-py asks of a connection
@@ -133,7 +136,8 @@ class Line:
         if caller is None or caller.cause is not None or caller.inbox:
             return False
         session = caller.session
-        return not session.gated and session.watcher is None and session.protocol == self.protocol
+        same = session.user is caller.user and session.protocol == self.protocol
+        return same and not session.unusual() and session.watcher is None
 
     def pack_command(self, *args: Any) -> list[list[bytes]]:
         """A command in the form that `send_packed_command` takes."""
@@ -170,6 +174,13 @@ class Line:
         if isinstance(item, Exception):
             raise item
         return item if disable_decoding else decode(item, self.encoder)
+
+
+def login(username: str | None, password: str | None) -> tuple[bytes, bytes] | None:
+    """User and password as a session takes them; None when neither is given."""
+    if username is None and password is None:
+        return None
+    return (username or "default").encode(), (password or "").encode()
 
 
 def is_push(item: Any) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from diskkv.commands.connection import check_name
 from diskkv.dispatch.args import Args, integer, milliseconds, quoted
+from diskkv.dispatch.listing import client_line
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import ADMIN, LOADING, NOSCRIPT, STALE, group, help_lines
 from diskkv.errors import BadSyntax, CommandError, Unblocked
@@ -17,9 +18,6 @@ command = group("connection")
 
 QUIET = NOSCRIPT | LOADING | STALE
 TYPES = (b"normal", b"master", b"slave", b"replica", b"pubsub")
-
-# What a front may know of its client besides addr, laddr and fd, in the order of CLIENT LIST.
-BUFFERS = ("qbuf", "qbuf-free", "argv-mem", "multi-mem", "rbs", "rbp", "obl", "oll", "omem", "tot-mem", "events")
 
 
 @command("CLIENT ID", QUIET, since="5.0.0")
@@ -64,7 +62,7 @@ def _printable(attribute: str, value: bytes) -> bytes:
 @command("CLIENT INFO", QUIET, since="6.2.0")
 def client_info(ctx: Session) -> Verbatim:
     """Return what is known of the client."""
-    return Verbatim((_line(ctx, "client|info") + "\n").encode("utf-8", "surrogateescape"))
+    return Verbatim((client_line(ctx, "client|info") + "\n").encode("utf-8", "surrogateescape"))
 
 
 @command("CLIENT LIST [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]", ADMIN | QUIET, since="2.4.0")
@@ -81,7 +79,7 @@ def client_list(ctx: Session, *words: bytes) -> Verbatim:
                 sessions = _by_id(ctx, args.rest())
             case _:
                 raise BadSyntax
-    lines = [_line(session, "client|list" if session is ctx else _last_command(session)) + "\n" for session in sessions]
+    lines = [client_line(session, "client|list" if session is ctx else _last_command(session)) + "\n" for session in sessions]
     return Verbatim("".join(lines).encode("utf-8", "surrogateescape"))
 
 
@@ -112,48 +110,6 @@ def _last_command(session: Session) -> str:
     return session.last_command.decode("utf-8", "surrogateescape").lower()
 
 
-def _line(session: Session, last_command: str) -> str:
-    """A client as CLIENT LIST shows it: what is not known is left out."""
-    known = session.front.describe()
-    now = session.now
-    text = bytes.decode
-    fields: dict[str, Any] = {
-        "id": session.id,
-        "addr": known["addr"],
-        "laddr": known["laddr"],
-        "fd": known["fd"],
-        "name": text(session.name),
-        "age": max(now - session.created, 0) // 1000,
-        "idle": max(now - session.last_seen, 0) // 1000,
-        "flags": _flags(session) + known.get("flags", "") or "N",
-        "db": session.index,
-        "sub": len(session.subscriptions),
-        "psub": len(session.patterns),
-        "ssub": len(session.shards),
-        "multi": len(session.queue) if session.queue is not None else -1,
-        **{name: known[name] for name in BUFFERS if name in known},
-        "cmd": last_command or "NULL",
-        "user": text(session.user),
-        "redir": -1,
-        "resp": session.protocol,
-        "lib-name": text(session.lib_name),
-        "lib-ver": text(session.lib_version),
-    }
-    return " ".join(f"{name}={value}" for name, value in fields.items())
-
-
-def _flags(session: Session) -> str:
-    states = {
-        "P": session.listening(),
-        "x": session.queue is not None,
-        "b": session.blocked is not None,
-        "d": session.watcher is not None and session.watcher.touched,
-        "e": session.no_evict,
-        "T": session.no_touch,
-    }
-    return "".join(letter for letter, holds in states.items() if holds)
-
-
 _FILTERS = (
     "[ID client-id] | [TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB>] | [USER username] | [ADDR ip:port] | [LADDR ip:port] | "
     "[SKIPME <YES | NO>]"
@@ -171,7 +127,7 @@ def client_kill(ctx: Session, *words: bytes) -> Any:
                 session.front.close()
                 return OK
         raise CommandError("No such client")
-    filters = _filters(words)
+    filters = _filters(words, ctx.executor.users.by_name)
     skip_me = filters.pop("skipme", True)
     chosen = [session for session in sessions if not (skip_me and session is ctx) and _passes(session, filters)]
     for session in chosen:
@@ -179,7 +135,7 @@ def client_kill(ctx: Session, *words: bytes) -> Any:
     return len(chosen)
 
 
-def _filters(words: tuple[bytes, ...]) -> dict[str, Any]:
+def _filters(words: tuple[bytes, ...], users: Container[bytes]) -> dict[str, Any]:
     filters: dict[str, Any] = {}
     args = Args(words)
     while args:
@@ -197,9 +153,9 @@ def _filters(words: tuple[bytes, ...]) -> dict[str, Any]:
             case b"ADDR" | b"LADDR":
                 filters[word.decode().lower()] = shown
             case b"USER":
-                if value != b"default":
+                if value not in users:
                     raise CommandError(f"No such user '{shown}'")
-                filters["authenticated"] = True
+                filters["user"] = value
             case b"SKIPME" if value.lower() in (b"yes", b"no"):
                 filters["skipme"] = value.lower() == b"yes"
             case _:
@@ -208,7 +164,7 @@ def _filters(words: tuple[bytes, ...]) -> dict[str, Any]:
 
 
 def _passes(session: Session, filters: dict[str, Any]) -> bool:
-    facts = {"id": session.id, "type": _type_of(session), "authenticated": session.authenticated, **session.front.describe()}
+    facts = {"id": session.id, "type": _type_of(session), "user": session.user.name, **session.front.describe()}
     return all(facts[name] == wanted for name, wanted in filters.items())
 
 

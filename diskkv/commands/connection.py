@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Any
 
+from diskkv.dispatch.acl.users import DEFAULT
 from diskkv.dispatch.args import Args, quoted, small_integer
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import ALLOW_BUSY, DURING_MULTI, FAST, LOADING, NO_AUTH, NOSCRIPT, SECRET, STALE, WHILE_SUBSCRIBED, group
@@ -44,24 +44,20 @@ def select(ctx: Session, index: bytes) -> Any:
 
 @command("AUTH [username] password", GREETING | SECRET, since="1.0.0", arity=-2)
 def auth(ctx: Session, *words: bytes) -> Any:
-    """Give the password."""
+    """Say who you are and give the password."""
     if len(words) > 2:
         raise BadSyntax
-    if len(words) == 1 and not ctx.executor.settings["requirepass"]:
+    if len(words) == 1 and ctx.executor.users.default.nopass:
         raise CommandError(
             "AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"
         )
-    _authenticate(ctx, words[0] if len(words) == 2 else b"default", words[-1])
+    _authenticate(ctx, words[0] if len(words) == 2 else DEFAULT, words[-1], b"AUTH")
     return OK
 
 
-def _authenticate(ctx: Session, user: bytes, password: bytes) -> None:
-    wanted = ctx.executor.settings["requirepass"].encode("utf-8", "surrogateescape")
-    # Compared in a time that does not tell how much of it was right.
-    if user != b"default" or (wanted and not hmac.compare_digest(password, wanted)):
+def _authenticate(ctx: Session, user: bytes, password: bytes, command: bytes) -> None:
+    if not ctx.executor.users.log_in(ctx, user, password, command):
         raise WrongPass
-    ctx.authenticated = True
-    ctx.regate()
 
 
 @command("HELLO [protover [AUTH username password] [SETNAME clientname]]", GREETING | SECRET, since="6.0.0")
@@ -87,7 +83,7 @@ def hello(ctx: Session, *words: bytes) -> Any:
             case _:
                 raise CommandError(f"Syntax error in HELLO option '{quoted(option)}'")
     if credentials is not None:
-        _authenticate(ctx, *credentials)
+        _authenticate(ctx, *credentials, b"HELLO")
     if not ctx.authenticated:
         raise NoAuth(
             "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be "

@@ -125,7 +125,7 @@ def hincrby(ctx: Session, key: bytes, field: bytes, amount: bytes) -> int:
     new = old + number
     if not INT_MIN <= new <= INT_MAX:
         raise Overflow
-    value.set((field, b"%d" % new))
+    value.update(field, b"%d" % new)
     return new
 
 
@@ -145,8 +145,11 @@ def hincrbyfloat(ctx: Session, key: bytes, field: bytes, amount: bytes) -> bytes
     new = add_long_double(old, amount)
     if new is None:
         raise NanOrInfinity
-    value.set((field, new))
+    value.update(field, new)
     ctx.log_as(b"HSET", key, field, new)
+    if (when := value.expiry(field)) is not None:
+        # HSET has taken it away.
+        ctx.log_as(b"HPEXPIREAT", key, b"%d" % when, b"FIELDS", b"1", field)
     return new
 
 
@@ -164,13 +167,16 @@ def hrandfield(ctx: Session, key: bytes, *words: bytes) -> Any:
     return Pairs(items) if with_values else [field for field, _ in items]
 
 
-@command("HSCAN key cursor [MATCH pattern] [COUNT count]", READONLY, since="2.8.0")
+@command("HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES]", READONLY, since="2.8.0")
 def hscan(ctx: Session, key: bytes, cursor: bytes, *options: bytes) -> list[Any]:
     """Return some fields of a hash with their values, and a cursor with which to go on; 0 begins and means the end."""
     place = read_cursor(cursor)
     value = ctx.db.get(key, Hash)
     if value is None:
         return [b"0", []]
-    matches, count = scan_options(options)
+    flags: list[bytes] = []
+    matches, count = scan_options(options, b"NOVALUES", flags)
     place, items = value.cursor_scan(place, count)
+    if flags:
+        return [b"%d" % place, [field for field, _ in items if matches is None or matches(field)]]
     return [b"%d" % place, [part for item in items if matches is None or matches(item[0]) for part in item]]

@@ -124,6 +124,9 @@ def _persistence(ctx: Session) -> Fields:
     }
 
 
+DENIED = {"auth": "auth", "command": "cmd", "key": "key", "channel": "channel"}
+
+
 def _stats(ctx: Session) -> Fields:
     stats, pubsub = ctx.executor.stats, ctx.executor.pubsub
     return {
@@ -131,16 +134,26 @@ def _stats(ctx: Session) -> Fields:
         "total_commands_processed": stats.total_calls(),
         "rejected_connections": stats.rejected_connections,
         "expired_keys": ctx.store.expired,
+        "expired_subkeys": ctx.store.expired_parts,
         "evicted_keys": 0,
         "evicted_clients": 0,
         "pubsub_channels": len(pubsub.channels),
         "pubsub_patterns": len(pubsub.patterns),
         "total_error_replies": sum(stats.errors.values()),
+        **{f"acl_access_denied_{DENIED[reason]}": count for reason, count in ctx.executor.users.denials.totals.items()},
     }
 
 
 def _replication(ctx: Session) -> Fields:
-    return {"role": "master", "connected_slaves": 0, "master_failover_state": "no-failover"}
+    return {
+        "role": "master",
+        "connected_slaves": 0,
+        "master_failover_state": "no-failover",
+        "master_replid": ctx.executor.replication_id,
+        "master_replid2": "0" * 40,
+        "master_repl_offset": 0,
+        "second_repl_offset": -1,
+    }
 
 
 def _cpu(ctx: Session) -> Fields:

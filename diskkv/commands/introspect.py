@@ -7,7 +7,8 @@ from typing import Any
 
 from diskkv.dispatch.args import Args, quoted
 from diskkv.dispatch.categories import categories
-from diskkv.dispatch.positions import NoKeys, key_flags, key_positions, takes_keys
+from diskkv.dispatch.keyspecs import KeySpec, specs_of
+from diskkv.dispatch.positions import NoKeys, Use, key_uses, takes_keys
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import LOADING, OURS, STALE, Command, Flag, group, help_lines
 from diskkv.dispatch.usage import Argument, parse_arguments
@@ -76,14 +77,13 @@ def command_docs(ctx: Session, *names: bytes) -> dict[bytes, Any]:
 @command("COMMAND GETKEYS command [arg [arg ...]]", FLAGS, since="2.8.13")
 def command_getkeys(ctx: Session, *argv: bytes) -> list[bytes]:
     """Return which words of a command are keys."""
-    return [argv[position] for position in _positions(ctx, argv)[1]]
+    return [argv[position] for position, _ in _uses(ctx, argv)]
 
 
 @command("COMMAND GETKEYSANDFLAGS command [arg [arg ...]]", FLAGS, since="7.0.0")
 def command_getkeysandflags(ctx: Session, *argv: bytes) -> list[Any]:
     """Return which words of a command are keys, and what is done to them."""
-    found, positions = _positions(ctx, argv)
-    return [[argv[position], [Simple(flag) for flag in key_flags(found, position, positions)]] for position in positions]
+    return [[argv[position], _ordered(flags)] for position, flags in _uses(ctx, argv)]
 
 
 @command("COMMAND HELP", FLAGS, since="5.0.0")
@@ -103,17 +103,19 @@ def _find(ctx: Session, name: bytes) -> Command | None:
     return found.subcommands.get(sub) if found is not None and bar else found
 
 
-def _positions(ctx: Session, argv: tuple[bytes, ...]) -> tuple[Command, list[int]]:
+def _uses(ctx: Session, argv: tuple[bytes, ...]) -> list[Use]:
     found = ctx.executor.find(argv)
-    if isinstance(found, CommandError):
+    if isinstance(found, CommandError) or (found.subcommands and len(argv) > 1):
         raise CommandError("Invalid command specified")
     if not takes_keys(found):
         raise CommandError("The command has no key arguments")
     if not found.low <= len(argv) <= found.high:
         raise CommandError("Invalid number of arguments specified for command")
     try:
-        return found, key_positions(found, argv)
+        return key_uses(found, argv)
     except NoKeys:
+        if found.flags & Flag.NO_MANDATORY_KEYS:
+            return []
         raise CommandError("Invalid arguments specified for command") from None
 
 
@@ -127,9 +129,9 @@ def _describe(one: Command) -> list[Any]:
         keys.first,
         keys.last,
         keys.step if keys.first else 0,
-        {Simple(b"@" + name.encode()) for name in categories(one)},
+        _ordered(["@" + name for name in categories(one)]),
         [],
-        _key_specs(one),
+        [_key_spec(spec) for spec in specs_of(one)],
         [_describe(sub) for sub in one.subcommands.values()],
     ]
 
@@ -138,28 +140,27 @@ def _flag_names(one: Command) -> list[bytes]:
     return [str(flag.name).lower().encode() for flag in Flag if one.flags & flag & ~OURS]
 
 
-def _key_specs(one: Command) -> list[Any]:
+def _ordered(names: Iterable[str]) -> Any:
+    """A set in Redis' order."""
+    return dict.fromkeys(Simple(name.encode()) for name in names).keys()
+
+
+def _key_spec(spec: KeySpec) -> dict[bytes, Any]:
     """Where keys stand and what is done to them, in the form that clients of a cluster read."""
-    keys = one.keys
-    specs: list[Any] = []
-    if keys.first:
-        last = keys.last if keys.last < 0 else keys.last - keys.first
-        specs.append(
-            {
-                b"flags": {Simple(flag) for flag in key_flags(one, keys.first, [keys.first])},
-                b"begin_search": {b"type": b"index", b"spec": {b"index": keys.first}},
-                b"find_keys": {b"type": b"range", b"spec": {b"lastkey": last, b"keystep": keys.step, b"limit": 0}},
-            }
-        )
-    if keys.numkeys:
-        specs.append(
-            {
-                b"flags": {Simple(flag) for flag in key_flags(one, keys.numkeys + 1, [])},
-                b"begin_search": {b"type": b"index", b"spec": {b"index": keys.numkeys}},
-                b"find_keys": {b"type": b"keynum", b"spec": {b"keynumidx": 0, b"firstkey": 1, b"keystep": 1}},
-            }
-        )
-    return specs
+    begin: dict[bytes, Any]
+    find: dict[bytes, Any]
+    if spec.unknown:
+        begin = find = {b"type": b"unknown", b"spec": {}}
+    else:
+        if spec.keyword:
+            begin = {b"type": b"keyword", b"spec": {b"keyword": spec.keyword.encode(), b"startfrom": spec.first}}
+        else:
+            begin = {b"type": b"index", b"spec": {b"index": spec.first}}
+        if spec.counted:
+            find = {b"type": b"keynum", b"spec": {b"keynumidx": 0, b"firstkey": 1, b"keystep": spec.step}}
+        else:
+            find = {b"type": b"range", b"spec": {b"lastkey": spec.last, b"keystep": spec.step, b"limit": spec.part}}
+    return {b"flags": _ordered(spec.flags), b"begin_search": begin, b"find_keys": find}
 
 
 def _document(one: Command) -> dict[bytes, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from diskkv.dispatch.acl.access import reads_everything
 from diskkv.dispatch.args import Args
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import DENYOOM, MOVABLEKEYS, READONLY, WRITE, group
@@ -39,7 +40,7 @@ class Order:
 @command(f"SORT key {OPTIONS} [STORE destination]", WRITE | DENYOOM | MOVABLEKEYS, since="1.0.0")
 def sort(ctx: Session, key: bytes, *options: bytes) -> Any:
     """Sort a list, set or sorted set, by itself or by other keys, and return or store the result."""
-    order = _parse(options, may_store=True)
+    order = _parse(options, may_store=True, everything=_reads_everything(ctx, b"sort", key, options))
     found = _sorted(ctx, key, order)
     if order.store is None:
         return found
@@ -50,10 +51,16 @@ def sort(ctx: Session, key: bytes, *options: bytes) -> Any:
 @command(f"SORT_RO key {OPTIONS}", READONLY | MOVABLEKEYS, since="7.0.0")
 def sort_ro(ctx: Session, key: bytes, *options: bytes) -> Any:
     """Sort a list, set or sorted set, by itself or by other keys, and return the result."""
-    return _sorted(ctx, key, _parse(options, may_store=False))
+    everything = _reads_everything(ctx, b"sort_ro", key, options)
+    return _sorted(ctx, key, _parse(options, may_store=False, everything=everything))
 
 
-def _parse(options: Sequence[bytes], *, may_store: bool) -> Order:
+def _reads_everything(ctx: Session, name: bytes, key: bytes, options: Sequence[bytes]) -> bool:
+    """Whether the client's user may have other keys looked up, which the command line does not name."""
+    return not ctx.user.restricted or reads_everything(ctx.user, ctx.executor.table[name], [name, key, *options])
+
+
+def _parse(options: Sequence[bytes], *, may_store: bool, everything: bool) -> Order:
     order = Order()
     args = Args(options)
     while args:
@@ -71,7 +78,11 @@ def _parse(options: Sequence[bytes], *, may_store: bool) -> Order:
             case b"BY" if args:
                 order.by = args.next()
                 order.unsorted = order.unsorted or b"*" not in order.by
+                if b"*" in order.by and not everything:
+                    raise CommandError("BY option of SORT denied due to insufficient ACL permissions.")
             case b"GET" if args:
+                if not everything:
+                    raise CommandError("GET option of SORT denied due to insufficient ACL permissions.")
                 order.gets.append(args.next())
             case _:
                 raise BadSyntax

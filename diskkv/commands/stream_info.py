@@ -21,8 +21,6 @@ command = group("stream")
 
 # How many entries XINFO STREAM FULL shows unless it is told.
 FEW = 10
-# Redis keeps about so many entries in one node of its tree, which is what XINFO counts.
-NODE_ENTRIES = 100
 
 
 @command("XINFO STREAM key [FULL [COUNT count]]", READONLY, since="5.0.0")
@@ -39,7 +37,8 @@ def xinfo_stream(ctx: Session, key: bytes, *options: bytes) -> dict[bytes, Any]:
             count = args.int()
             count = FEW if count < 0 else count
     first = value.first()
-    nodes = -(-len(value) // NODE_ENTRIES)
+    # Redis keeps about so many entries in one node of its tree, which is what it tells the number of.
+    nodes = -(-len(value) // (ctx.executor.settings["stream-node-max-entries"] or 1))
     told: dict[bytes, Any] = {
         b"length": len(value),
         b"radix-tree-keys": nodes,

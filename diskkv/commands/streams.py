@@ -19,21 +19,59 @@ command = group("stream")
 BAD_ID = "Invalid stream ID specified as stream command argument"
 TOO_LOW = "The ID specified in XADD is equal or smaller than the target stream top item"
 NO_LIMIT = 1 << 63
-# How many entries an approximate trimming removes at most if it is not told.
-ABOUT = 10_000
+# How many runs of entries an approximate trimming removes at most if it is not told, and how many entries at the very most.
+ABOUT = 100
+ABOUT_MOST = 1_000_000
+# How many entries are looked at together to find those below an id.
+LOOKS = 10_000
+
+
+KEEPREF, DELREF, ACKED = b"KEEPREF", b"DELREF", b"ACKED"
+REFERENCES = frozenset({KEEPREF, DELREF, ACKED})
 
 
 class Trimming(NamedTuple):
-    """What MAXLEN and MINID ask for: `limit` entries at most go, until `length` are left, or those below `minid`."""
+    """What MAXLEN and MINID ask for: `limit` entries at most go, until `length` are left, or those below `minid`; and when `about`,
+    only whole runs of so many go, as in Redis, where they are the nodes of a tree. `references` is what becomes of entries that
+    consumer groups refer to: KEEPREF, DELREF, or ACKED, which trims the others only."""
 
     length: int | None
     minid: int
     limit: int
+    about: int
+    references: bytes
 
     def apply(self, value: Stream) -> int:
-        if self.length is None:
+        """Trim a stream; how many entries went."""
+        if self.references != KEEPREF and value.group_count:
+            below = ID_MAX + 1 if self.length is not None else self.minid
+            most = self.limit if self.length is None else min(self.limit, len(value) - self.length)
+            return value.trim_with_references(most, below, acknowledged=self.references == ACKED)
+        if self.length is not None:
+            return value.trim(self._whole_runs(value, min(self.limit, len(value) - self.length)))
+        if self.about < 2:
             return value.trim(self.limit, self.minid)
-        return value.trim(min(self.limit, len(value) - self.length))
+        total = 0
+        while total < self.limit:
+            looks = min(max(LOOKS, 2 * self.about), self.limit - total)
+            below = sum(number < self.minid for number in value.numbers(looks))
+            deleted = value.trim(self._whole_runs(value, below))
+            total += deleted
+            if below < looks or not deleted:
+                break
+        return total
+
+    def logged(self, value: Stream) -> tuple[bytes, ...]:
+        """The words that have the log trim a stream as it has been, unless ACKED."""
+        words = (b"MAXLEN", b"%d" % len(value))
+        return (*words, DELREF) if self.references == DELREF and value.group_count else words
+
+    def _whole_runs(self, value: Stream, most: int) -> int:
+        """How many entries up to `most` can go in whole runs, which are counted from the first entry that was ever added."""
+        if self.about < 2 or most >= len(value):
+            return most
+        first = value.added - len(value)
+        return (first + most) // self.about * self.about - first
 
 
 class Options(NamedTuple):
@@ -56,9 +94,9 @@ def shown(entries: Sequence[Entry]) -> list[Any]:
     return [[format_id(number), list(items)] for number, items in entries]
 
 
-def _read_options(args: Args, *, adding: bool) -> Options:
+def _read_options(ctx: Session, args: Args, *, adding: bool) -> Options:
     """Read words up to one that is no option, which must be the id when `adding`."""
-    create, strategy, about = True, b"", False
+    create, strategy, about, references = True, b"", False, b""
     limit: int | None = None
     threshold = 0
     while args:
@@ -84,6 +122,8 @@ def _read_options(args: Args, *, adding: bool) -> Options:
             limit = args.int()
             if limit < 0:
                 raise CommandError("The LIMIT argument must be >= 0.")
+        elif word in REFERENCES and not references:
+            references = args.word()
         elif adding and word == b"NOMKSTREAM":
             args.next()
             create = False
@@ -101,12 +141,16 @@ def _read_options(args: Args, *, adding: bool) -> Options:
         raise CommandError("syntax error, LIMIT cannot be used without the special ~ option")
     if not strategy:
         return Options(None, create)
-    most = (ABOUT if limit is None else limit or NO_LIMIT) if about else NO_LIMIT
-    return Options(Trimming(threshold if strategy == b"MAXLEN" else None, threshold, most), create)
+    run, most = 0, NO_LIMIT
+    if about:
+        run = ctx.executor.settings["stream-node-max-entries"] or 1
+        most = min(ABOUT * run, ABOUT_MOST) if limit is None else limit or NO_LIMIT
+    return Options(Trimming(threshold if strategy == b"MAXLEN" else None, threshold, most, run, references or KEEPREF), create)
 
 
 @command(
-    "XADD key [NOMKSTREAM] [<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> field value [field value ...]",
+    "XADD key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] [<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> "
+    "field value [field value ...]",
     WRITE | DENYOOM | FAST, since="5.0.0", arity=-5,
 )  # fmt: skip
 def xadd(ctx: Session, key: bytes, *words: bytes) -> bytes | None:
@@ -116,7 +160,7 @@ def xadd(ctx: Session, key: bytes, *words: bytes) -> bytes | None:
         word, items = words[0], words[1:]
     else:
         args = Args(words)
-        trimming, create = _read_options(args, adding=True)
+        trimming, create = _read_options(ctx, args, adding=True)
         word = args.next() if args else b"*"
         items = tuple(args.rest())
     ms = number = None
@@ -148,7 +192,11 @@ def xadd(ctx: Session, key: bytes, *words: bytes) -> bytes | None:
         db.store.ready(db, key)
     reply = format_id(number)
     if trimming is not None:
-        trimmed = (b"MAXLEN", b"%d" % len(value)) if trimming.apply(value) else ()
+        trimmed: Sequence[bytes] = ()
+        if trimming.apply(value):
+            # What ACKED leaves is not the last entries: the same words find the same again.
+            acked = trimming.references == ACKED and value.group_count
+            trimmed = words[: -len(items) - 1] if acked else trimming.logged(value)
         ctx.log_as(b"XADD", key, *trimmed, reply, *items)
     elif word != reply:
         ctx.log_as(b"XADD", key, reply, *items)
@@ -209,16 +257,18 @@ def xdel(ctx: Session, key: bytes, *words: bytes) -> int:
     return 0 if value is None else value.delete([identifier(word) for word in words])
 
 
-@command("XTRIM key <MAXLEN | MINID> [= | ~] threshold [LIMIT count]", WRITE, since="5.0.0", arity=-4)
+@command(
+    "XTRIM key <MAXLEN | MINID> [= | ~] threshold [LIMIT count] [KEEPREF | DELREF | ACKED]", WRITE, since="5.0.0", arity=-4
+)  # fmt: skip
 def xtrim(ctx: Session, key: bytes, *options: bytes) -> int:
     """Delete the first entries of a stream until it is as short as wanted; reply how many there were."""
-    trimming, _ = _read_options(Args(options), adding=False)
+    trimming, _ = _read_options(ctx, Args(options), adding=False)
     value = ctx.db.get(key, Stream)
     if value is None or trimming is None:
         return 0
     deleted = trimming.apply(value)
-    if deleted:
-        ctx.log_as(b"XTRIM", key, b"MAXLEN", b"%d" % len(value))
+    if deleted and not (trimming.references == ACKED and value.group_count):
+        ctx.log_as(b"XTRIM", key, *trimming.logged(value))
     return deleted
 
 

@@ -46,7 +46,12 @@ class Waiters:
             session.db.awaited.setdefault(key, {})[waiter] = None
         session.blocked = waiter
         self.count += 1
+        self._uncount(command)
         return waiter
+
+    def _uncount(self, command: Command) -> None:
+        """A call that ended in waiting is none yet: it counts once it is answered, as in Redis."""
+        self._executor.stats.usage_of(command).calls -= 1
 
     def cancel(self, waiter: Waiter) -> None:
         """Stop waiting (timeout, CLIENT UNBLOCK, disconnect). Nothing is answered here."""
@@ -80,6 +85,8 @@ class Waiters:
                 continue
             # Waiting clients run their command inside somebody else's: what they change is logged as theirs, on its own.
             reply = self._executor.retry(waiter)
-            if reply.__class__ is not Blocked:
+            if reply.__class__ is Blocked:
+                self._uncount(waiter.command)
+            else:
                 self.cancel(waiter)
                 waiter.resume(reply)

@@ -1,4 +1,4 @@
-"""The categories that Redis puts commands in (COMMAND INFO, COMMAND LIST FILTERBY ACLCAT)."""
+"""The categories that Redis puts commands in (ACL CAT, ACL rules, COMMAND INFO, COMMAND LIST FILTERBY ACLCAT)."""
 
 from __future__ import annotations
 
@@ -20,33 +20,40 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "transactions": ("transaction",),
     "scripting": ("scripting",),
 }
-_DANGEROUS = {"keys", "flushall", "flushdb", "swapdb", "info", "sort", "sort_ro"}
+_DANGEROUS = {"info", "keys", "migrate", "restore", "flushall", "flushdb", "swapdb", "restore-asking", "sort", "sort_ro"}
 _OTHERWISE: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("dbsize", "flushall", "flushdb", "swapdb"), ("keyspace",)),
+    **dict.fromkeys(("dbsize", "flushall", "flushdb", "swapdb", "restore-asking"), ("keyspace",)),
     **dict.fromkeys(("sort", "sort_ro"), ("set", "sortedset", "list")),
-    "wait": ("connection",),
+    **dict.fromkeys(("wait", "waitaof", "asking", "readonly", "readwrite"), ("connection",)),
+    **dict.fromkeys(("lastsave", "role"), ("admin",)),
 }
+
+# All of them, in the order in which ACL CAT lists them.
+CATEGORIES = (
+    "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo", "stream", "pubsub",
+    "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
+)  # fmt: skip
 
 
 def categories(command: Command) -> list[str]:
-    """A command's categories, without the `@`."""
+    """A command's categories, without the `@`, in Redis' order."""
     flags = command.flags
     if command.handler is container:
         return ["slow"]
-    found = list(_OTHERWISE.get(command.name, _GROUPS.get(command.group, ())))
+    found = set(_OTHERWISE.get(command.name, _GROUPS.get(command.group, ())))
     if command.name.split("|")[0] == "command":
-        found.append("connection")
+        found.add("connection")
     if flags & Flag.WRITE:
-        found.append("write")
-    if flags & Flag.READONLY:
-        found.append("read")
-    if flags & Flag.ADMIN or command.name == "lastsave":
-        found.append("admin")
+        found.add("write")
+    if flags & Flag.READONLY and "scripting" not in found:
+        found.add("read")
+    if flags & Flag.ADMIN:
+        found.add("admin")
     if "admin" in found or command.name in _DANGEROUS:
-        found.append("dangerous")
+        found.add("dangerous")
     if flags & Flag.PUBSUB:
-        found.append("pubsub")
+        found.add("pubsub")
     if flags & Flag.BLOCKING:
-        found.append("blocking")
-    found.append("fast" if flags & Flag.FAST else "slow")
-    return found
+        found.add("blocking")
+    found.add("fast" if flags & Flag.FAST else "slow")
+    return [name for name in CATEGORIES if name in found]

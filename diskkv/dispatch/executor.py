@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from diskkv.clock import microseconds, perf_ns, system_clock
+from diskkv.clock import microseconds, perf_ns, sleep, system_clock
 from diskkv.config import Settings
+from diskkv.dispatch.acl.keeping import Keeper
+from diskkv.dispatch.acl.users import Users
 from diskkv.dispatch.args import quoted
 from diskkv.dispatch.blocking import Waiter, Waiters
 from diskkv.dispatch.cursors import Cursors
@@ -44,6 +46,8 @@ class Executor:
         self.settings = settings
         self.table = TABLE
         self.sessions: dict[int, Session] = {}
+        self.users = Users(self)
+        self.keeper = Keeper(self.users, settings, store.path)
         self.pubsub = PubSub()
         self.waiters = Waiters(self)
         self.cursors = Cursors()
@@ -60,6 +64,9 @@ class Executor:
         # answered, and closes the store, which writes everything to the engine. `nosave` allows it to leave that to the next start.
         self.shutdown: str | None = None
         self.run_id = secrets.token_hex(20)
+        self.replication_id = secrets.token_hex(20)
+        # scripts may call what they may not (DEBUG SET-DISABLE-DENY-SCRIPTS)
+        self.scripts_unrestricted = False
         self.started = store.clock()
         self._clock = 0
         self._nested = 0
@@ -69,12 +76,13 @@ class Executor:
 
     # -- for fronts
 
-    def open_session(self, front: Front | None = None) -> Session:
-        """A session for a new client."""
+    def open_session(self, front: Front | None = None, *, owner: bool = False) -> Session:
+        """A session for a new client. The owner has the store in this process, needs no password and may do everything."""
         session = Session(self, front)
         session.id = self._next_id
         self._next_id += 1
-        session.authenticated = not self.settings["requirepass"]
+        session.user = self.users.owner if owner else self.users.default
+        session.authenticated = owner or self.users.open
         session.regate()
         self.sessions[session.id] = session
         return session
@@ -102,7 +110,7 @@ class Executor:
             or (self.paused_until > 0 and self.paused())
             or store.writer.backlogged()
         )
-        if store.ready_keys:
+        if store.ready_keys and not self._nested:
             # The keeper has expired a key that somebody waits for more in.
             self.waiters.serve()
 
@@ -183,6 +191,11 @@ class Executor:
             self.stats.note(command, usage, argv, spent, reply, session)
         return reply
 
+    @property
+    def nested(self) -> bool:
+        """Whether what runs now is part of something greater (EXEC, a blocked client's turn)."""
+        return self._nested > 0
+
     @contextmanager
     def atomic(self) -> Iterator[None]:
         """What is called inside is logged between MULTI and EXEC, and nobody who waits is served before its end."""
@@ -201,7 +214,11 @@ class Executor:
             self.waiters.serve()
 
     def retry(self, waiter: Waiter) -> Any:
-        """Run a blocked client's command again."""
+        """Run a blocked client's command again, if its user still may."""
+        refused = self.users.refusal(waiter.session, waiter.command, waiter.argv)
+        if refused is not None:
+            self.stats.refused(refused, waiter.command)
+            return refused
         self._nested += 1
         try:
             return self._call_gated(waiter.session, waiter.command, waiter.argv)
@@ -250,10 +267,14 @@ class Executor:
 
     def _through_gates(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         flags = command.flags
-        if not session.authenticated and not flags & Flag.NO_AUTH:
+        if not flags & Flag.NO_AUTH and not session.admitted():
             return self._refuse(session, NoAuth(), command)
         if session.queue is not None and flags & Flag.NO_MULTI:
             return self._refuse(session, CommandError("Command not allowed inside a transaction"), command)
+        if session.user.restricted:
+            refused = self.users.refusal(session, command, argv)
+            if refused is not None:
+                return self._refuse(session, refused, command)
         if command.writes and (self.store.failed is not None or self.store.log.sync_error is not None):
             try:
                 self.store.admit()
@@ -330,6 +351,10 @@ class Executor:
         """The time in microseconds (TIME); of the clocks that may be handed in, only the system's is as fine."""
         return microseconds() if self.store.clock is system_clock else self.store.now * 1000
 
+    def sleep(self, seconds: float) -> None:
+        """Stand still, and everybody else with it (DEBUG SLEEP)."""
+        sleep(seconds)
+
     def pause(self, until: int, *, everything: bool) -> None:
         """CLIENT PAUSE: let no commands that write, or none at all, run until a time. Never shortens or weakens a pause in force."""
         paused = self.paused()
@@ -353,7 +378,8 @@ class Executor:
         session.name = b""
         session.reply_mode = "on"
         session.no_evict = session.no_touch = False
-        session.authenticated = not self.settings["requirepass"]
+        session.user = self.users.default
+        session.authenticated = self.users.open
         session.regate()
 
     def execute_queue(self, session: Session) -> Any:
@@ -370,12 +396,17 @@ class Executor:
         self.in_transaction = True
         try:
             with self.atomic():
-                # Each is asked for anew: a command may put the session into a state.
-                return [
-                    without_waiting((self._call_gated if session.gated else self.call)(session, command, argv)) for command, argv in queue
-                ]
+                return [self._call_queued(session, command, argv) for command, argv in queue]
         finally:
             self.in_transaction = False
+
+    def _call_queued(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        refused = self.users.refusal(session, command, argv, "multi")
+        if refused is not None:
+            # The user's rights have changed since it was queued.
+            self.stats.refused(refused, command)
+            return refused
+        return without_waiting(self._call_gated(session, command, argv))
 
     def _watched_expired(self, session: Session) -> bool:
         """Whether a key that existed when it was watched has expired since: looking it up deletes it, which touches its watchers."""

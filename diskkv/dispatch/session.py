@@ -10,6 +10,7 @@ from diskkv.store.events import Watcher
 if TYPE_CHECKING:
     import random
 
+    from diskkv.dispatch.acl.users import User
     from diskkv.dispatch.executor import Executor
     from diskkv.dispatch.table import Command
     from diskkv.dispatch.tracking import Tracked
@@ -66,15 +67,17 @@ class Session:
         self.index = 0
         self.db: Database = self.store.databases[0]
         self.protocol = 2
+        # who the client is; not yet proven unless `authenticated`
+        self.user: User = executor.users.default
         self.authenticated = True
-        self.user = b"default"
         self.name = b""
         self.lib_name = b""
         self.lib_version = b""
         self.created = self.last_seen = self.store.now
         # the name that the client's last command was called by; kept by the front
         self.last_command = b""
-        # gated: not every command simply runs (MULTI, subscribed in RESP2, no password yet, CLIENT REPLY, NO-TOUCH); see the executor
+        # gated: not every command simply runs (MULTI, subscribed in RESP2, no password yet, a user who may not do
+        # everything, CLIENT REPLY, NO-TOUCH); see the executor
         self.gated = False
         self.queue: list[tuple[Command, list[bytes]]] | None = None
         self.queue_broken = False
@@ -142,11 +145,18 @@ class Session:
         else:
             self.front.push(reply)
 
+    def admitted(self) -> bool:
+        """Whether the client has given a password, or needs none."""
+        return self.authenticated or self.executor.users.open
+
     def regate(self) -> None:
         """Recompute `gated` after one of the states it sums up has changed."""
-        self.gated = (
+        self.gated = self.user.restricted or not self.admitted() or self.unusual()
+
+    def unusual(self) -> bool:
+        """Whether the connection is in a state of its own, whoever its user is (MULTI, subscribed in RESP2, CLIENT REPLY, NO-TOUCH)."""
+        return (
             self.queue is not None
-            or not self.authenticated
             or self.reply_mode != "on"
             or self.no_touch
             or self.tracking is not None

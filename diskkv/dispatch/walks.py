@@ -26,8 +26,8 @@ def read_cursor(raw: bytes) -> int:
     return number & _CURSOR_MAX
 
 
-def scan_options(options: Sequence[bytes]) -> tuple[Matcher | None, int]:
-    """MATCH (None: everything matches) and COUNT of an HSCAN, SSCAN or ZSCAN."""
+def scan_options(options: Sequence[bytes], flag: bytes = b"", flags: list[bytes] | None = None) -> tuple[Matcher | None, int]:
+    """MATCH (None: everything matches) and COUNT of an HSCAN, SSCAN or ZSCAN. If `flag` is among the words it comes into `flags`."""
     matches: Matcher | None = None
     count = 10
     args = Args(options)
@@ -40,6 +40,8 @@ def scan_options(options: Sequence[bytes]) -> tuple[Matcher | None, int]:
             case b"MATCH" if args:
                 pattern = args.next()
                 matches = None if pattern == b"*" else compile_glob(pattern)
+            case word if flags is not None and word == flag:
+                flags.append(flag)
             case _:
                 raise BadSyntax
     return matches, count

@@ -31,6 +31,21 @@ class Batch(Protocol):
     def delete(self, key: bytes) -> None: ...
 
 
+class Snapshot(Protocol):
+    """What an engine held at one moment: the reading half of `Engine`, whatever is written since. Good until the engine is closed or
+    opened anew; may be used from any one thread."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def scan(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]: ...
+
+    def scan_keys(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[bytes]: ...
+
+    def approximate_size(self, start: bytes, stop: bytes) -> int: ...
+
+    def close(self) -> None: ...
+
+
 class Engine(Protocol):
     """See the module's docstring for what each of these promises."""
 
@@ -54,6 +69,9 @@ class Engine(Protocol):
 
     def compact(self, start: bytes, stop: bytes) -> None:
         """Give the space of deleted records in the range back. May take long; other calls go on meanwhile."""
+
+    def snapshot(self) -> Snapshot:
+        """What is there now, for reading later. Until it is closed, what is deleted or overwritten keeps its space."""
 
     def reopen(self) -> None:
         """Open anew after a failed write, forgetting the error. No scan may be under way."""

@@ -62,6 +62,12 @@ class MemoryEngine:
     def compact(self, start: bytes, stop: bytes) -> None:
         """Nothing to give back: deleted records are gone at once."""
 
+    def snapshot(self) -> MemoryEngine:
+        """A copy of everything."""
+        copy = MemoryEngine()
+        copy._records = self._records.copy()
+        return copy
+
     def reopen(self) -> None:
         """Nothing to forget."""
 

@@ -2,11 +2,11 @@
 
     record   := meta | data | expiry | garbage | system
 
-    meta     := "M" epoch:u32 user_key            ->  tag:u8 flags:u8 [expire_ms:u64 if EXPIRES] body
+    meta     := "M" epoch:u32 user_key            ->  tag:u8 flags:u8 [expire_ms:u64 if EXPIRES] [due_ms:u64 if PARTS] body
     body     := raw or LZ4 bytes of the small object itself                       unless RECORDS
               | oid:u64 count:u64 extras                                          if RECORDS
     data     := "D" oid:u64 kind:u8 sub           ->  by kind, below
-    expiry   := "E" expire_ms:u64 epoch:u32 user_key  ->  ""
+    expiry   := "E" wake_ms:u64 epoch:u32 user_key    ->  ""       the earlier of the meta record's expire_ms and due_ms
     garbage  := "G" oid:u64 "o"                   ->  ""           the data records of one dead object
               | "G" epoch:u64 "e"                 ->  ""           everything of one dead epoch (FLUSHDB)
               | "G" oid:u64 group:u32 "g"         ->  ""           what lies below one destroyed group of a living stream
@@ -22,8 +22,10 @@
               | "p"  pending: group:u32 ms:u64 seq:u64        ->  consumer:u32 time:u64 count:u64    an entry not yet acknowledged
               | "o"  owned: group:u32 consumer:u32 ms:u64 seq:u64  ->  ""    the same by consumer
               | "c"  chunk: index:u32              ->  packed      of large strings, CHUNK bytes each but the last
+              | "e"  deadline: expire_ms:u64 field ->  ""          of large hashes: the fields that expire, by time
 
     packed   := codec:u8 bytes, codec 0 raw, 1 LZ4
+              | codec:u8 expire_ms:u64 bytes, codec 2 raw, 3 LZ4   of a hash's field that expires
 
 A stream's extras, and the first item of its inline body, are its last id, its highest deleted id, the u64 count of entries ever added,
 and an id below which there is none; an id is ms:u64 seq:u64. The inline body goes on with id and array of fields in turn. A stream that
@@ -31,6 +33,13 @@ has ever had a consumer group has records, and in its extras u32 numbers follow:
 A group's record is a msgpack array of its name, the last id delivered, how many entries there are up to it (-1 for unknown), how many are
 pending, ids below and above which none are, and the number that the next consumer gets; a consumer's of its name, when it last asked for
 something and last got something (ms, -1 for never), how many entries are pending for it, and ids below and above which none are.
+
+A hash of which some fields expire has PARTS set, and due_ms, before which none of them does. Its inline body begins with its flags, as
+below, and the array of its fields' times in ms, nil for those that do not expire. The extras of a large one are its flags:u8, how many
+fields expire:u64, and a time:u64 after which none does; each of these fields has its time in its member record and a deadline record.
+
+The inline body of a hash, a set or a sorted set that Redis would keep in another form than its content tells begins with an integer, its
+flags or form: what stands as a byte in the extras of a large one.
 
 All integers are big-endian, so byte order is numeric order; f64 is order-preserving (`ordered.py`). A body is the string's bytes, or
 the msgpack array of the collection's entries in order. `hash32` is the first four bytes of XXH3-64 seeded with the store's own
@@ -61,6 +70,7 @@ TAG_NAMES = {STRING: "string", HASH: "hash", LIST: "list", SET: "set", ZSET: "zs
 EXPIRES = 1
 RECORDS = 2
 COMPRESSED = 4
+PARTS = 8
 
 # kinds: what stands after the oid in a data record's key
 MEMBER = b"m"
@@ -69,6 +79,7 @@ BUCKET = b"b"
 ELEMENT = b"l"
 PIECE = b"c"
 ENTRY = b"x"
+DEADLINE = b"e"
 GROUP = b"g"
 CONSUMER = b"n"
 PENDING = b"p"

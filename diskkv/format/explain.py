@@ -6,7 +6,30 @@ import struct
 from datetime import datetime, timezone
 
 from diskkv.errors import Damaged
-from diskkv.format import BUCKET, COMPRESSED, ELEMENT, ENTRY, EXPIRES, HASH, MEMBER, PIECE, RANKED, STREAM, STRING, TAG_NAMES, ZSET, keys
+from diskkv.format import (
+    BUCKET,
+    COMPRESSED,
+    CONSUMER,
+    DEADLINE,
+    ELEMENT,
+    ENTRY,
+    EXPIRES,
+    GROUP,
+    HASH,
+    MEMBER,
+    OWNED,
+    PARTS,
+    PENDING,
+    PIECE,
+    RANKED,
+    RECORDS,
+    STREAM,
+    STRING,
+    TAG_NAMES,
+    ZSET,
+    keys,
+)
+from diskkv.format.groups import unpack_consumer, unpack_delivery, unpack_group, unpack_id
 from diskkv.format.meta import Meta, decode, unpack_items, unpack_state, unpack_value
 from diskkv.format.ordered import unpack_f64, unpack_u32, unpack_u64
 
@@ -45,7 +68,8 @@ def _meta(key: bytes, value: bytes) -> str:
     epoch, meta = unpack_u32(key, 1), decode(value)
     kind = TAG_NAMES.get(meta.tag, f"tag {meta.tag}")
     expires = f" expires {moment(meta.expire)}" if meta.expire is not None else ""
-    return f"meta epoch {epoch} {quoted(key[5:])} {kind} {_extent(meta)}{_flags(value[1])}{expires}"
+    due = f" from {moment(meta.due)} on fields expire" if meta.due is not None else ""
+    return f"meta epoch {epoch} {quoted(key[5:])} {kind} {_extent(meta)}{_flags(value[1])}{expires}{due}"
 
 
 def _extent(meta: Meta) -> str:
@@ -56,7 +80,9 @@ def _extent(meta: Meta) -> str:
     if meta.tag == STRING:
         return f"{len(meta.body)} B {quoted(meta.body)}"
     try:
-        count = len(unpack_items(meta.body))
+        items = unpack_items(meta.body)
+        # What stands before the entries are flags, and times of fields.
+        count = sum(item.__class__ is not int and (meta.tag == STREAM or item.__class__ is not list) for item in items)
     except Exception:  # msgpack has a dozen ways to dislike what it reads
         return f"{len(meta.body)} B, unreadable"
     # A stream's entries come in pairs, too, behind what else stands in its body.
@@ -64,7 +90,7 @@ def _extent(meta: Meta) -> str:
 
 
 def _flags(flags: int) -> str:
-    unknown = flags & ~(EXPIRES | 2 | COMPRESSED)
+    unknown = flags & ~(EXPIRES | RECORDS | COMPRESSED | PARTS)
     return (" lz4" if flags & COMPRESSED else "") + (f" unknown flags {unknown:#x}" if unknown else "")
 
 
@@ -74,6 +100,8 @@ def _data(key: bytes, value: bytes) -> str:
     start = f"data oid {oid}"
     if kind == MEMBER:
         return f"{start} member {quoted(sub[4:])} hash {unpack_u32(sub):08x} -> {quoted(value)}"
+    if kind == DEADLINE:
+        return f"{start} field {quoted(sub[8:])} expires {moment(unpack_u64(sub))}"
     if kind == RANKED:
         return f"{start} ranked {unpack_f64(sub)!r} {quoted(sub[8:])}"
     if kind == BUCKET:
@@ -85,7 +113,31 @@ def _data(key: bytes, value: bytes) -> str:
         return f"{start} entry {unpack_u64(sub)}-{unpack_u64(sub, 8)} -> {_fields(unpack_items(unpack_value(value)))}"
     if kind == PIECE:
         return f"{start} piece {unpack_u32(sub)} -> {len(unpack_value(value))} B"
-    return f"{start} unknown kind {quoted(key[9:])} -> {quoted(value)}"
+    return _group_part(kind, sub, value, start) or f"{start} unknown kind {quoted(key[9:])} -> {quoted(value)}"
+
+
+def _group_part(kind: bytes, sub: bytes, value: bytes, start: str) -> str | None:
+    """A record of a stream's consumer group."""
+    if kind == GROUP:
+        group = unpack_group(value)
+        read = f"{group.read} read" if group.read >= 0 else "how many read is unknown"
+        return f"{start} group {unpack_u32(sub)} {quoted(group.name)} last {_id(group.last)} {read}, {group.pending} pending"
+    if kind == CONSUMER:
+        consumer = unpack_consumer(value)
+        active = f"active {moment(consumer.active)}" if consumer.active >= 0 else "never active"
+        place = f"{start} consumer {unpack_u32(sub, 4)} of group {unpack_u32(sub)} {quoted(consumer.name)}"
+        return f"{place} seen {moment(consumer.seen)}, {active}, {consumer.pending} pending"
+    if kind == PENDING:
+        holder, time, times = unpack_delivery(value)
+        place = f"{start} pending {_id(unpack_id(sub))} in group {unpack_u32(sub)}"
+        return f"{place} for consumer {holder} since {moment(time)}, delivered {times} times"
+    if kind == OWNED:
+        return f"{start} owned {_id(unpack_id(sub))} by consumer {unpack_u32(sub, 4)} of group {unpack_u32(sub)}"
+    return None
+
+
+def _id(number: int) -> str:
+    return f"{number >> 64}-{number & ((1 << 64) - 1)}"
 
 
 def _fields(items: list[bytes]) -> str:
@@ -99,6 +151,8 @@ def _expiry(key: bytes, value: bytes) -> str:
 
 
 def _garbage(key: bytes, value: bytes) -> str:
+    if key[13:] == b"g":
+        return f"garbage group {unpack_u32(key, 9)} of oid {unpack_u64(key, 1)}"
     return f"garbage {GARBAGE_NAMES[key[9:]]} {unpack_u64(key, 1)}"
 
 

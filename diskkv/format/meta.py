@@ -10,7 +10,7 @@ import lz4.block
 import msgpack
 
 from diskkv.errors import Damaged
-from diskkv.format import COMPRESSED, EXPIRES, RECORDS
+from diskkv.format import COMPRESSED, EXPIRES, PARTS, RECORDS
 from diskkv.format.ordered import pack_u64, unpack_u64
 
 # Below this LZ4 never paid on JSON, text or counters; above, it is kept when it saves an eighth.
@@ -18,7 +18,10 @@ COMPRESS_FROM = 512
 
 
 class Meta(NamedTuple):
-    """A meta record taken apart. `body` is for inline objects; `oid`, `length` and `extras` are for those with records."""
+    """A meta record taken apart. `body` is for inline objects; `oid`, `length` and `extras` are for those with records.
+
+    `due` is when the first of its parts may expire.
+    """
 
     tag: int
     expire: int | None
@@ -26,9 +29,21 @@ class Meta(NamedTuple):
     oid: int
     length: int
     extras: bytes
+    due: int | None = None
+
+    def wakes(self) -> int:
+        """The time of the expiry record that goes with it, 0 when there is none."""
+        return wakes(self.expire, self.due)
 
 
-def encode_inline(tag: int, expire: int | None, body: bytes) -> bytes:
+def wakes(expire: int | None, due: int | None) -> int:
+    """When somebody has to look at an object that expires itself, or whose parts do; 0 for never."""
+    if due is None:
+        return expire or 0
+    return due if expire is None else min(expire, due)
+
+
+def encode_inline(tag: int, expire: int | None, body: bytes, due: int | None = None) -> bytes:
     """The meta record of an object that lies in it whole."""
     flags = 0
     if len(body) >= COMPRESS_FROM:
@@ -36,16 +51,24 @@ def encode_inline(tag: int, expire: int | None, body: bytes) -> bytes:
         if len(packed) < len(body) - (len(body) >> 3):
             body = packed
             flags = COMPRESSED
+    if due is not None:
+        flags |= PARTS
+        body = pack_u64(due) + body
     if expire is None:
         return bytes((tag, flags)) + body
     return bytes((tag, flags | EXPIRES)) + pack_u64(expire) + body
 
 
-def encode_header(tag: int, expire: int | None, oid: int, count: int, extras: bytes = b"") -> bytes:
+def encode_header(tag: int, expire: int | None, oid: int, count: int, extras: bytes = b"", due: int | None = None) -> bytes:
     """The meta record of an object whose content lies in data records."""
+    flags = RECORDS
+    rest = pack_u64(oid) + pack_u64(count) + extras
+    if due is not None:
+        flags |= PARTS
+        rest = pack_u64(due) + rest
     if expire is None:
-        return bytes((tag, RECORDS)) + pack_u64(oid) + pack_u64(count) + extras
-    return bytes((tag, RECORDS | EXPIRES)) + pack_u64(expire) + pack_u64(oid) + pack_u64(count) + extras
+        return bytes((tag, flags)) + rest
+    return bytes((tag, flags | EXPIRES)) + pack_u64(expire) + rest
 
 
 def decode(raw: bytes) -> Meta:
@@ -57,14 +80,32 @@ def decode(raw: bytes) -> Meta:
         if flags & EXPIRES:
             expire = unpack_u64(raw, 2)
             at = 10
+        due = None
+        if flags & PARTS:
+            due = unpack_u64(raw, at)
+            at += 8
         if flags & RECORDS:
-            return Meta(tag, expire, None, unpack_u64(raw, at), unpack_u64(raw, at + 8), raw[at + 16 :])
+            return Meta(tag, expire, None, unpack_u64(raw, at), unpack_u64(raw, at + 8), raw[at + 16 :], due)
         body = raw[at:]
         if flags & COMPRESSED:
             body = lz4.block.decompress(body)
-        return Meta(tag, expire, body, 0, 0, b"")
+        return Meta(tag, expire, body, 0, 0, b"", due)
     except (IndexError, struct.error, lz4.block.LZ4BlockError) as error:
         raise Damaged(f"not a meta record: {raw[:32]!r}") from error
+
+
+def head(raw: bytes) -> tuple[int, int]:
+    """Of a meta record, without reading what lies in it: the time of its expiry record and its oid, 0 for none."""
+    flags = raw[1]
+    at = 2
+    expire = due = None
+    if flags & EXPIRES:
+        expire = unpack_u64(raw, at)
+        at += 8
+    if flags & PARTS:
+        due = unpack_u64(raw, at)
+        at += 8
+    return wakes(expire, due), unpack_u64(raw, at) if flags & RECORDS else 0
 
 
 def pack_value(value: bytes) -> bytes:
@@ -88,6 +129,21 @@ def unpack_value(raw: bytes) -> bytes:
         return value
     raise Damaged(f"unknown codec in {raw[:8]!r}")
 
+
+def pack_mortal(value: bytes, expire: int) -> bytes:
+    """`packed` with the time at which the value expires."""
+    raw = pack_value(value)
+    return (b"\x03" if raw[0] else b"\x02") + pack_u64(expire) + raw[1:]
+
+
+def unpack_mortal(raw: bytes) -> tuple[bytes, int | None]:
+    """A packed value and when it expires, None for never."""
+    if raw[:1] not in (b"\x02", b"\x03"):
+        return unpack_value(raw), None
+    try:
+        return unpack_value((b"\x01" if raw[0] & 1 else b"\x00") + raw[9:]), unpack_u64(raw, 1)
+    except struct.error as error:
+        raise Damaged(f"not a packed value: {raw[:16]!r}") from error
 
 
 def pack_items(items: Sequence[Any]) -> bytes:

@@ -83,6 +83,13 @@ def format_double(number: float) -> bytes:
     return _format_digits(text)
 
 
+def format_shortest(number: float) -> bytes:
+    """As `format_double`, but large whole numbers have exponents, too: how Redis writes the scores that it digests."""
+    if number == 0 or number - number != 0:
+        return format_double(number)
+    return _format_digits(repr(number))
+
+
 def _format_zero(number: float) -> bytes:
     return b"-0" if repr(number)[0] == "-" else b"0"
 

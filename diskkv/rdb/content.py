@@ -122,4 +122,11 @@ class Skipped:
     what: str
 
 
-Item = Key | Library | Sizes | Remark | Skipped
+@dataclass(slots=True)
+class Commands:
+    """Commands to be executed in order."""
+
+    batch: list[list[bytes]]
+
+
+Item = Key | Library | Sizes | Remark | Skipped | Commands

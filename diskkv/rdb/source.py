@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from diskkv.errors import BadDump
 from diskkv.rdb.checksum import crc64
@@ -20,6 +21,10 @@ _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
 _I64LE = struct.Struct("<q")
 _F64LE = struct.Struct("<d")
+
+
+class EndsEarly(BadDump):
+    """There are fewer bytes than there should be."""
 
 
 class Source:
@@ -64,12 +69,14 @@ class Source:
         while have < count:
             data = self._read(max(BLOCK, min(count - have, 16 * BLOCK)))
             if not data:
-                raise BadDump("it ends too early")
+                break
             parts.append(data)
             have += len(data)
         self._before += self._at
         self._buffer = b"".join(parts)
         self._at = self._counted = 0
+        if have < count:
+            raise EndsEarly("it ends too early")
 
     def take(self, count: int) -> bytes:
         """The next bytes."""
@@ -89,9 +96,26 @@ class Source:
         self._at = at + 1
         return self._buffer[at]
 
-    def rest(self) -> bytes:
-        """What was fetched and not taken."""
-        return self._buffer[self._at :]
+    def ended(self) -> bool:
+        """Whether there are no more bytes."""
+        if self._at >= len(self._buffer):
+            with suppress(EndsEarly):
+                self._fetch(1)
+        return self._at >= len(self._buffer)
+
+    def line(self) -> bytes:
+        """What is left of a line, without the CRLF or LF at its end."""
+        size = 0
+        while True:
+            stop = self._buffer.find(b"\n", self._at + size)
+            if stop >= 0:
+                line = self._buffer[self._at : stop]
+                self._at = stop + 1
+                return line[:-1] if line.endswith(b"\r") else line
+            size = len(self._buffer) - self._at
+            if size > BLOCK:
+                raise BadDump("a line has no end")
+            self._fetch(size + 1)
 
     # -- numbers
 

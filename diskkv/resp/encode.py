@@ -12,7 +12,21 @@ from typing import Any
 from diskkv.errors import CommandError
 from diskkv.lib.multibulk import HEADS, encode_bulks
 from diskkv.lib.numbers import format_double
-from diskkv.replies import Followed, Named, NilArray, NoReply, Pairs, Push, Score, Several, Simple, Verbatim
+from diskkv.replies import (
+    Coordinate,
+    Encoded,
+    Followed,
+    Named,
+    NilArray,
+    NoReply,
+    OrderedSet,
+    Pairs,
+    Push,
+    Score,
+    Several,
+    Simple,
+    Verbatim,
+)
 
 Encoder = Callable[[Any], bytes]
 
@@ -124,8 +138,10 @@ def _resp2() -> Encoders:
             float: _bulk_double,
             set: _collection(table, b"*"),
             frozenset: _collection(table, b"*"),
+            OrderedSet: _collection(table, b"*"),
             dict: _mapping(table, b"*", 2),
             Score: lambda score: _bulk_double(score.value),
+            Coordinate: lambda coordinate: _bulk(coordinate.digits()),
             Verbatim: lambda verbatim: _bulk(verbatim.text),
             Push: lambda push: sequence(push.items),
             # A double is a bulk string here, and a list of nothing else is encoded fastest.
@@ -147,8 +163,10 @@ def _resp3() -> Encoders:
             float: _double,
             set: _collection(table, b"~"),
             frozenset: _collection(table, b"~"),
+            OrderedSet: _collection(table, b"~"),
             dict: _mapping(table, b"%", 1),
             Score: lambda score: _double(score.value),
+            Coordinate: lambda coordinate: b"," + coordinate.digits() + b"\r\n",
             Verbatim: _verbatim,
             Push: lambda value: push(value.items),
             Named: lambda named: b"%%%d\r\n" % len(named.items) + _items(table, [part for pair in named.items for part in pair]),
@@ -168,6 +186,7 @@ def _with_rest(table: Encoders, sequence: Encoder) -> Encoders:
             list: sequence,
             tuple: sequence,
             Simple: _simple,
+            Encoded: lambda encoded: encoded.wire,
             NoReply: _nothing,
             CommandError: _error,
             Several: lambda several: _items(table, several.items),

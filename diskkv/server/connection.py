@@ -154,7 +154,7 @@ class Connection(asyncio.Protocol):
                 log.merged += len(requests) - 1
             return
         if parser.more:
-            parser.authenticated = session.authenticated
+            parser.authenticated = session.admitted()
             self._feed(b"")
             return
         held = parser.buffered()

@@ -112,7 +112,7 @@ class Server:
         if len(self.connections) >= self.settings["maxclients"]:
             refusal = TOO_MANY
             stats.rejected_connections += 1
-        elif self.settings["protected-mode"] and not self.settings["requirepass"] and not connection.unix and not _loopback(transport):
+        elif self.settings["protected-mode"] and self.executor.users.default.nopass and not connection.unix and not _loopback(transport):
             refusal = DENIED
         self.connections.add(connection)
         if refusal is not None:
@@ -120,7 +120,7 @@ class Server:
             transport.write(refusal)
             transport.close()
             return
-        connection.parser.authenticated = connection.session.authenticated
+        connection.parser.authenticated = connection.session.admitted()
         raw: Any = transport.get_extra_info("socket")
         keepalive = self.settings["tcp-keepalive"]
         if raw is not None and keepalive and not connection.unix:

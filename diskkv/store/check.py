@@ -18,12 +18,14 @@ from diskkv.format import (
     BUCKET,
     COMPRESSED,
     CONSUMER,
+    DEADLINE,
     ELEMENT,
     ENTRY,
     EXPIRES,
     GROUP,
     MEMBER,
     OWNED,
+    PARTS,
     PENDING,
     PIECE,
     RANKED,
@@ -41,8 +43,8 @@ from diskkv.store.value import TYPES
 DAMAGE = "damage"
 LEFTOVER = "leftover"
 
-KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED})
-FLAGS = EXPIRES | RECORDS | COMPRESSED
+KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, DEADLINE})
+FLAGS = EXPIRES | RECORDS | COMPRESSED | PARTS
 SYSTEM_NAMES = frozenset({b"format", b"seed", b"state"})
 
 
@@ -156,8 +158,9 @@ class Examination:
                 yield Finding(DAMAGE, where, f"unknown flags {raw[1]:#x}")
             if meta.expire is not None:
                 expiring += 1
-                if self._engine.get(keys.expiry_key(meta.expire, epoch, name)) is None:
-                    yield Finding(DAMAGE, where, f"it expires at {meta.expire}, but no expiry record says so")
+            wakes = meta.wakes()
+            if wakes and self._engine.get(keys.expiry_key(wakes, epoch, name)) is None:
+                yield Finding(DAMAGE, where, f"it or a part of it expires at {wakes}, but no expiry record says so")
             if meta.tag not in TYPES:
                 yield Finding(DAMAGE, where, f"unknown tag {meta.tag}")
                 continue
@@ -212,7 +215,7 @@ class Examination:
             if epoch in self._dead_epochs:
                 continue
             meta = self._engine.get(keys.meta_prefix(epoch) + name) if epoch in self._databases else None
-            if (meta is None or decode(meta).expire != when) and self._engine.get(raw) is not None:
+            if (meta is None or decode(meta).wakes() != when) and self._engine.get(raw) is not None:
                 yield Finding(LEFTOVER, f"key {name!r} in epoch {epoch}", f"an expiry record for {when}, unknown to its meta record")
 
     def _data(self) -> Iterator[Finding]:

@@ -64,7 +64,7 @@ class Database:
             value.seen = self.store.now
             return value
         found: Any = self.find(key)
-        if found is not None and found.__class__ is not kind:
+        if found is not None and found.__class__ is not kind and not isinstance(found, kind):
             raise WrongType
         return found
 
@@ -79,7 +79,7 @@ class Database:
         found: Any = self.find(key, remember=False)
         if found is None:
             return kind(self, key)
-        if found.__class__ is not kind:
+        if found.__class__ is not kind and not isinstance(found, kind):
             raise WrongType
         return found
 
@@ -108,10 +108,19 @@ class Database:
             if remember and self.heeded:
                 self._missed(key)
             return None
+        if value.timed and self.store.expire_parts(self, value):
+            return None
         if value.freq < 3:
             value.freq += 1
         value.seen = self.store.now
         return value
+
+    def peek(self, key: bytes) -> Value | None:
+        """The key's value as it stands, even if it, or parts of it, should have expired. Does not count as a use."""
+        value = self.objects.get(key)
+        if value is None:
+            value = self._load(key)
+        return None if value.__class__ is Gone else value
 
     def _load(self, key: bytes) -> Value | None:
         raw = self.store.engine.get(self.prefix + key)
@@ -131,7 +140,7 @@ class Database:
             raise Damaged(f"key {key!r} has the unknown tag {meta.tag}")
         value = kind(self, key)
         value.expire = meta.expire
-        value.saved = meta.expire or 0
+        value.saved = meta.wakes()
         if meta.oid:
             value.oid = meta.oid
             value.touched = {}
@@ -254,6 +263,8 @@ class Database:
             self.expiring -= 1
             target.expiring += 1
             store.expiry.add(value.expire, target, key)
+        if value.timed and (due := value.due()) is not None:
+            store.expiry.add(due, target, key)
         target._enter(value)
         target.count += 1
         if key in target.awaited:
@@ -345,6 +356,8 @@ class Database:
         """Whether a key that has been met in a scan exists and has not expired; loads nothing."""
         value = self.objects.get(key)
         if value is not None:
+            if value.timed and value.over(self.store.now) and not self.store.replaying:
+                return False
             return value.__class__ is not Gone and (value.expire is None or value.expire > self.store.now or self.store.replaying)
         if not self.expiring:
             return True

@@ -3,6 +3,8 @@
 A heap holds every expiry up to a horizon; later ones wait in the engine's expiry records (and in dirty objects) until the horizon
 moves on. So a store with a billion keys that expire keeps some ten thousand of them in memory, opens at once, and still deletes
 each key at its millisecond. Entries are checked against the key when they are popped: stale ones are harmless.
+
+A key of which parts expire (the fields of a hash) has an entry for the earliest of them, and when that has been dealt with, for the next.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ class Expiry:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        # whether keys expire by themselves, or only when somebody looks for them (DEBUG SET-ACTIVE-EXPIRE)
+        self.active = True
         self._heap: list[tuple[int, int, bytes]] = []
         self._horizon = -1
 
@@ -41,12 +45,14 @@ class Expiry:
 
     def next(self) -> int | None:
         """When the next key may expire, in ms; None when none will."""
+        if not self.active:
+            return None
         if not self._heap and self._horizon < FAR:
             self._refill()
         return self._heap[0][0] if self._heap else None
 
     def due(self, now: int, limit: int) -> int:
-        """Expire up to `limit` keys whose time has come; how many entries were looked at."""
+        """Expire up to `limit` keys, or parts of keys, whose time has come; how many entries were looked at."""
         store = self._store
         seen = 0
         by_epoch = {db.epoch: db for db in store.databases}
@@ -59,9 +65,16 @@ class Expiry:
             db = by_epoch.get(epoch)
             if db is None:
                 continue
-            value = db.find(key)
-            if value is not None and value.expire is not None and value.expire <= now:
+            value = db.peek(key)
+            if value is None:
+                continue
+            if value.expire is not None and value.expire <= now:
                 store.expire(db, value)
+            elif value.timed:
+                before = store.expired_parts
+                if not store.expire_parts(db, value, limit - seen + 1) and (due := value.due()) is not None:
+                    self.add(due, db, key)
+                seen += max(0, store.expired_parts - before - 1)
         return seen
 
     def _shrink(self) -> None:
@@ -90,8 +103,12 @@ class Expiry:
         self._heap = window
         for values in (store.dirty, store.writer.frozen):
             for value in values:
-                if value.linked and value.expire is not None and low < value.expire <= horizon:
+                if not value.linked:
+                    continue
+                if value.expire is not None and low < value.expire <= horizon:
                     self._heap.append((value.expire, value.db.epoch, value.key))
+                if value.timed and (due := value.due()) is not None and low < due <= horizon:
+                    self._heap.append((due, value.db.epoch, value.key))
         heapq.heapify(self._heap)
 
     def clear(self) -> None:

@@ -12,8 +12,9 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from diskkv.format import EXPIRES, RECORDS, keys
+from diskkv.format import keys
 from diskkv.format.groups import group_parts
+from diskkv.format.meta import head
 from diskkv.format.ordered import unpack_u32, unpack_u64
 
 if TYPE_CHECKING:
@@ -108,11 +109,11 @@ class Reclaimer:
         for key, value in islice(self._store.engine.scan(prefix, keys.after(prefix)), room):
             count += 1
             batch.delete(key)
-            expires = value[1] & EXPIRES
-            if expires:
-                batch.delete(keys.expiry_key(unpack_u64(value, 2), epoch, key[len(prefix) :]))
-            if value[1] & RECORDS:
-                garbage = keys.garbage_object(unpack_u64(value, 10 if expires else 2))
+            wakes, oid = head(value)
+            if wakes:
+                batch.delete(keys.expiry_key(wakes, epoch, key[len(prefix) :]))
+            if oid:
+                garbage = keys.garbage_object(oid)
                 batch.put(garbage, b"")
                 found.append(garbage)
         return count, prefix

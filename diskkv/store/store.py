@@ -7,7 +7,6 @@ is one round of its event loop, in process it is one call or pipeline. The clock
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import gc
 import logging
 import os
@@ -15,20 +14,22 @@ import random
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from diskkv.clock import Clock, system_clock
 from diskkv.engine import Engine, open_engine
-from diskkv.errors import BadFormat, LogFailed, StoreError, StoreLocked, Undone
+from diskkv.errors import BadFormat, LogFailed, StoreError, Undone
 from diskkv.format import FORMAT, keys
 from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
+from diskkv.store.directory import lock_directory
 from diskkv.store.events import Listener
 from diskkv.store.expiry import Expiry
+from diskkv.store.graves import DeadDatabase
 from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, make_directory, sync_directory
 from diskkv.store.shapes import Shapes
 from diskkv.store.value import Value
@@ -89,6 +90,7 @@ class Store:
         # costs little, thanks to bloom filters)
         self.loads = 0
         self.expired = 0
+        self.expired_parts = 0
         self.replaying = False
         self.recovering = False
         self.failed: str | None = None
@@ -153,7 +155,7 @@ class Store:
             log: Log = NullLog()
         else:
             make_directory(path)
-            lock_file = _lock_directory(path)
+            lock_file = lock_directory(path)
             address = f"leveldb:{os.path.join(path, 'tree')}"
             log = Log(os.path.join(path, "log"), policy, disk)
         try:
@@ -181,6 +183,15 @@ class Store:
         store.writer.start()
         store._keeper = threading.Thread(target=store._keep, name="diskkv-keeper", daemon=True)
         store._keeper.start()
+        return store
+
+    @classmethod
+    def over(cls, snapshot: Any, original: Store, budget: int) -> Store:
+        """A store as a snapshot of the original's engine has it, at the original's present time. For reading: it has no threads and no
+        log, and nothing may be changed in it. Whoever made the snapshot closes it."""
+        store = cls(snapshot, NullLog(), sizes=Sizes.of(budget), databases=len(original.databases), clock=lambda: original.now)
+        store.hash32 = original.hash32
+        store._recover()
         return store
 
     def _prepare(self) -> None:
@@ -297,6 +308,24 @@ class Store:
         self.writer.finish()
         if self.writer.error is not None:
             raise StoreError(f"the checkpoint failed: {self.writer.error}")
+
+    def reload(self, *, checkpoint: bool) -> None:
+        """Forget all that is in memory and read the store anew, from the tree alone when there is to be a `checkpoint` first.
+
+        StoreError when that fails, and nothing is forgotten then. REQUIRES: the lock, given up meanwhile.
+        """
+        if checkpoint:
+            self.checkpoint()
+        else:
+            self.commit()
+            self.writer.finish()
+        self.recovering = True
+        try:
+            self.engine.reopen()
+            self._recover(self.log.position())
+        finally:
+            self.recovering = False
+            self.landed.notify_all()
 
     # -- a tick
 
@@ -441,6 +470,20 @@ class Store:
         if self.listener is not None:
             self.listener.expired(db, key)
 
+    def expire_parts(self, db: Database, value: Value, limit: int | None = None) -> bool:
+        """Have the parts of a `timed` value expire whose time has come, `limit` at most, and log it. True when nothing is left of it."""
+        due = value.due()
+        if due is None or due > self.now or self.replaying:
+            return False
+        # As above, not a change by the command.
+        changes = self.changes
+        count, effects = value.fade(self.now, limit)
+        self.changes = changes
+        self.expired_parts += count
+        for effect in effects:
+            self.record(self.databases.index(db), effect)
+        return not value.linked
+
     def bury(self, value: Value) -> None:
         """A value is dead: have its records deleted and its memory freed, little by little."""
         if value.oid:
@@ -537,54 +580,5 @@ class Store:
         return rest
 
 
-class DeadDatabase:
-    """The resident objects of a flushed database, freed a few at a time."""
-
-    def __init__(self, store: Store, objects: dict[bytes, Value]) -> None:
-        self._store = store
-        self._objects = objects
-
-    def clear(self) -> None:
-        """Drop them all: the cache has forgotten them."""
-        self._objects = {}
-
-    def shed(self, count: int) -> bool:
-        """Free about `count` of them; True when none are left."""
-        with self._store.lock:
-            cache = self._store.cache
-            for _ in range(min(count, len(self._objects))):
-                _, value = self._objects.popitem()
-                if value.linked:
-                    cache.forget(value)
-        return not self._objects
-
-
-@contextlib.contextmanager
-def open_records(path: str) -> Iterator[Engine]:
-    """The engine alone of a store that nobody has open, for reading its records. StoreError when there is none or somebody has."""
-    tree = os.path.join(path, "tree")
-    if not os.path.isdir(tree):
-        raise StoreError("there is no store")
-    lock_file = _lock_directory(path)
-    try:
-        engine = open_engine(f"leveldb:{tree}")
-        try:
-            yield engine
-        finally:
-            engine.close()
-    finally:
-        os.close(lock_file)
-
-
 def _no_replay(tick: bytes) -> None:
     raise StoreError("this store was opened without a way to replay its log")
-
-
-def _lock_directory(path: str) -> int:
-    handle = os.open(os.path.join(path, "LOCK"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise StoreLocked(f"{path} is in use by another process") from None
-    return handle

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from diskkv.format import keys
-from diskkv.format.meta import Meta, decode, encode_header, encode_inline
+from diskkv.format.meta import Meta, decode, encode_header, encode_inline, wakes
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
@@ -36,9 +36,12 @@ class Value:
     __slots__ = ("db", "expire", "flying", "freq", "key", "linked", "oid", "queue", "saved", "seen", "stamp", "touched", "weight")
 
     tag: ClassVar[int] = 0
+    # Parts of it expire by themselves: whoever looks it up asks `due` first. Said by a class of its own, to which such a value changes
+    # (see `types/hashes.py`), so that all others need not be asked.
+    timed: ClassVar[bool] = False
 
     # `stamp` tells when it was last changed, in the writer's counting (see `Writer`). `saved` is what the engine has for the key,
-    # once what has been encoded lands: None for no record, 0 for one that does not expire, else its expiry in ms, or UNKNOWN.
+    # once what has been encoded lands: None for no record, 0 for one that has no expiry record, else that one's time in ms, or UNKNOWN.
     # `weight` is the memory it counts for, `freq` and `queue` belong to the cache; `seen` is when it was last looked up.
     db: Database
     key: bytes
@@ -123,6 +126,21 @@ class Value:
         """Free about `count` pieces of a dead value's memory; True when none are left. So a huge one is freed little by little."""
         return True
 
+    def due(self) -> int | None:
+        """A time before which none of its parts expires, None when none will. For `timed` values."""
+        return None
+
+    def fade(self, now: int, limit: int | None) -> tuple[int, list[tuple[bytes, ...]]]:
+        """Have the parts expire whose time has come, `limit` at most; how many did, and the commands that amount to it.
+
+        The value `vanish`es with its last part. For `timed` values.
+        """
+        return 0, []
+
+    def over(self, now: int) -> bool:
+        """Whether the time of all of it has come, as far as is known without looking for it. For `timed` values."""
+        return False
+
     def copy_to(self, target: Value) -> None:
         """Fill a fresh value of the same type with the same content (COPY)."""
         raise NotImplementedError
@@ -152,19 +170,20 @@ class Value:
     def resolve(self) -> None:
         """Resolve an UNKNOWN `saved`: ask the engine what it has for the key. REQUIRES: no checkpoint is being written."""
         raw = self.db.store.engine.get(self.db.prefix + self.key)
-        self.saved = None if raw is None else decode(raw).expire or 0
+        self.saved = None if raw is None else decode(raw).wakes()
 
     def save(self, batch: Any) -> None:
         """Put the meta record, and the expiry record in step with it, into a batch."""
         db = self.db
         if self.saved == UNKNOWN:
             self.resolve()
+        due = self.due() if self.timed else None
         if self.oid:
-            raw = encode_header(self.tag, self.expire, self.oid, self.length(), self.extras())
+            raw = encode_header(self.tag, self.expire, self.oid, self.length(), self.extras(), due)
         else:
-            raw = encode_inline(self.tag, self.expire, self.body())
+            raw = encode_inline(self.tag, self.expire, self.body(), due)
         batch.put(db.prefix + self.key, raw)
-        expire = self.expire or 0
+        expire = wakes(self.expire, due)
         if expire != self.saved:
             if self.saved:
                 batch.delete(keys.expiry_key(self.saved, db.epoch, self.key))

@@ -173,9 +173,11 @@ class Writer:
         self._log_mark = store.log.written
         self._flying_commands, self.commands = self.commands, 0
         self._batch = batch = store.engine.batch(sync=True)
-        # First, so that whatever has come to stand there since wins.
+        # Of a database that is still there, the key's value sees to its records itself.
+        living = {db.epoch for db in store.databases}
         for raw in self._erased:
-            self._erase(raw)
+            if unpack_u32(raw, 1) not in living:
+                self._erase(raw)
         batch.put(keys.SYSTEM + b"state", pack_state(store.state(self._position)))
         for raw in self._dead:
             batch.put(raw, b"")
@@ -191,8 +193,8 @@ class Writer:
         if raw is None:
             return
         self._batch.delete(meta_key)
-        expire = decode(raw).expire
-        if expire is not None:
+        expire = decode(raw).wakes()
+        if expire:
             self._batch.delete(keys.expiry_key(expire, unpack_u32(meta_key, 1), meta_key[5:]))
 
     def secure(self, value: Value) -> None:

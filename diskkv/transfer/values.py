@@ -11,13 +11,16 @@ from typing import Any, TypeVar
 
 from diskkv import format
 from diskkv.errors import BadDump
-from diskkv.rdb.content import Content, StreamState
+from diskkv.rdb.content import Consumer, Content, Group, Pending, StreamState
 from diskkv.store.database import Database
 from diskkv.store.value import Value
+from diskkv.types import groups
 from diskkv.types.hashes import Hash
+from diskkv.types.ledgers import ID_MAX
 from diskkv.types.lists import List
+from diskkv.types.progress import UNKNOWN
 from diskkv.types.sets import PRESENT, Set
-from diskkv.types.streams import ID_MAX, Stream
+from diskkv.types.streams import Stream
 from diskkv.types.strings import String
 from diskkv.types.zsets import ZSet
 
@@ -26,6 +29,8 @@ PART = 512
 PIECE = 1 << 18
 # A set of no more members than this is taken over whole.
 WHOLE = 128
+# What a pending entry costs until it is in the engine.
+PENDING_COST = 400
 
 T = TypeVar("T")
 
@@ -38,10 +43,14 @@ def content_of(value: Value) -> Content:
         return Content(format.LIST, len(value), (part for _, part in value.runs()))
     if isinstance(value, Set):
         return Content(format.SET, len(value), _chunks(value.members()))
+    if isinstance(value, Hash) and value.timed:
+        # A time of 0 stands for none.
+        triples = ((field, data, when or 0) for field, data, when in value.timed_items())
+        return Content(value.tag, len(value), (list(chain.from_iterable(part)) for part in _chunks(triples)), timed=True)
     if isinstance(value, (Hash, ZSet)):
         return Content(value.tag, len(value), (list(chain.from_iterable(part)) for part in _chunks(value.items())))
     if isinstance(value, Stream):
-        state = StreamState(value.last, value.max_deleted, value.added)
+        state = StreamState(value.last, value.max_deleted, value.added, [_group(group) for group in value.groups().values()])
         return Content(format.STREAM, len(value), _entries(value), state=state)
     raise TypeError(f"{type(value).__name__} has no content")
 
@@ -65,14 +74,16 @@ def _entries(value: Stream) -> Iterator[list[Any]]:
         start = part[-1][0] + 1
 
 
+def _group(group: groups.Group) -> Group:
+    consumers = [Consumer(one.name, one.seen, None if one.active == groups.NEVER else one.active) for one in group.sorted_consumers()]
+    pending = [Pending(number, owner.name, time, times) for number, owner, time, times in group.deliveries(0, ID_MAX)]
+    return Group(group.name, group.last, None if group.read == UNKNOWN else group.read, consumers, pending)
+
+
 def check(content: Content) -> None:
-    """BadDump when a gathered content can't be stored: it has a member twice, or something that there is no type for."""
+    """BadDump when a gathered content of members or fields has one twice."""
     parts = list(content.parts)
     content.parts = iter(parts)
-    if content.state is not None and content.state.groups:
-        raise BadDump("consumer groups can't be stored")
-    if content.timed and any(any(part[2::3]) for part in parts):
-        raise BadDump("hash fields that expire can't be stored")
     if content.tag in (format.SET, format.HASH, format.ZSET):
         width = content.width()
         seen: set[bytes] = set()
@@ -135,11 +146,14 @@ def _fill_hash(db: Database, key: bytes, content: Content, rest: Rest) -> Value:
     value = db.replace(key, Hash)
     for part in content.parts:
         if content.timed:
-            if any(part[2::3]):
-                raise BadDump("hash fields that expire can't be stored")
-            part = [item for at in range(0, len(part), 3) for item in part[at : at + 2]]
-        value.set(part)
-        rest(sum(map(len, part)))
+            value.set([item for at in range(0, len(part), 3) for item in part[at : at + 2]])
+            for field, when in zip(part[::3], part[2::3], strict=True):
+                if when:
+                    value.set_expiry(field, when)
+            rest(sum(len(item) for item in part if item.__class__ is bytes))
+        else:
+            value.set(part)
+            rest(sum(map(len, part)))
     return _counted(value, content)
 
 
@@ -170,9 +184,21 @@ def _fill_stream(db: Database, key: bytes, content: Content, rest: Rest) -> Valu
     state = content.state
     assert state is not None
     value.set_last(state.last, state.added, state.max_deleted)
-    if state.groups:
-        raise BadDump("consumer groups can't be stored")
+    for group in state.groups:
+        _fill_group(value, group, rest)
     return value
+
+
+def _fill_group(stream: Stream, group: Group, rest: Rest) -> None:
+    made = stream.create_group(group.name, group.last, UNKNOWN if group.read is None else group.read)
+    for consumer in group.consumers:
+        created = made.create_consumer(consumer.name, consumer.seen)
+        if consumer.active is not None:
+            created.active = consumer.active
+    for count, one in enumerate(group.pending):
+        made.give(made.consumers[one.consumer], one.id, one.time, one.count)
+        if count % PART == PART - 1:
+            rest(PART * PENDING_COST)
 
 
 FILLERS: dict[int, Callable[[Database, bytes, Content, Rest], Value]] = {

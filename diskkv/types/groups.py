@@ -238,6 +238,10 @@ class Group:
 
     # -- looking
 
+    def holds(self, number: int) -> bool:
+        """Whether an entry is pending."""
+        return self.pending.get(number) is not None
+
     def find(self, number: int) -> Delivery | None:
         """A pending entry, or None when it is not pending."""
         record = self.pending.get(number)

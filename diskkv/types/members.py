@@ -371,9 +371,13 @@ class Members(Value):
             self.resident[member] = None
             self.resized(self.ENTRY + len(member))
             return None
-        value = self.resident[member] = self.unpack(raw)
+        value = self.resident[member] = self.admit(member, raw)
         self.resized(self.ENTRY + len(member) + self.weigh(value))
         return value
+
+    def admit(self, member: bytes, raw: bytes) -> Any:
+        """The value in a member's record, which is about to be resident."""
+        return self.unpack(raw)
 
     def _gather(self) -> None:
         """Read everything and become complete, unless that takes too much memory."""
@@ -399,10 +403,14 @@ class Members(Value):
         remains = self.__class__(self.db, self.key)
         remains.resident = self.resident
         self.db.store.free_later(remains)
-        kept = {**self.flying, **self.touched}
+        kept = self._pending()
         weigh, entry = self.weigh, self.ENTRY
         self._hold(kept, sum(entry + len(member) + (0 if value is None else weigh(value)) for member, value in kept.items()))
         self.ceiling = max(self.db.cache.budget // 4, 2 * self.weight)
+
+    def _pending(self) -> dict[bytes, Any]:
+        """What the engine does not have yet: members and their values, None for the absent."""
+        return {**self.flying, **self.touched}
 
     def _hold(self, resident: dict[bytes, Any], weight: int) -> None:
         """Another `resident`, whose members weigh `weight`."""

@@ -133,13 +133,9 @@ class Stream(Value):
                 continue
             if not deleted:
                 self.touch()
-            self._remove(number)
+            self._forget(number)
             deleted += 1
             self.max_deleted = max(self.max_deleted, number)
-            if number == self.low:
-                self.low = min(number + 1, ID_MAX)
-            if number == self.high:
-                self.high -= 1
         if deleted:
             self._tidy()
         return deleted
@@ -162,6 +158,36 @@ class Stream(Value):
             if len(gone) < wanted:
                 break
         return deleted
+
+    def trim_with_references(self, count: int, below: int, *, acknowledged: bool) -> int:
+        """As `trim`, and the entries are pending in no group any more; or when `acknowledged`, of those only that no group refers to."""
+        groups = self.groups().values()
+        start, stop = 0, below - 1
+        if acknowledged:
+            # What lies above has yet to be given to some group.
+            stop = min(stop, min(group.last for group in groups))
+        deleted = 0
+        while deleted < count and (entries := self.range(start, stop, RUN)):
+            start = entries[-1][0] + 1
+            numbers = [number for number, _ in entries if not (acknowledged and any(group.holds(number) for group in groups))]
+            gone = numbers[: count - deleted]
+            if gone and not deleted:
+                self.touch()
+            for number in gone:
+                self._forget(number)
+            if gone:
+                self._tidy()
+                self.dereference(gone)
+            deleted += len(gone)
+        return deleted
+
+    def _forget(self, number: int) -> None:
+        """Remove an entry that exists, and move the bounds with it. `_tidy` is to be called when done."""
+        self._remove(number)
+        if number == self.low:
+            self.low = min(number + 1, ID_MAX)
+        if number == self.high:
+            self.high -= 1
 
     def set_last(self, last: int, added: int | None, max_deleted: int) -> None:
         """XSETID: say what the last id was; and, unless None and 0, how many were added and the highest id deleted."""
@@ -374,7 +400,7 @@ class Stream(Value):
 
     def referenced(self, number: int) -> bool:
         """Whether an entry is pending in some group, or some group has not yet been given it."""
-        return any(group.last < number or group.pending.get(number) is not None for group in self.groups().values())
+        return any(group.last < number or group.holds(number) for group in self.groups().values())
 
     def dereference(self, numbers: Sequence[int]) -> int:
         """Entries are pending in no group any more; in how many they were."""

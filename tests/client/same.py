@@ -301,6 +301,45 @@ KEYS = [
 ]
 
 
+HYPERLOGLOGS = [
+    call("pfadd", "h", "a", "b", 3),
+    call("pfadd", "h", "a"),
+    call("pfcount", "h"),
+    call("pfadd", "g", "c"),
+    call("pfcount", "h", "g", "none"),
+    call("pfmerge", "all", "h", "g"),
+    call("pfcount", "all"),
+    call("get", "g"),
+    call("strlen", "all"),
+    call("set", "text", "x"),
+    call("pfadd", "text", "a"),
+    call("pfcount", "text"),
+]
+
+GEO = [
+    call("geoadd", "g", (13.361389, 38.115556, "Palermo", 15.087269, 37.502669, "Catania")),
+    call("geoadd", "g", (13.361389, 38.115556, "Palermo"), nx=True),
+    call("geoadd", "g", (13.5, 38.1, "Palermo"), xx=True, ch=True),
+    call("geoadd", "g", (13.5, 99, "Nowhere")),
+    call("geodist", "g", "Palermo", "Catania"),
+    call("geodist", "g", "Palermo", "Catania", "km"),
+    call("geodist", "g", "Palermo", "none"),
+    call("geohash", "g", "Palermo", "none"),
+    call("geopos", "g", "Palermo", "none"),
+    call("geosearch", "g", longitude=15, latitude=37, radius=200, unit="km", sort="ASC"),
+    call("geosearch", "g", member="Palermo", width=400, height=400, unit="km", withdist=True, withcoord=True, withhash=True, sort="ASC"),
+    call("geosearch", "g", longitude=15, latitude=37, radius=200, unit="km", count=1, any=True),
+    call("geosearchstore", "d", "g", longitude=15, latitude=37, radius=200, unit="km"),
+    call("geosearchstore", "d", "g", longitude=15, latitude=37, radius=200, unit="km", storedist=True),
+    call("zrange", "d", 0, -1, withscores=True),
+    call("georadius", "g", 15, 37, 200, unit="km", withdist=True, sort="ASC"),
+    call("georadius", "g", 15, 37, 200, unit="km", withcoord=True, withhash=True, sort="DESC"),
+    call("georadius", "g", 15, 37, 200, unit="km", store="d"),
+    call("georadiusbymember", "g", "Palermo", 200, unit="km", count=1),
+    call("georadiusbymember", "g", "none", 200, unit="km"),
+]
+
+
 def piped(*calls: Call, transaction: bool = True, raising: bool = False) -> Call:
     def run(r: Any) -> Any:
         pipe = r.pipeline(transaction=transaction)
@@ -334,4 +373,7 @@ PIPELINES = [
     call("get", "t"),
 ]
 
-TABLES = {"strings": STRINGS, "hashes": HASHES, "lists": LISTS, "sets": SETS, "zsets": ZSETS, "keys": KEYS, "pipelines": PIPELINES}
+TABLES = {
+    "strings": STRINGS, "hashes": HASHES, "lists": LISTS, "sets": SETS, "zsets": ZSETS, "hyperloglogs": HYPERLOGLOGS, "geo": GEO,
+    "keys": KEYS, "pipelines": PIPELINES,
+}  # fmt: skip

@@ -165,6 +165,40 @@ TABLES["bitmap"] = """
 1 GET <bits>
 """
 
+TABLES["hyperloglog"] = """
+8 PFADD <own_hll> <member>+
+3 PFADD <own_hll> (<value> | <member> | <increment>)+
+1 PFADD <own_hll>
+4 PFCOUNT <hll>
+3 PFCOUNT <hll>+
+2 PFMERGE <own_hll> <hll>+
+1 PFMERGE <own_hll>
+3 GET <hll>
+1 PFDEBUG (ENCODING | DECODE | TODENSE | GETREG | NOPE) <hll>
+1 DEL <own_hll>
+1 COPY <own_hll> <own_hll>
+"""
+
+TABLES["geo"] = """
+6 GEOADD <geo> (<place> <town>)+
+3 GEOADD <geo> {NX | XX | CH} (<place> <town>)+
+2 GEODIST <geo> <town> <town> [<unit>]
+2 GEOHASH <geo> <town>+
+2 GEOPOS <geo> <town>+
+5 GEOSEARCH <geo> (FROMMEMBER <town> | FROMLONLAT <place>) (BYRADIUS <far> <unit> | BYBOX <far> <far> <unit>) {ASC | DESC | COUNT <count> | COUNT <count> ANY | WITHDIST | WITHCOORD | WITHHASH}
+1 GEOSEARCH <geo> {FROMMEMBER <town> | FROMLONLAT <place> | BYRADIUS <far> <unit> | BYBOX <far> <far> <unit> | ASC | STOREDIST | COUNT <count>} ASC WITHDIST WITHCOORD DESC ASC
+2 GEOSEARCHSTORE <own_zset> <geo> (FROMMEMBER <town> | FROMLONLAT <place>) (BYRADIUS <near> km | BYBOX <near> <near> km) {ASC | DESC | COUNT <count> | STOREDIST | WITHDIST}
+2 GEORADIUS <geo> <place> <far> <unit> {ASC | DESC | COUNT <count> | ANY | WITHDIST | WITHCOORD | WITHHASH}
+1 GEORADIUS <geo> <place> <near> km {STORE <own_zset> | STOREDIST <own_zset> | DESC | COUNT <count>}
+2 GEORADIUSBYMEMBER <geo> <town> <far> <unit> {ASC | DESC | COUNT <count> | ANY | WITHDIST | WITHCOORD | WITHHASH}
+1 GEORADIUSBYMEMBER <geo> <town> <near> km {STORE <own_zset> | STOREDIST <own_zset> | COUNT <count>}
+1 GEORADIUS_RO <geo> <place> <far> <unit> {ASC | DESC | COUNT <count> | WITHDIST | STORE <zset>}
+1 GEORADIUSBYMEMBER_RO <geo> <town> <far> <unit> {ASC | DESC | COUNT <count> | WITHDIST | STORE <zset>}
+2 ZREM <geo> <town>
+1 DEL <geo>
+2 ZRANGE <geo> 0 -1 [WITHSCORES]
+"""  # noqa: E501
+
 TABLES["generic"] = """
 4 DEL <any>+
 2 UNLINK <any>+
@@ -249,6 +283,8 @@ SHARES: dict[str, float] = {
     "set": 12,
     "sorted_set": 22,
     "bitmap": 8,
+    "hyperloglog": 4,
+    "geo": 6,
     "generic": 18,
     "server": 0.3,
     "connection": 2,

@@ -19,10 +19,12 @@ FAMILIES: dict[str, tuple[bytes, ...]] = {
     "set": (b"t1", b"t2", b"t3", b"t4"),
     "zset": (b"z1", b"z2", b"z3", b"z4"),
     "lex": (b"y1", b"y2"),
+    "hll": (b"p1", b"p2", b"p3"),
+    "geo": (b"g1", b"g2"),
 }
 # Families a command on any key may use. `short` is kept out: LCS is quadratic, so its keys must stay short. So is `lex`: ranges by name
-# are defined among equal scores only.
-MIXED = tuple(key for family, keys in FAMILIES.items() if family not in ("short", "lex") for key in keys)
+# are defined among equal scores only. And `geo`: of members at the same place, a search with COUNT may find any.
+MIXED = tuple(key for family, keys in FAMILIES.items() if family not in ("short", "lex", "geo") for key in keys)
 WITHOUT_ZSETS = tuple(key for key in MIXED if not key.startswith(b"z"))
 MISSING = (b"nokey", b"no:such", b"")
 
@@ -245,6 +247,16 @@ def weights(source: Source) -> list[bytes]:
     return [among((b"1", b"2", b"0.5", b"-1", b"3", b"0", b"inf"), 0.02)(source) for _ in range(count)]
 
 
+def place(source: Source) -> list[bytes]:
+    """A longitude and a latitude, mostly around Sicily; never two the same but by ill luck."""
+    rng = source.rng
+    if source.odd(0.03):
+        return [source.odd_word(), rng.choice((b"10", b"85.06", b"-86", b"x"))]
+    if rng.random() < 0.7:
+        return [b"%.9f" % rng.uniform(12, 17), b"%.9f" % rng.uniform(36, 39)]
+    return [b"%r" % rng.uniform(-180, 180), b"%r" % rng.uniform(-85, 85)]
+
+
 def missing_command(source: Source) -> list[bytes]:
     """A command nobody knows, with arguments that its error text shows."""
     name = source.rng.choice((b"FOO", b"get2", b"x" * 150, b"a b", b"", b"F\r\nO"))
@@ -292,6 +304,11 @@ WORDS |= {
     "scancount": among((b"1", b"2", b"10", b"1000"), 0.04),
     "field_at": lambda source: [field_type(source), field_offset(source)],
     "weights": weights,
+    "place": place,
+    "town": among((b"Palermo", b"Catania", b"Enna", b"Noto", b"Gela", b"Bronte", b"Agira"), 0.02),
+    "unit": among((b"m", b"km", b"ft", b"mi", b"KM"), 0.03),
+    "near": among((b"0", b"1", b"20", b"150.5", b"300"), 0.02),
+    "far": among((b"0", b"10", b"200", b"1000.25", b"5000", b"1e4", b"30000"), 0.04),
     "unknown": missing_command,
     "odd": Source.odd_word,
     "proto": among((b"2", b"3", b"4", b"1", b"a"), 0.05),

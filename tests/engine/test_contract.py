@@ -66,6 +66,24 @@ def test_nothing_of_a_batch_is_there_before_it_is_written(engine: Engine) -> Non
     assert engine.get(b"a") == b"1"
 
 
+def test_a_snapshot_stays_as_it_was(engine: Engine) -> None:
+    put(engine, a="1", b="2", c="3")
+    snapshot = engine.snapshot()
+    batch = engine.batch()
+    batch.delete(b"a")
+    batch.put(b"b", b"new")
+    batch.put(b"d", b"4")
+    engine.write(batch)
+    for _ in range(2):
+        assert (snapshot.get(b"a"), snapshot.get(b"b"), snapshot.get(b"d")) == (b"1", b"2", None)
+        assert list(snapshot.scan(b"")) == [(b"a", b"1"), (b"b", b"2"), (b"c", b"3")]
+        assert list(snapshot.scan_keys(b"a", b"c", reverse=True)) == [b"b", b"a"]
+        assert snapshot.approximate_size(b"a", b"z") >= 0
+        engine.compact(b"", b"z")
+    snapshot.close()
+    assert list(engine.scan_keys(b"")) == [b"b", b"c", b"d"]
+
+
 def test_later_operations_in_a_batch_win(engine: Engine) -> None:
     batch = engine.batch()
     batch.put(b"a", b"1")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diskkv.errors import Damaged
-from diskkv.format import HASH, STREAM, STRING, ZSET, keys
+from diskkv.format import HASH, STREAM, STRING, ZSET, groups, keys
 from diskkv.format.explain import explain
 from diskkv.format.meta import (
     Meta,
@@ -125,12 +125,22 @@ def test_format_1_to_the_byte() -> None:
     assert pack_f64(1.5) == b"\xbf\xf8\0\0\0\0\0\0"
     assert pack_f64(-1.5) == b"\x40\x07\xff\xff\xff\xff\xff\xff"
     assert pack_f64(-math.inf) == b"\0\x0f\xff\xff\xff\xff\xff\xff"
+    assert keys.garbage_group(258, 3) == b"G\0\0\0\0\0\0\x01\x02\0\0\0\x03g"
+    assert (groups.group_sub(1), groups.consumer_sub(1, 2)) == (b"g\0\0\0\x01", b"n\0\0\0\x01\0\0\0\x02")
+    assert (groups.pending_sub(1), groups.owned_sub(1, 2)) == (b"p\0\0\0\x01", b"o\0\0\0\x01\0\0\0\x02")
+    assert groups.pack_delivery(2, 5, 1) == b"\0\0\0\x02" + b"\0\0\0\0\0\0\0\x05" + b"\0\0\0\0\0\0\0\x01"
+    group = groups.GroupRecord(b"g", 1 << 64, -1, 3, 0, 2, 7)
+    packed = b"\x97\xc4\x01g\xc4\x10" + groups.pack_id(1 << 64) + b"\xff\x03\xc4\x10" + bytes(16) + b"\xc4\x10" + bytes(15) + b"\x02\x07"
+    assert (groups.pack_group(group), groups.unpack_group(packed)) == (packed, group)
+    consumer = groups.ConsumerRecord(b"c", 5, -1, 3, 0, 2)
+    packed = b"\x96\xc4\x01c\x05\xff\x03\xc4\x10" + bytes(16) + b"\xc4\x10" + bytes(15) + b"\x02"
+    assert (groups.pack_consumer(consumer), groups.unpack_consumer(packed)) == (packed, consumer)
     assert keys.member_hasher(42)(b"member").hex() == "5be5ac05"
 
 
 @given(st.binary(max_size=40), st.binary(max_size=40))
 def test_anything_can_be_explained(key: bytes, value: bytes) -> None:
-    kinds = tuple(b"D\0\0\0\0\0\0\0\x01" + kind for kind in (b"m", b"b", b"x"))
+    kinds = tuple(b"D\0\0\0\0\0\0\0\x01" + kind for kind in (b"m", b"b", b"x", b"g", b"n", b"p", b"o"))
     for table in (b"", b"M", b"D", b"E", b"G", b"X", b"Xstate", b"Xformat", *kinds):
         line = explain(table + key, value)
         assert line
@@ -149,6 +159,19 @@ def test_explanations() -> None:
     assert explain(keys.data_prefix(7) + b"c" + pack_u32(3), b"\0abc") == "data oid 7 piece 3 -> 3 B"
     entry = pack_value(pack_items([b"f", b"v"]))
     assert explain(keys.data_prefix(7) + b"x" + pack_u64(5) + pack_u64(1), entry) == 'data oid 7 entry 5-1 -> "f" "v"'
+    place = keys.data_prefix(7)
+    group = groups.pack_group(groups.GroupRecord(b"workers", 5 << 64, -1, 3, 0, 2, 7))
+    assert explain(place + groups.group_sub(1), group) == 'data oid 7 group 1 "workers" last 5-0 how many read is unknown, 3 pending'
+    consumer = groups.pack_consumer(groups.ConsumerRecord(b"ann", 0, -1, 3, 0, 2))
+    assert explain(place + groups.consumer_sub(1, 2), consumer) == (
+        'data oid 7 consumer 2 of group 1 "ann" seen 1970-01-01 00:00:00.000Z, never active, 3 pending'
+    )
+    number = groups.pack_id(5 << 64 | 1)
+    assert explain(place + groups.pending_sub(1) + number, groups.pack_delivery(2, 0, 4)) == (
+        "data oid 7 pending 5-1 in group 1 for consumer 2 since 1970-01-01 00:00:00.000Z, delivered 4 times"
+    )
+    assert explain(place + groups.owned_sub(1, 2) + number, b"") == "data oid 7 owned 5-1 by consumer 2 of group 1"
+    assert explain(keys.garbage_group(7, 1), b"") == "garbage group 1 of oid 7"
     stream = encode_inline(STREAM, None, pack_items([bytes(56), bytes(16), [b"f", b"v"]]))
     assert explain(keys.meta_prefix(1) + b"x", stream).startswith('meta epoch 1 "x" stream 1 entries, ')
     assert explain(keys.data_prefix(7) + b"?x", b"") == 'data oid 7 unknown kind "?x" -> ""'

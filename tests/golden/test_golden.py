@@ -21,7 +21,7 @@ from tests.support.scripts import GOLDEN, play, read
 SCRIPTS = scripts.names()
 TIMED = scripts.names("timed")
 # One session, nothing that JSON cannot say, nothing about the session itself.
-THROUGH_THE_SHELL = ("strings", "hashes", "lists", "sets", "bitmaps")
+THROUGH_THE_SHELL = ("strings", "hashes", "lists", "sets", "bitmaps", "hyperloglogs", "geo")
 PROTOCOLS = pytest.mark.parametrize("protocol", [2, 3])
 
 

@@ -18,7 +18,7 @@ from tests.support.runner import Runner
 
 @pytest.fixture(scope="module")
 def oracle() -> Iterator[Oracle]:
-    server = start()
+    server = start("--enable-debug-command", "yes")
     yield server
     server.close()
 
@@ -38,6 +38,7 @@ def test_values_go_both_ways(seed: int, oracle: Oracle, tmp_path: Path) -> None:
                 assert plain(run(*command)) == theirs
     for key in keys:
         digest = oracle.run("DEBUG", "DIGEST-VALUE", key)
+        assert isinstance(digest, list), digest
         rng.choice([run.evict, run.reopen, run.checkpoint, int])()
         ours = plain(run("DUMP", key))
         theirs = oracle.run("DUMP", key)
@@ -53,6 +54,8 @@ def test_values_go_both_ways(seed: int, oracle: Oracle, tmp_path: Path) -> None:
         assert oracle.run("DEBUG", "DIGEST-VALUE", b"back") == digest, key
         if key.startswith(b"stream"):
             assert without_tree(plain(run("XINFO", "STREAM", "theirs"))) == without_tree(oracle.run("XINFO", "STREAM", key))
+            full = oracle.run("XINFO", "STREAM", key, "FULL", "COUNT", 0)
+            assert without_tree(oracle.run("XINFO", "STREAM", "back", "FULL", "COUNT", 0)) == without_tree(full)
     assert run.findings() == []
     run.close()
 

@@ -50,7 +50,8 @@ def zset(rng: Random, key: bytes) -> list[list[bytes]]:
     for _ in range(rng.choice(SIZES)):
         score = struct.unpack("<d", rng.randbytes(8))[0]
         usual = b"%r" % score if score == score else b"0"
-        command += [rng.choice([b"inf", b"-inf", b"-0.0", b"%d" % rng.randrange(-5, 1 << 50), usual]), word(rng)]
+        # Not -0.0, which Redis keeps in large sorted sets only and diskkv never.
+        command += [rng.choice([b"inf", b"-inf", b"0", b"%d" % rng.randrange(-5, 1 << 50), usual]), word(rng)]
     return [command]
 
 
@@ -63,6 +64,14 @@ def stream(rng: Random, key: bytes) -> list[list[bytes]]:
         commands.append([b"XADD", key, b"%d-%d" % (ms, seq), *fields])
         if rng.random() < 0.1:
             commands.append([b"XDEL", key, b"%d-%d" % (ms, seq)])
+    for group in rng.sample([b"g1", b"g2", b"\xff"], rng.randrange(4)):
+        commands.append([b"XGROUP", b"CREATE", key, group, rng.choice([b"0", b"$", b"5-5"])])
+        commands.append([b"XGROUP", b"CREATECONSUMER", key, group, b"idle"])
+        for consumer in (b"alice", b"bob"):
+            commands.append([b"XREADGROUP", b"GROUP", group, consumer, b"COUNT", b"%d" % rng.choice((1, 10, 200)), b"STREAMS", key, b">"])
+        commands.append([b"XACK", key, group, b"%d-%d" % (ms, seq)])
+    if rng.random() < 0.5:
+        commands.append([b"XDEL", key, b"%d-%d" % (ms, seq)])
     return commands
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from diskkv.format import FORMAT
+from diskkv.replies import OK
 from tests.support.contents import contents
 from tests.support.runner import Runner
 
@@ -51,6 +54,66 @@ V1_LOGGED: list[tuple[object, ...]] = [
     ("SET", "two", 2),
     ("EXEC",),
 ]
+
+# Streams as they were before they had consumer groups, made in the same way; and with them.
+STREAMS_CHECKPOINTED: list[tuple[object, ...]] = [
+    ("XADD", "stream", "1-1", "f", "v", "g", b"\xff\x00"),
+    ("XADD", "stream", "1-2", "", ""),
+    ("XSETID", "stream", "9-9", "ENTRIESADDED", 12, "MAXDELETEDID", "1-1"),
+    *(("XADD", "large stream", f"{number}-0", "field", f"value {number}") for number in range(1, 200)),
+    ("XDEL", "large stream", "100-0", "1-0"),
+    ("XADD", "empty stream", "5-5", "f", "v"),
+    ("XTRIM", "empty stream", "MAXLEN", 0),
+]
+STREAMS_LOGGED: list[tuple[object, ...]] = [
+    ("XADD", "stream", "10-1", "late", "entry"),
+    ("XTRIM", "large stream", "MINID", 50),
+    ("XADD", "large stream", "200-0", "f", "v"),
+]
+GROUPS_CHECKPOINTED: list[tuple[object, ...]] = [
+    *STREAMS_CHECKPOINTED,
+    ("XGROUP", "CREATE", "large stream", "workers", "0", "ENTRIESREAD", 0),
+    ("XGROUP", "CREATE", "large stream", "others", "$"),
+    ("XGROUP", "CREATE", "large stream", "doomed", "0"),
+    ("XGROUP", "CREATE", "new stream", "waiting", "$", "MKSTREAM"),
+    ("XREADGROUP", "GROUP", "workers", "ann", "COUNT", 60, "STREAMS", "large stream", ">"),
+    ("XREADGROUP", "GROUP", "workers", "bob", "COUNT", 60, "STREAMS", "large stream", ">"),
+    ("XREADGROUP", "GROUP", "doomed", "ann", "COUNT", 150, "STREAMS", "large stream", ">"),
+    ("XACK", "large stream", "workers", *range(2, 90)),
+    ("XGROUP", "CREATECONSUMER", "large stream", "workers", "idle"),
+]
+GROUPS_LOGGED: list[tuple[object, ...]] = [
+    *STREAMS_LOGGED,
+    ("XGROUP", "DESTROY", "large stream", "doomed"),
+    ("XREADGROUP", "GROUP", "others", "cyd", "STREAMS", "large stream", ">"),
+    ("XCLAIM", "large stream", "workers", "cyd", 0, "95", "96", "TIME", 1_600_000_000_000, "RETRYCOUNT", 5),
+    ("XGROUP", "DELCONSUMER", "large stream", "workers", "idle"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "commands", "count"),
+    [
+        ("v1-streams", (*STREAMS_CHECKPOINTED, *STREAMS_LOGGED), 3),
+        ("v1-groups", (*GROUPS_CHECKPOINTED, *GROUPS_LOGGED), 4),
+    ],
+)
+def test_streams_of_version_1_open_for_ever(tmp_path: Path, name: str, commands: tuple[tuple[object, ...], ...], count: int) -> None:
+    shutil.copytree(DATABASES / name, tmp_path / name)
+    expected = Runner(":memory:")
+    for command in commands:
+        expected(*command)
+    old = Runner(tmp_path / name)
+    assert contents(old.executor.store) == contents(expected.executor.store)
+    assert len(contents(old.executor.store)) == count
+    assert old.findings() == []
+    old.evict()
+    assert contents(old.executor.store) == contents(expected.executor.store)
+    assert old("XGROUP", "CREATE", "stream", "new", "0") == OK
+    old.reopen()
+    assert old("XREADGROUP", "GROUP", "new", "ann", "STREAMS", "stream", ">").items[0][1][-1] == [b"10-1", [b"late", b"entry"]]
+    old.close()
+    expected.close()
 
 
 def test_version_1_opens_for_ever(tmp_path: Path) -> None:

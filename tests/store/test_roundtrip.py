@@ -37,3 +37,28 @@ def test_deleted_keys_stay_deleted(run: Runner) -> None:
     run.reopen()
     assert run("EXISTS", "a", "b") == 0
     assert run.executor.store.databases[0].count == 0
+
+
+def test_a_large_key_that_goes_away_and_comes_back_keeps_its_expiry_record(run: Runner) -> None:
+    run("HSET", "here", *range(600))
+    run("PEXPIREAT", "here", run.clock() + 500)
+    run.checkpoint()
+    run("RENAME", "here", "there")
+    run("RENAME", "there", "here")
+    assert run.findings() == []
+    run.evict()
+    run.clock.advance(500)
+    assert run("EXISTS", "here") == 0
+    assert run.findings() == []
+
+
+def test_a_large_key_moved_out_of_a_database_that_is_flushed_lives(run: Runner) -> None:
+    run("HSET", "here", *range(600))
+    run.checkpoint()
+    run("MOVE", "here", 1)
+    run("FLUSHDB")
+    assert run.findings() == []
+    run.reopen()
+    run("SELECT", 1)
+    assert run("HLEN", "here") == 300
+    assert run.findings() == []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
-from diskkv.engine import Engine
+from diskkv.engine import Engine, Snapshot
 from diskkv.errors import StoreError
 
 
@@ -37,6 +37,9 @@ class Around:
 
     def compact(self, start: bytes, stop: bytes) -> None:
         self.inner.compact(start, stop)
+
+    def snapshot(self) -> Snapshot:
+        return self.inner.snapshot()
 
     def reopen(self) -> None:
         self.inner.reopen()

@@ -15,7 +15,7 @@ import hiredis
 import pytest
 
 from diskkv.errors import CommandError
-from diskkv.replies import NIL_ARRAY, Named, Pairs, Push, Score, Several, Simple, Verbatim
+from diskkv.replies import NIL_ARRAY, Coordinate, Named, OrderedSet, Pairs, Push, Score, Several, Simple, Verbatim
 
 
 class Oracle:
@@ -101,6 +101,8 @@ def plain(reply: Any) -> Any:
         return reply.text
     if reply is NIL_ARRAY:
         return None
+    if isinstance(reply, Coordinate):
+        return reply.digits()
     if isinstance(reply, Score):
         return b"%r" % reply.value
     if isinstance(reply, bool):
@@ -115,6 +117,6 @@ def plain(reply: Any) -> Any:
         return [plain(part) for part in reply.items]
     if isinstance(reply, dict):
         return [plain(part) for pair in reply.items() for part in pair]
-    if isinstance(reply, (list, tuple, set, frozenset)):
+    if isinstance(reply, (list, tuple, set, frozenset, OrderedSet)):
         return [plain(part) for part in reply]
     return reply

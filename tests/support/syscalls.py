@@ -68,7 +68,12 @@ class Recording:
                     self._end(at, text, self._begin(at, text))
 
     def _begin(self, at: float, text: bytes) -> int:
-        """A call begins; what a sync that begins here will cover is what happened before."""
+        """A call begins. What a sync that begins here will cover is what happened before; and a handle that is being closed may be given
+        to another thread before the call has ended."""
+        closed = re.match(rb"close\((\d+)", text)
+        if closed is not None and int(closed[1]) in self._handles:
+            self._handles.discard(int(closed[1]))
+            self._note(at, "close", int(closed[1]))
         match = re.match(rb"f(?:data)?sync\((\d+)", text)
         if match is None or int(match[1]) not in self._handles:
             return 0
@@ -113,14 +118,13 @@ class Recording:
             self._on_handle(at, name, [word.strip() for word in words], strings, result, token)
 
     def _on_handle(self, at: float, name: str, words: list[bytes], strings: list[bytes], result: int, token: int) -> None:
+        if name == "close":
+            return
         touched = [int(word) for word in words[:2] if word.isdigit() and int(word) in self._handles]
         handle = int(words[0])
         if handle not in self._handles and not (name in ("sendfile", "copy_file_range") and touched):
             return
         match name:
-            case "close":
-                self._handles.discard(handle)
-                self._note(at, "close", handle)
             case "write" | "pwrite64":
                 self._note(at, "write", handle, strings[0][:result], int(words[3]) if name == "pwrite64" else None)
             case "lseek":

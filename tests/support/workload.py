@@ -105,14 +105,30 @@ class Workload:
 
     def _stream(self) -> Command:
         random = self.random
-        match random.randrange(8):
+        low = max(1, self.entries - 60)
+        some = [random.randrange(low, self.entries + 2) for _ in range(random.choice((1, 20)))]
+        group, consumer = f"g{random.randrange(2)}", f"c{random.randrange(3)}"
+        match random.randrange(16):
             case 0:
-                low = max(1, self.entries - 60)
-                return "XDEL", self.key(), *(random.randrange(low, self.entries + 2) for _ in range(random.choice((1, 20))))
+                return "XDEL", self.key(), *some
             case 1:
                 return "XTRIM", self.key(), "MAXLEN", random.randrange(6)
             case 2:
                 return "XSETID", self.key(), self.entries + random.randrange(-9, 3)
+            case 3 | 4:
+                return "XGROUP", "CREATE", self.key(), group, low, "MKSTREAM"
+            case 5 | 6:
+                count = random.choice((1, 3, 30))
+                return "XREADGROUP", "GROUP", group, consumer, "COUNT", count, "STREAMS", self.key(), random.choice((">", ">", 0))
+            case 7 | 8:
+                return "XACK", self.key(), group, *some
+            case 9:
+                return "XCLAIM", self.key(), group, consumer, 0, *some, *random.choice(((), ("FORCE",), ("JUSTID", "LASTID", low)))
+            case 10:
+                return "XAUTOCLAIM", self.key(), group, consumer, random.choice((0, 1000)), 0, "COUNT", random.choice((1, 20))
+            case 11:
+                sub = random.choice(("DESTROY", "DELCONSUMER"))
+                return "XGROUP", sub, self.key(), group, *((consumer,) if sub == "DELCONSUMER" else ())
         self.entries += 1
         content = str(random.randrange(100)) * random.choice((1, 3, 1500))
         return "XADD", self.key(), *random.choice(((), (), ("MAXLEN", "~", 9))), f"{self.entries}-*", "field", content

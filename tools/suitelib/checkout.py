@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 PROGRAMS = ("redis-cli", "redis-benchmark", "redis-server", "redis-check-aof", "redis-check-rdb")
-# Units that start servers and clusters of their own whatever the mode, so that nothing in them would meet the server under test.
-OWN_SERVERS = re.compile(r"integration/.*|unit/cluster/.*|unit/moduleapi/.*|unit/tls|unit/aofrw|unit/wait|unit/oom-score-adj")
+# Units that start servers and clusters of their own whatever the mode: nothing in them would meet the server under test.
+OWN_SERVERS = re.compile(r"unit/cluster/.*|unit/moduleapi/.*|integration/corrupt-dump.*")
 
 
 class NoSuite(Exception):
@@ -41,15 +41,23 @@ def copy(source: Path, target: Path) -> Path:
 
 
 def units(suite: Path) -> list[str]:
-    """The units that a suite names and that are meant for a server that is already there, in its order."""
-    text = (suite / "tests" / "test_helper.tcl").read_text()
-    listed = re.search(r"set ::all_tests \{(.*?)\}", text, re.DOTALL)
-    if listed is not None and listed[1].strip():
-        names = listed[1].split()
-    else:  # since 7.2 the suite looks for them itself
-        names = sorted(
-            path.relative_to(suite / "tests").with_suffix("").as_posix()
-            for folder in ("unit", "unit/type", "integration")
-            for path in (suite / "tests" / folder).glob("*.tcl")
-        )
-    return [name for name in names if not OWN_SERVERS.fullmatch(name)]
+    """The units that a suite names, in its order, but those that start servers of their own."""
+    listed = re.search(r"set ::all_tests \{(.*?)\}", (suite / "tests" / "test_helper.tcl").read_text(), re.DOTALL)
+    if listed is None:
+        raise NoSuite("tests/test_helper.tcl does not name the units as that of Redis 7.0 and 7.2 does")
+    return [name for name in listed[1].split() if not OWN_SERVERS.fullmatch(name)]
+
+
+def version(source: Path) -> tuple[int, int]:
+    """Which Redis a checkout is of."""
+    header = source / "src" / "version.h"
+    found = re.search(r'REDIS_VERSION "(\d+)\.(\d+)', header.read_text()) if header.is_file() else None
+    if found is None:
+        raise NoSuite(f"{header} does not tell a version")
+    return int(found[1]), int(found[2])
+
+
+def server(source: Path) -> str:
+    """The redis-server built in a checkout, or else the one in PATH."""
+    built = source / "src" / "redis-server"
+    return str(built.resolve()) if built.is_file() else shutil.which("redis-server") or "redis-server"

@@ -1,0 +1,166 @@
+"""`diskkv export`: a store's data for Redis, or for anybody."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import BinaryIO, Protocol
+
+import click
+
+from diskkv.cli.import_ import INCOMPLETE, say
+from diskkv.cli.progress import Progress
+from diskkv.errors import BadDump, DiskkvError, StoreError
+from diskkv.rdb.commands import commands_of, encode_command
+from diskkv.rdb.content import Item, Key, Library, Sizes, Skipped
+from diskkv.rdb.jsonl import write_key, write_library
+from diskkv.rdb.writer import FileWriter
+from diskkv.transfer.remarks import remarks
+from diskkv.transfer.report import Report
+
+
+class Output(Protocol):
+    """What items are written into."""
+
+    def take(self, item: Item) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+class RdbOutput:
+    """An RDB file."""
+
+    def __init__(self, file: BinaryIO, *, version: int, packing: bool) -> None:
+        self._file = file
+        self._version = version
+        self._writer = FileWriter(file.write, version=version, packing=packing)
+        self._writer.begin(remarks())
+
+    def take(self, item: Item) -> None:
+        if isinstance(item, Sizes):
+            self._writer.database(item.db, item.keys, item.expiring)
+        elif isinstance(item, Library):
+            self._writer.library(item.code)
+        elif isinstance(item, Key):
+            self._writer.key(item)
+            if self._writer.version > self._version:
+                raise BadDump(
+                    f"the key {item.name!r} needs version {self._writer.version} of the format, which Redis before 7.4 can't load: "
+                    f"allow it with --rdb-version {self._writer.version}"
+                )
+
+    def finish(self) -> None:
+        header = self._writer.end()
+        self._file.seek(0)
+        self._file.write(header)
+
+
+class LinesOutput:
+    """Commands, or lines of JSON."""
+
+    def __init__(self, file: BinaryIO, *, json: bool) -> None:
+        self._file = file
+        self._json = json
+        self._db = 0
+
+    def take(self, item: Item) -> None:
+        if isinstance(item, Key):
+            if self._json:
+                for line in write_key(item):
+                    self._file.write(line.encode("utf-8") + b"\n")
+                return
+            if item.db != self._db:
+                self._db = item.db
+                self._file.write(encode_command([b"SELECT", b"%d" % item.db]))
+            for command in commands_of(item):
+                self._file.write(encode_command(command))
+        elif isinstance(item, Library):
+            if self._json:
+                self._file.write(write_library(item).encode("utf-8") + b"\n")
+            else:
+                self._file.write(encode_command([b"FUNCTION", b"LOAD", item.code]))
+
+    def finish(self) -> None:
+        """All is written."""
+
+
+@click.command()
+@click.argument("store", type=click.Path(exists=True, file_okay=False))
+@click.argument("destination", type=click.Path(dir_okay=False))
+@click.option("--format", "form", type=click.Choice(["rdb", "aof", "jsonl"]), help="What to write.  [default: by the destination's ending]")
+@click.option("--rdb-version", type=click.IntRange(10, 12), default=10, show_default=True, help="10 is Redis 7.0's, 11 7.2's, 12 7.4's.")
+@click.option("--no-compression", is_flag=True, help="Do not compress strings in an RDB file.")
+@click.option("--match", metavar="PATTERN", help="Only keys that match the pattern, as KEYS has them.")
+@click.option("--db", "databases", type=click.IntRange(0), multiple=True, help="Only this database; may be given several times.")
+@click.option("--maxmemory", default="64mb", show_default=True, help="The memory budget while it lasts.")
+@click.option("--quiet", is_flag=True, help="No progress line, even at a terminal.")
+def export(
+    store: str, destination: str, form: str | None, rdb_version: int, no_compression: bool, match: str | None,
+    databases: tuple[int, ...], maxmemory: str, quiet: bool,
+) -> None:  # fmt: skip
+    """Write the data of STORE, a directory that nobody has open, to the file DESTINATION.
+
+    rdb is what redis-server loads as dump.rdb; aof are commands, for redis-cli --pipe or as an append-only file; jsonl are lines of JSON,
+    one or several a key, strings that are not UTF-8 in base64. All of it is streamed, however large a key is, and the file takes
+    its name only when it is complete.
+    """
+    from diskkv.app import open_executor
+    from diskkv.config import Settings
+    from diskkv.lib.glob import compile_glob
+    from diskkv.transfer.reading import Snapshot
+
+    form = form or {".rdb": "rdb", ".aof": "aof", ".jsonl": "jsonl"}.get(os.path.splitext(destination)[1])
+    if form is None:
+        raise click.UsageError("say what to write: --format rdb, aof or jsonl")
+    matches = compile_glob(os.fsencode(match)) if match is not None else None
+
+    def wanted(db: int, key: bytes) -> bool:
+        return (not databases or db in databases) and (matches is None or bool(matches(key)))
+
+    report = Report()
+    aside = f"{destination}.{os.getpid()}.part"
+    try:
+        executor = open_executor(store, Settings(maxmemory=maxmemory))
+    except (StoreError, OSError) as error:
+        raise click.ClickException(f"can't open the store in {store}: {error}") from None
+    try:
+        with executor.store.lock:
+            executor.store.checkpoint()
+            snapshot = Snapshot(executor.store)
+        progress = Progress(lambda: os.path.getsize(aside), None, lambda: report.keys, shown=not quiet and sys.stderr.isatty())
+        try:
+            with open(aside, "wb") as file:
+                output: Output = LinesOutput(file, json=form == "jsonl")
+                if form == "rdb":
+                    output = RdbOutput(file, version=rdb_version, packing=not no_compression)
+                for item in _chosen(snapshot.items(wanted), databases):
+                    output.take(item)
+                    if isinstance(item, Key):
+                        report.keys += 1
+                    elif isinstance(item, Skipped):
+                        report.leave_out(item.what)
+                    progress.tick()
+                output.finish()
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            progress.finish()
+            snapshot.close()
+        os.replace(aside, destination)
+    except (DiskkvError, OSError) as error:
+        if os.path.exists(aside):
+            os.unlink(aside)
+        raise click.ClickException(f"the export stopped after {report.keys} keys: {error}") from None
+    finally:
+        executor.store.close()
+    say(report, progress.seconds())
+    if report.left_out:
+        sys.exit(INCOMPLETE)
+
+
+def _chosen(items: Iterator[Item], databases: tuple[int, ...]) -> Iterator[Item]:
+    """Without the sizes of databases that are not wanted."""
+    for item in items:
+        if not (isinstance(item, Sizes) and databases and item.db not in databases):
+            yield item

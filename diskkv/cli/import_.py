@@ -1,0 +1,95 @@
+"""`diskkv import`: data from Redis into a store."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from diskkv.errors import BadDump, DiskkvError
+
+if TYPE_CHECKING:
+    from diskkv.transfer.report import Report
+
+# What the exit code says.
+INCOMPLETE = 3
+
+
+@click.command("import")
+@click.argument("source")
+@click.option("--into", type=click.Path(file_okay=False), help="The store's directory; made if it is not there.")
+@click.option("--dry-run", is_flag=True, help="Read and check everything, keep nothing.")
+@click.option("--match", metavar="PATTERN", help="Only keys that match the pattern, as KEYS has them.")
+@click.option("--db", "databases", type=click.IntRange(0), multiple=True, help="Only this database; may be given several times.")
+@click.option("--maxmemory", default="128mb", show_default=True, help="The memory budget while it lasts.")
+@click.option("--quiet", is_flag=True, help="No progress line, even at a terminal.")
+def import_(
+    source: str, into: str | None, dry_run: bool, match: str | None, databases: tuple[int, ...], maxmemory: str, quiet: bool
+) -> None:
+    """Bring data into a store.
+
+    SOURCE is an RDB file of any version up to 12; an append-only file, with or without RDB preamble; a manifest of append-only files, or
+    the directory that it is in; or the lines of JSON that `diskkv export` writes.
+
+    Keys replace what stands under their names, so an import that was interrupted can simply be run again. What can't be represented
+    here is listed at the end, and the exit code is then 3.
+    """
+    from diskkv.cli.import_sources import recognise
+    from diskkv.cli.import_targets import Nowhere, OwnStore, Target
+    from diskkv.cli.progress import Progress
+    from diskkv.lib.glob import compile_glob
+    from diskkv.rdb.content import Commands, Key, Library, Skipped
+    from diskkv.transfer.report import Report
+
+    if dry_run == (into is not None):
+        raise click.UsageError("say where to: --into DIR, or --dry-run")
+    try:
+        place = recognise(source)
+    except (BadDump, OSError) as error:
+        raise click.ClickException(f"can't read {source}: {error}") from None
+    if place.commands_only() and (match or databases):
+        raise click.UsageError("--match and --db choose among keys, and this source has commands, too: import all of it")
+    matches = compile_glob(os.fsencode(match)) if match is not None else None
+
+    def wanted(db: int, key: bytes) -> bool:
+        return (not databases or db in databases) and (matches is None or bool(matches(key)))
+
+    report = Report()
+    target: Target = Nowhere(report, wanted) if into is None else OwnStore(into, report, wanted, maxmemory=maxmemory, databases="16")
+    progress = Progress(place.done, place.total, lambda: report.keys + report.commands, shown=not quiet and sys.stderr.isatty())
+    try:
+        for item in place.items():
+            if isinstance(item, Key):
+                target.key(item)
+            elif isinstance(item, Commands):
+                target.commands(item)
+            elif isinstance(item, Library):
+                target.library(item)
+            elif isinstance(item, Skipped):
+                report.leave_out(item.what)
+            progress.tick()
+        target.finish()
+    except (DiskkvError, OSError) as error:
+        raise click.ClickException(f"the import stopped after {report.keys} keys: {error}") from None
+    finally:
+        progress.finish()
+        target.close()
+    say(report, progress.seconds())
+    if report.left_out:
+        sys.exit(INCOMPLETE)
+
+
+def say(report: Report, seconds: float) -> None:
+    """What came of it, on standard error."""
+    counts = [f"{report.keys} keys"]
+    counts += [f"{count} {name}" for count, name in ((report.commands, "commands"), (report.libraries, "function libraries")) if count]
+    counts += [f"{count} keys {name}" for count, name in ((report.expired, "had expired"), (report.filtered, "were not wanted")) if count]
+    click.echo(f"{', '.join(counts)}; {seconds:.1f} s", err=True)
+    if report.left_out:
+        click.echo("left out:", err=True)
+        for what in report.left_out:
+            click.echo(f"  {what}", err=True)
+        if report.unnamed:
+            click.echo(f"  and {report.unnamed} more", err=True)

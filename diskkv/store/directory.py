@@ -1,0 +1,39 @@
+"""The directory of a store: one process at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+
+from diskkv.engine import Engine, open_engine
+from diskkv.errors import StoreError, StoreLocked
+
+
+def lock_directory(path: str) -> int:
+    """Take a store's directory for this process; close the handle to give it up. StoreLocked when another has it."""
+    handle = os.open(os.path.join(path, "LOCK"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise StoreLocked(f"{path} is in use by another process") from None
+    return handle
+
+
+@contextlib.contextmanager
+def open_records(path: str) -> Iterator[Engine]:
+    """The engine alone of a store that nobody has open, for reading its records. StoreError when there is none or somebody has."""
+    tree = os.path.join(path, "tree")
+    if not os.path.isdir(tree):
+        raise StoreError("there is no store")
+    lock_file = lock_directory(path)
+    try:
+        engine = open_engine(f"leveldb:{tree}")
+        try:
+            yield engine
+        finally:
+            engine.close()
+    finally:
+        os.close(lock_file)
