@@ -26,6 +26,7 @@ def flushdb(ctx: Session, *mode: bytes) -> Any:
     """Delete every key of the database, at once whatever its size."""
     _check_mode(mode)
     ctx.db.flush()
+    ctx.executor.observers.tracking.flushed()
     return OK
 
 
@@ -35,6 +36,7 @@ def flushall(ctx: Session, *mode: bytes) -> Any:
     _check_mode(mode)
     for db in ctx.store.databases:
         db.flush()
+    ctx.executor.observers.tracking.flushed()
     return OK
 
 

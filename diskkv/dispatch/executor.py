@@ -22,7 +22,7 @@ from diskkv.dispatch.session import Front, Session
 from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
 from diskkv.errors import CommandError, ExecAborted, LogFailed, NoAuth, UnknownCommand, WrongArity
-from diskkv.replies import NO_REPLY, QUEUED, Blocked, Followed
+from diskkv.replies import NO_REPLY, QUEUED, Blocked, Followed, Several
 from diskkv.store.store import Store
 
 journal = logging.getLogger("diskkv")
@@ -335,8 +335,9 @@ class Executor:
             if session.reply_mode == "skip":
                 session.reply_mode = "on"
                 session.regate()
-            return NO_REPLY
-        return reply if session.reply_mode == "on" else NO_REPLY
+            return reply if reply.__class__ is Several else NO_REPLY
+        # What SUBSCRIBE answers are pushes, which are sent whatever the mode.
+        return reply if session.reply_mode == "on" or reply.__class__ is Several else NO_REPLY
 
     def paused(self) -> bool:
         """Whether CLIENT PAUSE is in force."""
