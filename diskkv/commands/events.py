@@ -69,6 +69,16 @@ _named(ZSET, "zpopmax", "bzpopmax", takes=True)
 
 _themselves(STREAM, "xdel", "xtrim", "xsetid")
 
+# Only what their handlers say themselves.
+for _name in ("xack", "xreadgroup", "xclaim", "xautoclaim", "xgroup|createconsumer", "pfdebug"):
+    RULES[_name] = Account.background
+for _name in ("create", "setid", "destroy", "delconsumer"):
+    RULES[f"xgroup|{_name}"] = own(STREAM, b"xgroup-" + _name.encode())
+_named(STREAM, "xdel", "xdelex", "xackdel", takes=True)
+
+_themselves(HASH, "hpersist")
+_named(HASH, "hdel", "hgetdel", takes=True)
+
 _named(GENERIC, "persist", "persist")
 _named(GENERIC, "restore", "restore")
 
@@ -161,6 +171,29 @@ def _getex(account: Account) -> None:
 @_rule("expire", "pexpire", "expireat", "pexpireat")
 def _expire(account: Account) -> None:
     account.follow(GENERIC, b"expire")
+
+
+@_rule("hexpire", "hpexpire", "hexpireat", "hpexpireat")
+def _hexpire(account: Account) -> None:
+    # 2 is the answer for a field whose time has already come.
+    gone = isinstance(account.reply, list) and 2 in account.reply
+    account.follow(HASH, b"hdel" if gone else b"hexpire", takes=True)
+
+
+@_rule("hgetex")
+def _hgetex(account: Account) -> None:
+    if account.removed(account.argv[1]):
+        account.follow(HASH, b"hdel", takes=True)
+    else:
+        account.follow(HASH, b"hpersist" if account.argv[2].upper() == b"PERSIST" else b"hexpire")
+
+
+@_rule("hsetex")
+def _hsetex(account: Account) -> None:
+    key = account.argv[1]
+    account.follow(HASH, b"hset", takes=True)
+    if account.touched(key) and not account.removed(key) and {b"EX", b"PX", b"EXAT", b"PXAT"} & account.options():
+        account.tell(HASH, b"hexpire", key)
 
 
 @_rule("rename", "renamenx")

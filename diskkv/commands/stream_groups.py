@@ -10,6 +10,7 @@ from diskkv.dispatch.args import Args, integer, quoted
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import DENYOOM, FAST, LOADING, READONLY, STALE, WRITE, group, help_lines
 from diskkv.errors import BadSyntax, CommandError, NoSuchGroup
+from diskkv.lib.eventclasses import Classes
 from diskkv.lib.numbers import INT_MAX
 from diskkv.replies import NIL_ARRAY, OK, Simple
 from diskkv.types.groups import Group
@@ -120,6 +121,7 @@ def xgroup_createconsumer(ctx: Session, key: bytes, name: bytes, consumer: bytes
     if consumer in found.consumers:
         return 0
     found.create_consumer(consumer, ctx.now)
+    ctx.say(Classes.STREAM, b"xgroup-createconsumer", key)
     return 1
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from diskkv.dispatch.table import Command, Flag
 from diskkv.errors import CommandError
@@ -32,7 +32,17 @@ class Happening(enum.Enum):
     MISSED = enum.auto()
 
 
-Story = list[tuple[Happening, "Database", bytes]]
+class Said(NamedTuple):
+    """An event that a handler said itself (`Session.say`), because nothing else shows it."""
+
+    kind: Classes
+    event: bytes
+
+
+Story = list[tuple[Happening | Said, "Database", bytes]]
+
+
+CHANGED = frozenset({Happening.CREATED, Happening.TOUCHED, Happening.REMOVED})
 
 
 class Account:
@@ -54,7 +64,7 @@ class Account:
 
     def touched(self, key: bytes) -> bool:
         """Whether the command changed the key, or came upon its end."""
-        return any(met == key and what not in (Happening.MISSED, Happening.EXPIRED) for what, _, met in self.story)
+        return any(met == key and what in CHANGED for what, _, met in self.story)
 
     def removed(self, key: bytes) -> bool:
         """Whether the key ceased to exist, and not because its time had come."""
@@ -96,9 +106,11 @@ class Account:
             elif what is not Happening.REMOVED:
                 self.aside(what, db, key)
 
-    def aside(self, what: Happening, db: Database, key: bytes) -> None:
-        """Tell a removed, expired or missed key."""
-        if what is Happening.REMOVED:
+    def aside(self, what: Happening | Said, db: Database, key: bytes) -> None:
+        """Tell a removed, expired or missed key, or what the handler said of it."""
+        if isinstance(what, Said):
+            self.tell(what.kind, what.event, key, db)
+        elif what is Happening.REMOVED:
             self.tell(Classes.GENERIC, b"del", key, db)
         elif what is Happening.EXPIRED:
             self.tell(Classes.EXPIRED, b"expired", key, db)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from diskkv.dispatch.monitors import Monitors
-from diskkv.dispatch.notices import Happening, Notices, Story
+from diskkv.dispatch.notices import CHANGED, Happening, Notices, Said, Story
 from diskkv.dispatch.tracking import Tracking
 from diskkv.lib.eventclasses import Classes
 
@@ -86,6 +86,25 @@ class Observers:
             story.append((Happening.EXPIRED, db, key))
         elif self.notices.on:
             self.notices.tell(Classes.EXPIRED, b"expired", db, key)
+
+    def faded(self, db: Database, key: bytes) -> None:
+        story = self._story
+        if story is None:
+            self.notices.tell(Classes.HASH, b"hexpired", db, key)
+            if not db.exists_now(key):
+                self.notices.tell(Classes.GENERIC, b"del", db, key)
+            return
+        # What the command itself does to the key comes after this.
+        while story and story[-1][1] is db and story[-1][2] == key and story[-1][0] in CHANGED:
+            story.pop()
+        story.append((Said(Classes.HASH, b"hexpired"), db, key))
+        if not db.exists_now(key):
+            story.append((Happening.REMOVED, db, key))
+
+    def said(self, db: Database, key: bytes, kind: Classes, event: bytes) -> None:
+        """A handler names an event that nothing else shows."""
+        if self._story is not None:
+            self._story.append((Said(kind, event), db, key))
 
     def missed(self, db: Database, key: bytes) -> None:
         if self._story is not None:

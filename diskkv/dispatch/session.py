@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from diskkv.dispatch.executor import Executor
     from diskkv.dispatch.table import Command
     from diskkv.dispatch.tracking import Tracked
+    from diskkv.lib.eventclasses import Classes
     from diskkv.store.database import Database
     from diskkv.store.store import Store
 
@@ -122,6 +123,11 @@ class Session:
         """Have the log say nothing but what `log_as` was told."""
         if self.effects is None:
             self.effects = []
+
+    def say(self, kind: Classes, event: bytes, key: bytes) -> None:
+        """Name a keyspace event that can't be told from what happens to the key; see `notices.py`."""
+        if self.store.listener is not None:
+            self.executor.observers.said(self.db, key, kind, event)
 
     def select(self, index: int) -> None:
         """Choose a database. CommandError when there is none of that number."""

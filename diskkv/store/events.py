@@ -32,6 +32,9 @@ class Listener(Protocol):
     def expired(self, db: Database, key: bytes) -> None:
         """The key that `removed` was just called with was removed because its time had come."""
 
+    def faded(self, db: Database, key: bytes) -> None:
+        """Parts of the key's value have just been removed, perhaps all of them, because their time had come."""
+
     def missed(self, db: Database, key: bytes) -> None:
         """A key was looked up for reading and is not there."""
 

@@ -480,6 +480,8 @@ class Store:
         count, effects = value.fade(self.now, limit)
         self.changes = changes
         self.expired_parts += count
+        if count and self.listener is not None:
+            self.listener.faded(db, value.key)
         for effect in effects:
             self.record(self.databases.index(db), effect)
         return not value.linked
