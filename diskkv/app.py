@@ -13,9 +13,11 @@ from diskkv.dispatch.session import Session
 from diskkv.engine import Engine
 from diskkv.errors import Damaged, SettingError
 from diskkv.resp.parse import RequestParser
+from diskkv.scripting.scripts import Scripts
 from diskkv.store.log import Disk
 from diskkv.store.shapes import SHAPING
-from diskkv.store.store import Sizes, Store
+from diskkv.store.sizes import Sizes
+from diskkv.store.store import Store
 from diskkv.store.writer import LOG_BYTES, LOG_WORK
 
 
@@ -43,7 +45,7 @@ def open_executor(
         engine=engine,
         disk=disk,
     )
-    executor = Executor(store, settings)
+    executor = new_executor(store, settings)
     try:
         executor.keeper.start()
     except SettingError:
@@ -59,9 +61,10 @@ def open_executor(
         elif name == "checkpoint-log-size":
             size = settings["checkpoint-log-size"]
             store.log_bytes, store.log_work = size, max(1, LOG_WORK * size // LOG_BYTES)
-        elif name == "slowlog-log-slower-than":
-            microseconds = settings["slowlog-log-slower-than"]
-            executor.stats.slow_after = microseconds * 1000 if microseconds >= 0 else 1 << 62
+        elif name in ("slowlog-log-slower-than", "latency-monitor-threshold"):
+            executor.stats.set_limits(settings["slowlog-log-slower-than"], settings["latency-monitor-threshold"])
+        elif name == "latency-tracking":
+            executor.stats.track_latency()
         elif name == "slowlog-max-len":
             executor.stats.limit_slow(settings["slowlog-max-len"])
         elif name == "requirepass":
@@ -79,6 +82,13 @@ def open_executor(
     return executor
 
 
+def new_executor(store: Store, settings: Settings) -> Executor:
+    """An executor with all that its commands need."""
+    executor = Executor(store, settings)
+    executor.scripts = Scripts(executor)
+    return executor
+
+
 class Replay:
     """Executes the log's ticks on a store that is being opened."""
 
@@ -88,7 +98,7 @@ class Replay:
 
     def __call__(self, store: Store, tick: bytes) -> None:
         if self._session is None or self._session.store is not store:
-            self._session = Session(Executor(store, self._settings))
+            self._session = Session(new_executor(store, self._settings))
         session = self._session
         # A recovery replaces the store's databases: point at the present ones.
         session.db = store.databases[session.index]

@@ -197,6 +197,10 @@ TABLE = (
     Setting("latency-tracking-info-percentiles", percentiles, "50 99 99.9", "which of their percentiles INFO latencystats shows"),
     Setting("latency-monitor-threshold", number(0, ANY), "0", "milliseconds from which an event's latency is recorded; 0 never"),
     Setting("slowlog-log-slower-than", number(-1, ANY), "10000", "microseconds from which a command is slow; -1 never"),
+    Setting(
+        "busy-reply-threshold", number(0, ANY), "5000", "milliseconds after which a script lets others have BUSY; 0 never",
+        alias="lua-time-limit",
+    ),
     Setting("slowlog-max-len", number(0, ANY), "128", "how many slow commands are remembered"),
     Setting("hash-max-listpack-entries", number(0, ANY), "128", SIZES, alias="hash-max-ziplist-entries"),
     Setting("hash-max-listpack-value", memory, "64", SIZES, alias="hash-max-ziplist-value"),
@@ -263,7 +267,6 @@ REFUSED = {
             "tls-session-cache-timeout"
         ),
         "there are no modules": "loadmodule enable-module-command",
-        "there are no scripts": "lua-time-limit busy-reply-threshold",
         "streams have no nodes": "stream-node-max-bytes",
         "no settings are protected": "enable-protected-configs",
         "keys expire at their millisecond": "active-expire-effort hz dynamic-hz",

@@ -146,6 +146,32 @@ class LogFailed(CommandError):
         super().__init__(f"Errors writing to the AOF file: {reason}")
 
 
+class NoScript(CommandError):
+    code, text = "NOSCRIPT", "No matching script. Please use EVAL."
+
+
+class Busy(CommandError):
+    """A script runs for longer than busy-reply-threshold."""
+
+    code = "BUSY"
+
+    def __init__(self, word: str) -> None:
+        super().__init__(f"Redis is busy running a script. You can only call {word} KILL or SHUTDOWN NOSAVE.")
+
+
+class ScriptError(CommandError):
+    """What a script failed with. `counted`: the command that failed in it has entered the statistics of errors already."""
+
+    def __init__(self, raw: bytes, *, counted: bool = False) -> None:
+        code, _, text = raw.decode("utf-8", "surrogateescape").partition(" ")
+        super().__init__(text, code=code)
+        self.counted = counted
+        self._raw = raw
+
+    def line(self) -> bytes:
+        return self._raw.strip(b"\r\n").replace(b"\r", b" ").replace(b"\n", b" ")
+
+
 class Undone(LogFailed):
     """A command failed in a way that nobody foresaw after it had changed something: everything of its tick was undone."""
 

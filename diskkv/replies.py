@@ -98,12 +98,15 @@ class Score:
     value: float
 
 
-class Coordinate(Score):
-    """A double in plain digits, 17 of them behind the point and no zeros at the end, in both protocols."""
+class Digits(Score):
+    """A double in these very digits, in both protocols, where its shortest form would not do (a coordinate, a long double)."""
 
-    def digits(self) -> bytes:
-        text = (b"%.17f" % self.value).rstrip(b"0").rstrip(b".")
-        return text if text != b"-0" else b"0"
+    __slots__ = ("text",)
+    text: bytes
+
+    def __init__(self, text: bytes) -> None:
+        Score.__init__(self, float(text))
+        object.__setattr__(self, "text", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,8 @@ class Blocked:
     wait (MULTI, a script) the answer is `refusal`, at once. `argv` is what to try again with, where that is not the command as it
     came because words in it meant the moment of the call (the `$` of XREAD). With `vanishing` it is tried again, too, when one of the
     keys ceases to exist or comes to have another type.
+
+    With `run` it is a script that waits for nothing but its own end, and will not be tried again: see `scripting`.
     """
 
     keys: Sequence[bytes]
@@ -145,4 +150,7 @@ class Blocked:
     timeout_reply: Any = NIL_ARRAY
     refusal: Any = NIL_ARRAY
     argv: list[bytes] | None = None
+    # whether a key that has been there all along may do, once it has grown
+    growing: bool = False
     vanishing: bool = False
+    run: Any = None

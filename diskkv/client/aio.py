@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Disconnected
 
 from diskkv.client import shared as stores
-from diskkv.client.caller import RETRY_SECONDS, Caller
+from diskkv.client.caller import RETRY_SECONDS, Caller, Wait
 from diskkv.client.shared import Shared
 from diskkv.client.short import METHODS, Short, call_long
 from diskkv.client.sync import finish, follow_select, plain_utf8, sort_options
@@ -223,6 +223,13 @@ class AsyncClient(redis.asyncio.Redis):
         if reply is POSTPONED:
             # It waits on a session of its own: this one is everybody's.
             return await cast(Any, super()).execute_command(*args, **options)
+        if reply.__class__ is Wait:
+            try:
+                await reply.alarm.wait(None)
+            except BaseException:
+                self._caller.abandon(reply)
+                raise
+            reply = self._caller.collect(reply)
         follow_select(self.connection_pool, self._caller)
         made = finish(reply, args[0], options, self._encoder, self.response_callbacks)
         return await made if inspect.isawaitable(made) else made

@@ -92,12 +92,17 @@ class Caller:
         except CommandError as error:
             self.executor.close_session(session)
             raise exception(error) from None
+        if self.executor.busy is not None:
+            self.executor.hide_keys_from(session)
         return session
 
     # -- ticks
 
     def call(self, argv: list[bytes]) -> Any:
-        """Run one command and return its plain reply, or `POSTPONED` if it can't be answered at once: `advance` can wait."""
+        """Run one command and return its plain reply, or `POSTPONED` if it can't be answered at once: `advance` can wait.
+
+        Of a script that takes long, the `Wait`.
+        """
         with self.lock:
             executor, session = self.executor, self.session
             executor.begin()
@@ -105,7 +110,8 @@ class Caller:
             reply = executor.execute(session, argv)
             kind = reply.__class__
             if kind is Blocked:
-                made: Any = POSTPONED
+                # A script has begun, and can't be tried again.
+                made: Any = POSTPONED if reply.run is None else self._park(argv, reply)
             elif kind is bytes or kind is Postponed:
                 made = reply
             elif kind is Several:
@@ -232,6 +238,11 @@ class Caller:
         with self.lock:
             self.executor.waiters.cancel(wait.waiter)
             self.waiting = None
+            run = wait.waiter.blocked.run
+            if run is not None:
+                self.executor.begin()
+                run.abandon()
+                self.store.commit()
 
     def wait_for_room(self) -> None:
         """Something was postponed: wait a little, or until what made it wait is over."""

@@ -15,7 +15,8 @@ from redis.connection import DefaultParser
 
 from diskkv.errors import CommandError
 from diskkv.lib.numbers import format_double
-from diskkv.replies import Coordinate, Named, NilArray, NoReply, OrderedSet, Pairs, Push, Score, Simple, Verbatim
+from diskkv.replies import Digits, Encoded, Named, NilArray, NoReply, OrderedSet, Pairs, Push, Score, Simple, Verbatim
+from diskkv.resp.decode import decode as decode_reply
 
 Maker = Callable[[Any], Any]
 # redis-py chooses the class by the error's text. (Its annotations have gaps, so some of it is `Any` here.)
@@ -71,6 +72,10 @@ def _common(table: Makers) -> Makers:
     def items(value: Any) -> list[Any]:
         return [item if item.__class__ is bytes else table[item.__class__](item) for item in value]
 
+    def decoded(encoded: Encoded) -> Any:
+        value = decode_reply(encoded.wire)
+        return table[value.__class__](value)
+
     table.update(
         {
             type(None): _nothing,
@@ -84,6 +89,7 @@ def _common(table: Makers) -> Makers:
             Simple: lambda simple: simple.text,
             Verbatim: lambda verbatim: verbatim.text,
             CommandError: exception,
+            Encoded: decoded,
         }
     )
     return table
@@ -100,7 +106,7 @@ def _resp2() -> Makers:
             OrderedSet: items,
             dict: lambda mapping: items([part for pair in mapping.items() for part in pair]),
             Score: lambda score: format_double(score.value),
-            Coordinate: lambda coordinate: coordinate.digits(),
+            Digits: lambda digits: digits.text,
             Push: lambda push: items(push.items),
             Named: lambda named: items(named.items),
             Pairs: lambda pairs: items([part for pair in pairs.items for part in pair]),

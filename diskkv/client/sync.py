@@ -15,7 +15,7 @@ from redis.exceptions import TimeoutError as TimedOut
 from redis.retry import Retry
 
 from diskkv.client import shared as stores
-from diskkv.client.caller import Caller
+from diskkv.client.caller import Caller, Wait
 from diskkv.client.plain import decode
 from diskkv.client.shared import Shared
 from diskkv.client.short import METHODS, Short, call_long
@@ -186,6 +186,13 @@ class Client(Short, redis.Redis):
         if reply is POSTPONED:
             # It waits on a session of its own: this one is everybody's.
             return super().execute_command(*args, **options)
+        if reply.__class__ is Wait:
+            try:
+                reply.alarm.wait()
+            except BaseException:
+                self._caller.abandon(reply)
+                raise
+            reply = self._caller.collect(reply)
         follow_select(self.connection_pool, self._caller)
         return finish(reply, args[0], options, self._encoder, self.response_callbacks)
 

@@ -18,6 +18,7 @@ command = group("bitmap")
 
 # A whole number of a string's pieces.
 STRIDE = 1 << 20
+OPERATIONS = frozenset({b"AND", b"OR", b"XOR", b"NOT", b"DIFF", b"DIFF1", b"ANDOR", b"ONE"})
 
 
 @command("SETBIT key offset value", WRITE | DENYOOM, since="2.2.0")
@@ -114,14 +115,19 @@ def _pieces(string: String, first: int, last: int) -> Iterator[tuple[int, bytes,
         at = behind
 
 
-@command("BITOP <AND | OR | XOR | NOT> destkey key [key ...]", WRITE | DENYOOM, since="2.6.0", keys=Keys(2, -1, 1))
+@command(
+    "BITOP <AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE> destkey key [key ...]",
+    WRITE | DENYOOM, since="2.6.0", keys=Keys(2, -1, 1),
+)  # fmt: skip
 def bitop(ctx: Session, operation: bytes, destkey: bytes, *keys: bytes) -> int:
     """Combine strings bit by bit, the shorter ones padded with zeros, into another; its length."""
     operation = operation.upper()
-    if operation not in (b"AND", b"OR", b"XOR", b"NOT"):
+    if operation not in OPERATIONS:
         raise BadSyntax
     if operation == b"NOT" and len(keys) != 1:
         raise CommandError("BITOP NOT must be called with a single source key.")
+    if operation in (b"DIFF", b"DIFF1", b"ANDOR") and len(keys) < 2:
+        raise CommandError(f"BITOP {operation.decode()} must be called with at least two source keys.")
     sources = [ctx.db.get(key, String) for key in keys]
     length = max(len(source) if source is not None else 0 for source in sources)
     if not length:

@@ -13,7 +13,7 @@ from diskkv.dispatch.table import DENYOOM, READONLY, WRITE, group
 from diskkv.errors import BadSyntax, CommandError
 from diskkv.lib import geohash
 from diskkv.lib.geohash import LATITUDES, LONGITUDES, Place
-from diskkv.replies import NIL_ARRAY, Coordinate
+from diskkv.replies import NIL_ARRAY, Digits
 from diskkv.types.zsets import ZSet
 
 command = group("geo")
@@ -45,8 +45,9 @@ def show_distance(distance: float) -> bytes:
     return b"%s%d.%04d" % (b"-" if scaled < 0 else b"", whole, part)
 
 
-def show_place(place: Place) -> list[Coordinate]:
-    return [Coordinate(place[0]), Coordinate(place[1])]
+def show_place(place: Place) -> list[Digits]:
+    """Longitude and latitude with 17 digits behind the point, less the zeros at the end."""
+    return [Digits((b"%.17f" % part).rstrip(b"0").rstrip(b".")) for part in place]
 
 
 @command(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
-from diskkv.commands.lists import move, pop_first, read_pop, side
+from diskkv.commands.lists import move, move_several, pop_first, read_moving, read_pop, side
 from diskkv.dispatch.args import timeout
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import BLOCKING, DENYOOM, MOVABLEKEYS, WRITE, Keys, group
@@ -81,3 +81,20 @@ def brpoplpush(ctx: Session, source: bytes, destination: bytes, seconds: bytes) 
         return Blocked((source,), LIST, deadline, refusal=None)
     ctx.log_as(b"RPOPLPUSH", source, destination)
     return element
+
+
+@command(
+    "BLMOVEM source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout [<COUNT count | EXACTLY exactly> <OBO | BULK>]",
+    WRITE | DENYOOM | BLOCKING, since="8.10.0", arity=-6, keys=Keys(1, 2, 1),
+)  # fmt: skip
+def blmovem(ctx: Session, source: bytes, destination: bytes, whence: bytes, whither: bytes, seconds: bytes, *how_many: bytes) -> Any:
+    """Take elements from an end of one list and put them at an end of another, waiting for enough of them if need be; reply them."""
+    left, to_left = side(whence), side(whither)
+    count, exactly, one_by_one = read_moving(how_many)
+    deadline = _deadline(ctx, timeout(seconds))
+    moved = move_several(ctx, source, destination, left, to_left, count, exactly, one_by_one)
+    if moved is None:
+        return Blocked((source,), LIST, deadline, growing=exactly and count > 1)
+    order = b"OBO" if one_by_one else b"BULK"
+    ctx.log_as(b"LMOVEM", source, destination, whence, whither, b"EXACTLY", b"%d" % len(moved), order)
+    return moved

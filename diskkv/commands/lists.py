@@ -7,7 +7,7 @@ from typing import Any
 
 from diskkv.dispatch.args import Args, bounded, integer
 from diskkv.dispatch.session import Session
-from diskkv.dispatch.table import DENYOOM, FAST, MOVABLEKEYS, READONLY, WRITE, group
+from diskkv.dispatch.table import DENYOOM, FAST, MOVABLEKEYS, READONLY, WRITE, Keys, group
 from diskkv.errors import BadSyntax, CommandError, IndexOutOfRange, NoSuchKey, WrongArity
 from diskkv.lib.numbers import INT_MAX, INT_MIN
 from diskkv.replies import NIL_ARRAY, OK
@@ -203,6 +203,53 @@ def lmove(ctx: Session, source: bytes, destination: bytes, whence: bytes, whithe
 def rpoplpush(ctx: Session, source: bytes, destination: bytes) -> bytes | None:
     """Take the last element of one list and put it before another's first; reply it."""
     return move(ctx, source, destination, False, True)
+
+
+def read_moving(words: Sequence[bytes]) -> tuple[int, bool, bool]:
+    """How many elements LMOVEM moves, whether just as many, and whether one by one, of `[<COUNT | EXACTLY> number <OBO | BULK>]`."""
+    if not words:
+        return 1, False, True
+    if len(words) != 3 or words[0].upper() not in (b"COUNT", b"EXACTLY") or words[2].upper() not in (b"OBO", b"BULK"):
+        raise BadSyntax
+    return bounded(words[1], 1, INT_MAX, "count should be greater than 0"), words[0].upper() == b"EXACTLY", words[2].upper() == b"OBO"
+
+
+def move_several(
+    ctx: Session, source: bytes, destination: bytes, left: bool, to_left: bool, count: int, exactly: bool, one_by_one: bool
+) -> list[bytes] | None:
+    """Take elements from an end of one list and put them at an end of another or the same; they in the order of their new places.
+
+    None, and nothing is done, when there are none, or not as many as there must be.
+    """
+    origin = ctx.db.get(source, List)
+    if origin is None or (exactly and len(origin) < count):
+        return None
+    target = origin if source == destination else ctx.db.open(destination, List)
+    if target is origin and count >= len(origin):
+        # All of it is put in another order; it may not vanish for a moment and lose its expiry.
+        taken = origin.range(0, -1)
+        moved = taken[::-1] if one_by_one and left is to_left else taken
+        for index, element in enumerate(moved):
+            origin.set(index, element)
+        return moved
+    taken = origin.pops(count, left=left)
+    # One by one, each is put beyond the one before; as a whole, they keep the order they had.
+    moved = taken[::-1] if (to_left if one_by_one else not left) else taken
+    if to_left:
+        target.push_left(moved[::-1])
+    else:
+        target.push_right(moved)
+    return moved
+
+
+@command(
+    "LMOVEM source destination <LEFT | RIGHT> <LEFT | RIGHT> [<COUNT count | EXACTLY exactly> <OBO | BULK>]",
+    WRITE | DENYOOM, since="8.10.0", arity=-5, keys=Keys(1, 2, 1),
+)  # fmt: skip
+def lmovem(ctx: Session, source: bytes, destination: bytes, whence: bytes, whither: bytes, *how_many: bytes) -> Any:
+    """Take elements from an end of one list and put them at an end of another; reply them."""
+    moved = move_several(ctx, source, destination, side(whence), side(whither), *read_moving(how_many))
+    return NIL_ARRAY if moved is None else moved
 
 
 def read_pop(words: Sequence[bytes]) -> tuple[Sequence[bytes], bool, int]:

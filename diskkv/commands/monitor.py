@@ -15,7 +15,7 @@ command = group("server")
 @command("MONITOR", ADMIN | NOSCRIPT | LOADING | STALE, since="1.0.0")
 def monitor(ctx: Session) -> Any:
     """See every command that is run, but those that administer the server."""
-    if ctx.executor.in_transaction:
+    if ctx.executor.nested:
         raise CommandError("MONITOR isn't allowed for DENY BLOCKING client")
     if ctx.monitoring:
         return NO_REPLY

@@ -58,7 +58,7 @@ def punsubscribe(ctx: Session, *patterns: bytes) -> Several:
 @command("SSUBSCRIBE shardchannel [shardchannel ...]", LISTEN, since="7.0.0", keys=Keys(1, -1, 1))
 def ssubscribe(ctx: Session, *channels: bytes) -> Several:
     """Hear what is published on channels of shards; this node is the only shard."""
-    if ctx.executor.in_transaction:
+    if ctx.executor.nested:
         raise CommandError("SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
     pushes = []
     for channel in channels:

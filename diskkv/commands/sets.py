@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from diskkv.dispatch.args import Args, bounded
@@ -10,6 +11,7 @@ from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import DENYOOM, FAST, MOVABLEKEYS, READONLY, WRITE, group
 from diskkv.dispatch.walks import draw_count, read_cursor, scan_options
 from diskkv.errors import BadSyntax, CommandError
+from diskkv.lib import hyperloglog as hll
 from diskkv.lib.numbers import INT_MAX
 from diskkv.types.sets import INTSET, PRESENT, Set, form_of, in_order, intersect, subtract, unite
 
@@ -182,18 +184,49 @@ def sinterstore(ctx: Session, destination: bytes, *keys: bytes) -> int:
 @command("SINTERCARD numkeys key [key ...] [LIMIT limit]", READONLY | MOVABLEKEYS, since="7.0.0")
 def sintercard(ctx: Session, numkeys: bytes, *words: bytes) -> int:
     """Return how many members all of several sets have, counting no further than the limit."""
+    names, limit, _ = _read_counting(numkeys, words)
+    return sum(1 for _ in intersect(_sets(ctx, names), limit or None))
+
+
+def _read_counting(numkeys: bytes, words: Sequence[bytes], *, may_approximate: bool = False) -> tuple[Sequence[bytes], int, bool]:
+    """The keys of `numkeys key [key ...] [APPROX] [LIMIT limit]`, the limit, 0 for none, and whether to approximate."""
     count = bounded(numkeys, 1, INT_MAX, "numkeys should be greater than 0")
     if count > len(words):
         raise CommandError("Number of keys can't be greater than number of args")
     args = Args(words[count:])
-    limit = 0
+    limit, approximate = 0, False
     while args:
         match args.word():
             case b"LIMIT" if args:
                 limit = bounded(args.next(), 0, INT_MAX, "LIMIT can't be negative")
+            case b"APPROX" if may_approximate:
+                approximate = True
             case _:
                 raise BadSyntax
-    return sum(1 for _ in intersect(_sets(ctx, words[:count]), limit or None))
+    return words[:count], limit, approximate
+
+
+@command("SDIFFCARD numkeys key [key ...] [LIMIT limit]", READONLY | MOVABLEKEYS, since="8.10.0")
+def sdiffcard(ctx: Session, numkeys: bytes, *words: bytes) -> int:
+    """Return how many members the first set has that none of the others has, counting no further than the limit."""
+    names, limit, _ = _read_counting(numkeys, words)
+    return sum(1 for _ in islice(subtract(_sets(ctx, names)), limit or None))
+
+
+@command("SUNIONCARD numkeys key [key ...] [APPROX] [LIMIT limit]", READONLY | MOVABLEKEYS, since="8.10.0")
+def sunioncard(ctx: Session, numkeys: bytes, *words: bytes) -> int:
+    """Return how many members several sets have, or about how many, counting no further than the limit."""
+    names, limit, approximate = _read_counting(numkeys, words, may_approximate=True)
+    members = unite(_sets(ctx, names))
+    if approximate:
+        count = hll.count_registers(hll.registers_of(members))
+        return min(count, limit) if limit else count
+    found: set[bytes] = set()
+    for member in members:
+        found.add(member)
+        if len(found) == limit:
+            break
+    return len(found)
 
 
 @command("SUNION key [key ...]", READONLY, since="1.0.0")

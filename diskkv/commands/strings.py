@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from diskkv.commands.string_conditions import holds
 from diskkv.dispatch.args import Args, integer
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import DENYOOM, FAST, READONLY, WRITE, group
@@ -28,7 +29,8 @@ def get(ctx: Session, key: bytes) -> bytes | None:
 
 
 @command(
-    "SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
+    "SET key value [NX | XX | IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | IFDNE ifdne-digest] [GET] "
+    "[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
     WRITE | DENYOOM, since="1.0.0",
 )
 def set_(ctx: Session, key: bytes, data: bytes, *options: bytes) -> Any:
@@ -55,12 +57,16 @@ def put(ctx: Session, key: bytes, data: bytes, expire: int | None = None) -> Non
 
 
 def _set_with(ctx: Session, key: bytes, data: bytes, args: Args) -> Any:
-    condition = unit = raw = None
+    condition: bytes | None = None
+    unit = raw = None
+    operand = b""
     keep = get_old = False
     while args:
         match args.word():
             case b"NX" | b"XX" as word if condition is None or condition == word:
                 condition = word
+            case b"IFEQ" | b"IFNE" | b"IFDEQ" | b"IFDNE" as word if condition is None and args:
+                condition, operand = word, args.next()
             case b"GET":
                 get_old = True
             case b"KEEPTTL" if unit is None:
@@ -76,7 +82,9 @@ def _set_with(ctx: Session, key: bytes, data: bytes, args: Args) -> Any:
         if old is not None and not isinstance(old, String):
             raise WrongType
         reply = old.value() if isinstance(old, String) else None
-    if (condition == b"NX" and old is not None) or (condition == b"XX" and old is None):
+    if condition is not None and not (
+        (old is None) is (condition == b"NX") if condition in (b"NX", b"XX") else holds(condition, operand, old)
+    ):
         return reply if get_old else None
     put(ctx, key, data, expire)
     if unit is not None:

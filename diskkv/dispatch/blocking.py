@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from diskkv.errors import CommandError
 from diskkv.replies import Blocked
+from diskkv.store.events import Watcher
 
 if TYPE_CHECKING:
     from diskkv.dispatch.executor import Executor
@@ -15,10 +16,27 @@ if TYPE_CHECKING:
     from diskkv.store.database import Database
 
 
+class Growth(Watcher):
+    """Stands among a key's watchers for a client that waits until what is there has grown: whoever touches the key wakes it."""
+
+    __slots__ = ("_key", "_session")
+
+    def __init__(self, session: Session, key: bytes) -> None:
+        self._session = session
+        self._key = key
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "touched":
+            db = self._session.db
+            db.store.ready(db, self._key)
+        else:
+            object.__setattr__(self, name, value)
+
+
 class Waiter:
     """One blocked client: the command that will be tried again, and whom to tell its reply."""
 
-    __slots__ = ("argv", "blocked", "command", "resume", "session")
+    __slots__ = ("argv", "blocked", "command", "growths", "resume", "session")
 
     def __init__(
         self, session: Session, command: Command, argv: list[bytes], blocked: Blocked, resume: Callable[[Any], None]
@@ -28,6 +46,7 @@ class Waiter:
         self.argv = argv
         self.blocked = blocked
         self.resume = resume
+        self.growths: list[tuple[bytes, Growth]] = []
 
 
 class Waiters:
@@ -36,6 +55,8 @@ class Waiters:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self.count = 0
+        # while it is not 0 nobody is served: what made the keys ready is still to be told of
+        self.held = 0
 
     def park(self, session: Session, argv: list[bytes], blocked: Blocked, resume: Callable[[Any], None]) -> Waiter:
         """A command answered `Blocked`: call `resume(reply)` once it can be answered. The front keeps the deadline itself."""
@@ -44,14 +65,29 @@ class Waiters:
         waiter = Waiter(session, command, argv if blocked.argv is None else blocked.argv, blocked, resume)
         for key in blocked.keys:
             session.db.awaited.setdefault(key, {})[waiter] = None
+            if blocked.growing:
+                growth = Growth(session, key)
+                waiter.growths.append((key, growth))
+                session.db.watched.setdefault(key, []).append(growth)
         session.blocked = waiter
         self.count += 1
         self._uncount(command)
+        if blocked.run is not None:
+            blocked.run.resume = self._resume_run(waiter)
+            self._executor.scripts.drive(blocked.run)
         return waiter
+
+    def _resume_run(self, waiter: Waiter) -> Callable[[Any], None]:
+        def resume(reply: Any) -> None:
+            if waiter.session.blocked is waiter:
+                self.cancel(waiter)
+                waiter.resume(reply)
+
+        return resume
 
     def _uncount(self, command: Command) -> None:
         """A call that ended in waiting is none yet: it counts once it is answered, as in Redis."""
-        self._executor.stats.usage_of(command).calls -= 1
+        self._executor.stats.usage_of(command).parked += 1
 
     def cancel(self, waiter: Waiter) -> None:
         """Stop waiting (timeout, CLIENT UNBLOCK, disconnect). Nothing is answered here."""
@@ -67,11 +103,16 @@ class Waiters:
                 waiters.pop(waiter, None)
                 if not waiters:
                     del awaited[key]
+        watched = session.db.watched
+        for key, growth in waiter.growths:
+            watched[key].remove(growth)
+            if not watched[key]:
+                del watched[key]
 
     def serve(self) -> None:
         """Let those who wait for the keys that have become ready try again, first come first served."""
         store = self._executor.store
-        while store.ready_keys:
+        while store.ready_keys and not self.held:
             ready, store.ready_keys = store.ready_keys, []
             for db, key in dict.fromkeys(ready):
                 self._serve_key(db, key)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from diskkv.clock import microseconds, perf_ns, sleep, system_clock
@@ -21,7 +22,7 @@ from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import Front, Session
 from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
-from diskkv.errors import CommandError, ExecAborted, LogFailed, NoAuth, UnknownCommand, WrongArity
+from diskkv.errors import Busy, CommandError, ExecAborted, LogFailed, NoAuth, UnknownCommand, WrongArity
 from diskkv.replies import NO_REPLY, QUEUED, Blocked, Followed, Several
 from diskkv.store.store import Store
 
@@ -63,15 +64,19 @@ class Executor:
         # `save` or `nosave` once SHUTDOWN was called. A front looks at it when a tick ends: it takes no more commands, sends what was
         # answered, and closes the store, which writes everything to the engine. `nosave` allows it to leave that to the next start.
         self.shutdown: str | None = None
+        # `scripts` is given by app.py; `busy` is the script that has run for so long that others have their turn
+        self.scripts: Any = None
+        self.busy: Any = None
         self.run_id = secrets.token_hex(20)
         self.replication_id = secrets.token_hex(20)
         # scripts may call what they may not (DEBUG SET-DISABLE-DENY-SCRIPTS)
         self.scripts_unrestricted = False
         self.started = store.clock()
-        self._clock = 0
+        # when what runs now began, as far as the statistics are concerned
+        self.clock_mark = 0
         self._nested = 0
-        # whether the commands of an EXEC are running: each of them has one reply, and can't wait
-        self.in_transaction = False
+        # how many parts the log had when the outermost of what is under way as a whole began
+        self.mark = 0
         self._next_id = 1
 
     # -- for fronts
@@ -103,12 +108,13 @@ class Executor:
         if store.recovering:
             store.wait_until_recovered()
         store.now = store.clock()
-        self._clock = perf_ns()
+        self.clock_mark = perf_ns()
         self.gated = (
             store.failed is not None
             or store.log.sync_error is not None
             or (self.paused_until > 0 and self.paused())
             or store.writer.backlogged()
+            or self.busy is not None
         )
         if store.ready_keys and not self._nested:
             # The keeper has expired a key that somebody waits for more in.
@@ -180,13 +186,13 @@ class Executor:
         elif session.effects is not None:
             session.effects = None
         clock = perf_ns()
-        spent = clock - self._clock
-        self._clock = clock
+        spent = clock - self.clock_mark
+        self.clock_mark = clock
         usage = self._usage.get(command)
         if usage is None:
             usage = self.stats.usage_of(command)
-        usage.calls += 1
         usage.nanoseconds += spent
+        usage.buckets[spent.bit_length()] += 1
         if spent > self.stats.slow_after or reply.__class__ in ERRORS:
             self.stats.note(command, usage, argv, spent, reply, session)
         return reply
@@ -199,18 +205,29 @@ class Executor:
     @contextmanager
     def atomic(self) -> Iterator[None]:
         """What is called inside is logged between MULTI and EXEC, and nobody who waits is served before its end."""
-        store = self.store
-        parts = store.log.parts
-        mark = len(parts)
-        self._nested += 1
+        self.open_atomic()
         try:
             yield
         finally:
-            self._nested -= 1
-            if len(parts) > mark + 1:
-                parts.insert(mark, MULTI)
-                parts.append(EXEC)
-        if store.ready_keys and not self._nested:
+            self.close_atomic()
+
+    def open_atomic(self) -> None:
+        """Begin what `atomic` is; may be nested: the outermost counts."""
+        if not self._nested:
+            self.mark = len(self.store.log.parts)
+        self._nested += 1
+
+    def close_atomic(self) -> None:
+        """End what `open_atomic` began."""
+        self._nested -= 1
+        if self._nested:
+            return
+        store = self.store
+        parts = store.log.parts
+        if len(parts) > self.mark + 1:
+            parts.insert(self.mark, MULTI)
+            parts.append(EXEC)
+        if store.ready_keys:
             self.waiters.serve()
 
     def retry(self, waiter: Waiter) -> Any:
@@ -221,7 +238,7 @@ class Executor:
             return refused
         self._nested += 1
         try:
-            return self._call_gated(waiter.session, waiter.command, waiter.argv)
+            return self.call_gated(waiter.session, waiter.command, waiter.argv)
         finally:
             self._nested -= 1
 
@@ -291,6 +308,8 @@ class Executor:
             )
         if session.monitoring and flags & (Flag.WRITE | Flag.READONLY | Flag.MAY_REPLICATE):
             return self._refuse(session, CommandError("Replica can't interact with the keyspace"), command)
+        if self.busy is not None and not flags & Flag.ALLOW_BUSY:
+            return self._refuse(session, Busy(self.busy.word), command)
         if self.paused() and (self.paused_all or flags & (Flag.WRITE | Flag.MAY_REPLICATE)) and command.name != "client|unpause":
             return POSTPONED
         if session.queue is not None and not flags & Flag.DURING_MULTI:
@@ -298,16 +317,16 @@ class Executor:
             return QUEUED
         if (command.writes or command.name == "exec") and self.store.writer.backlogged():
             return POSTPONED
-        return self._call_gated(session, command, argv)
+        return self.call_gated(session, command, argv)
 
-    def _call_gated(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+    def call_gated(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """`call`, as CLIENT NO-TOUCH and CLIENT TRACKING would have it."""
-        reply = self._call_untouched(session, command, argv) if session.no_touch else self.call(session, command, argv)
+        reply = self.call_untouched(session, command, argv) if session.no_touch else self.call(session, command, argv)
         if session.tracking is not None:
             self.observers.tracking.remember(session, command, argv)
         return reply
 
-    def _call_untouched(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+    def call_untouched(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """CLIENT NO-TOUCH: run a command without its counting as a use of its keys. TOUCH means it."""
         if command.name == "touch":
             return self.call(session, command, argv)
@@ -394,12 +413,24 @@ class Executor:
             raise ExecAborted
         if touched:
             return None
-        self.in_transaction = True
+        self.open_atomic()
+        return self._go_through(session, queue, [])
+
+    def _go_through(self, session: Session, queue: list[tuple[Command, list[bytes]]], replies: list[Any]) -> Any:
+        """Run what of a queue has no reply yet; `Blocked` when a script takes long, which will then go on with this."""
+        held = False
         try:
-            with self.atomic():
-                return [self._call_queued(session, command, argv) for command, argv in queue]
+            for command, argv in queue[len(replies) :]:
+                reply = self._call_queued(session, command, argv)
+                if reply.__class__ is Blocked and reply.run is not None:
+                    held = True
+                    reply.run.then(lambda found: self._go_through(session, queue, [*replies, found]))
+                    return reply
+                replies.append(without_waiting(reply))
         finally:
-            self.in_transaction = False
+            if not held:
+                self.close_atomic()
+        return replies
 
     def _call_queued(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         refused = self.users.refusal(session, command, argv, "multi")
@@ -407,13 +438,23 @@ class Executor:
             # The user's rights have changed since it was queued.
             self.stats.refused(refused, command)
             return refused
-        return without_waiting(self._call_gated(session, command, argv))
+        return self.call_gated(session, command, argv)
 
     def _watched_expired(self, session: Session) -> bool:
         """Whether a key that existed when it was watched has expired since: looking it up deletes it, which touches its watchers."""
         for index, key in session.watching:
             self.store.databases[index].find(key)
         return session.watcher is not None and session.watcher.touched
+
+    def hide_keys(self) -> None:
+        """A script that is half done lets others have their turn: none of those who look past the commands may find a key."""
+        for session in self.sessions.values():
+            self.hide_keys_from(session)
+
+    def hide_keys_from(self, session: Session) -> None:
+        """As `hide_keys`, for one session; `reselect` ends it. In process only, where nobody else but commands looks."""
+        if getattr(session.front, "common", False):
+            session.db = HIDDEN
 
     def reselect(self) -> None:
         """The numbered databases were exchanged: point every session at its own again."""
@@ -444,6 +485,15 @@ def without_waiting(reply: Any) -> Any:
 
 def _error_classes(root: type[CommandError] = CommandError) -> frozenset[type]:
     return frozenset({root}.union(*(_error_classes(kind) for kind in root.__subclasses__())))
+
+
+class Hidden:
+    """Stands for a database where nothing may be looked up."""
+
+    objects: Mapping[bytes, Any] = MappingProxyType({})
+
+
+HIDDEN: Any = Hidden()
 
 
 # How a request begins that a browser was made to send; Redis, too, hangs up.

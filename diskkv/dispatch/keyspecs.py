@@ -138,7 +138,7 @@ def _derived(command: Command) -> Iterator[KeySpec]:
     if keys.first:
         yield KeySpec(flags, keys.first, keys.last if keys.last < 0 else keys.last - keys.first, keys.step)
     if keys.numkeys:
-        yield KeySpec(flags, keys.numkeys, counted=True)
+        yield KeySpec(flags, keys.numkeys, step=keys.step or 1, counted=True)
     if _STREAMS.search(command.usage):
         yield KeySpec(flags, 1, -1, part=2, keyword="STREAMS")
     for word in ("STORE", "STOREDIST") if _STORES.search(command.usage) else ():

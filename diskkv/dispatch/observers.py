@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from diskkv.dispatch.monitors import Monitors
+from diskkv.dispatch.monitors import HIDDEN, Monitors
 from diskkv.dispatch.notices import CHANGED, Happening, Notices, Said, Story
+from diskkv.dispatch.table import Flag
 from diskkv.dispatch.tracking import Tracking
 from diskkv.lib.eventclasses import Classes
 
@@ -39,7 +40,9 @@ class Observers:
             places["call"] = self.call
         else:
             places.pop("call", None)
-        executor.store.listen(self if self.notices.on or self.tracking.sessions else None)
+        executor.store.listener = self if self.notices.on or self.tracking.sessions else None
+        for db in executor.store.databases:
+            db.heed()
         executor.store.on_commit = self.tracking.broadcast if self.tracking.sessions else None
 
     def notify(self, classes: Classes) -> None:
@@ -53,17 +56,20 @@ class Observers:
         call = type(executor).call
         outer, self._story = self._story, [] if self.notices.on else None
         # Those who wait for a key are served when the command that made it has been told of.
-        executor._nested += 1
+        executor.waiters.held += 1
+        if self.monitors.sessions and command.flags & Flag.SKIP_MONITOR and command.group == "scripting":
+            # A script is shown before the commands that it calls.
+            self.monitors.show(session, command, argv)
         try:
             reply = call(executor, session, command, argv)
         finally:
-            executor._nested -= 1
+            executor.waiters.held -= 1
             story, self._story = self._story, outer
         if story:
             self.notices.account_for(session, command, argv, reply, story)
-        if self.monitors.sessions:
+        if self.monitors.sessions and not command.flags & HIDDEN:
             self.monitors.show(session, command, argv)
-        if executor.store.ready_keys and not executor._nested:
+        if executor.store.ready_keys and not executor.nested:
             executor.waiters.serve()
         return reply
 

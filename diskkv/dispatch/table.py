@@ -80,7 +80,7 @@ UNBOUNDED = 1 << 31
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Where keys stand in argv: the first, the last (negative from the end) and the step; or where their number stands."""
+    """Where keys stand in argv: the first, the last (negative from the end) and the step; or where their number stands and their step."""
 
     first: int = 0
     last: int = 0

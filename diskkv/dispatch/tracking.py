@@ -94,7 +94,7 @@ class Tracking:
     def remember(self, session: Session, command: Command, argv: Sequence[bytes]) -> None:
         """A tracking session has run a command: it may now hold the keys that were read."""
         tracked = session.tracking
-        if tracked is None or tracked.bcast or not command.flags & Flag.READONLY or command.flags & Flag.PUBSUB:
+        if tracked is None or tracked.bcast or command.flags & (Flag.READONLY | Flag.PUBSUB | Flag.NOSCRIPT) != Flag.READONLY:
             return
         if (tracked.optin and not tracked.caching) or (tracked.optout and tracked.caching):
             return

@@ -47,7 +47,9 @@ seed: members lie in that order, so that a cursor is a number and a random membe
 members that fall together.
 
 System records: "format" (the version, u32), "seed" (u64), "state" (msgpack map: log position, next oid and epoch, and per database
-number its epoch and exact key count), written in the same batch as what it describes.
+number its epoch and exact key count), written in the same batch as what it describes. "document:" name is a packed text that belongs
+to no database: "document:library:" name the msgpack array of a library's code and, for each function in turn, its name, its description
+or nil, and its flags.
 
 Tags, flags, kinds and codecs are added, never renumbered and never reused. A store of a higher FORMAT is refused at opening.
 """

@@ -162,6 +162,9 @@ def _system(key: bytes, value: bytes) -> str:
         return f"system format {unpack_u32(value)}"
     if name == b"seed":
         return f"system seed {unpack_u64(value):016x}"
+    if name.startswith(keys.DOCUMENT):
+        text = unpack_value(value)
+        return f"system document {quoted(name[len(keys.DOCUMENT) :])} -> {len(text)} B {quoted(text)}"
     if name != b"state":
         return f"system {quoted(name)} -> {quoted(value)}"
     try:

@@ -13,6 +13,8 @@ DATA = b"D"
 EXPIRY = b"E"
 GARBAGE = b"G"
 SYSTEM = b"X"
+# what the names of documents begin with
+DOCUMENT = b"document:"
 
 
 def meta_prefix(epoch: int) -> bytes:

@@ -15,6 +15,7 @@ _NOT_ZEROS = re.compile(rb"[^\x00]")
 _NOT_ONES = re.compile(rb"[^\xff]")
 _INVERTED = bytes(255 - value for value in range(256))
 _CHUNK = 1 << 16
+_SIMPLE = {b"AND": and_, b"OR": or_, b"XOR": xor}
 
 
 class Overflow(Enum):
@@ -90,12 +91,27 @@ def _bounds(size: int, start: int, end: int, unit_bit: bool) -> tuple[int, int]:
 
 
 def bitop(op: bytes, sources: Sequence[bytes]) -> bytes:
-    """AND, OR, XOR of strings, the shorter ones padded with zeros; NOT of the one string there is."""
+    """AND, OR, XOR of strings, the shorter ones padded with zeros; NOT of the one string there is.
+
+    DIFF is what the first has and no other, DIFF1 what any other has and not the first, ANDOR what the first has and any other, ONE what
+    just one has.
+    """
     if op == b"NOT":
         return sources[0].translate(_INVERTED)
-    operator = {b"AND": and_, b"OR": or_, b"XOR": xor}[op]
     # Read as little-endian numbers, strings are padded at their ends by themselves.
-    total: int = reduce(operator, (int.from_bytes(source, "little") for source in sources))
+    numbers = [int.from_bytes(source, "little") for source in sources]
+    total: int
+    if op in _SIMPLE:
+        total = reduce(_SIMPLE[op], numbers)
+    elif op == b"ONE":
+        total = several = 0
+        for number in numbers:
+            several |= total & number
+            total |= number
+        total &= ~several
+    else:
+        first, others = numbers[0], reduce(or_, numbers[1:])
+        total = first & others if op == b"ANDOR" else first & ~others if op == b"DIFF" else others & ~first
     return total.to_bytes(max(map(len, sources)), "little")
 
 

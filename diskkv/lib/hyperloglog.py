@@ -275,6 +275,16 @@ def registers(data: bytes) -> bytes:
     return values
 
 
+def registers_of(elements: Iterable[bytes]) -> bytes:
+    """The registers that elements bring about, one a byte."""
+    values = bytearray(REGISTERS)
+    for element in elements:
+        index, value = place(element)
+        if values[index] < value:
+            values[index] = value
+    return bytes(values)
+
+
 def union(one: bytes, other: bytes) -> bytes:
     """The greater value of each register."""
     a, b = int.from_bytes(one, "little"), int.from_bytes(other, "little")

@@ -13,7 +13,7 @@ from diskkv.errors import CommandError
 from diskkv.lib.multibulk import HEADS, encode_bulks
 from diskkv.lib.numbers import format_double
 from diskkv.replies import (
-    Coordinate,
+    Digits,
     Encoded,
     Followed,
     Named,
@@ -141,7 +141,7 @@ def _resp2() -> Encoders:
             OrderedSet: _collection(table, b"*"),
             dict: _mapping(table, b"*", 2),
             Score: lambda score: _bulk_double(score.value),
-            Coordinate: lambda coordinate: _bulk(coordinate.digits()),
+            Digits: lambda digits: _bulk(digits.text),
             Verbatim: lambda verbatim: _bulk(verbatim.text),
             Push: lambda push: sequence(push.items),
             # A double is a bulk string here, and a list of nothing else is encoded fastest.
@@ -166,7 +166,7 @@ def _resp3() -> Encoders:
             OrderedSet: _collection(table, b"~"),
             dict: _mapping(table, b"%", 1),
             Score: lambda score: _double(score.value),
-            Coordinate: lambda coordinate: b"," + coordinate.digits() + b"\r\n",
+            Digits: lambda digits: b"," + digits.text + b"\r\n",
             Verbatim: _verbatim,
             Push: lambda value: push(value.items),
             Named: lambda named: b"%%%d\r\n" % len(named.items) + _items(table, [part for pair in named.items for part in pair]),

@@ -58,6 +58,7 @@ class Server:
         self._unix_path: str | None = None
         self._trimmer = Trimmer()
         self.settings.listeners.append(self._setting_changed)
+        executor.scripts.drive = self.drive_script
 
     # -- ticks
 
@@ -100,6 +101,24 @@ class Server:
         waiting, self._postponed = self._postponed, {}
         for connection in waiting:
             connection.go_on()
+
+    def drive_script(self, run: Any) -> None:
+        """A script takes long: let it and the clients take turns until it is over."""
+        # Of its own, because the script's ends with its process.
+        watched = os.dup(run.lua.fd)
+
+        def turn() -> None:
+            with self.lock:
+                if not run.over:
+                    self.begin_tick()
+                    run.step()
+
+        def leave() -> None:
+            self.loop.remove_reader(watched)
+            os.close(watched)
+
+        run.leave = leave
+        self.loop.add_reader(watched, turn)
 
     # -- connections
 

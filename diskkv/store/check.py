@@ -98,7 +98,7 @@ class Examination:
             if table is not None:
                 low = keys.after(table)
         for raw in self._engine.scan_keys(keys.SYSTEM, keys.after(keys.SYSTEM)):
-            if raw[1:] not in SYSTEM_NAMES:
+            if raw[1:] not in SYSTEM_NAMES and not raw.startswith(keys.SYSTEM + keys.DOCUMENT):
                 yield Finding(DAMAGE, repr(raw), "an unknown system record")
 
     def _state(self) -> Iterator[Finding]:

@@ -15,7 +15,6 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from diskkv.clock import Clock, system_clock
@@ -27,11 +26,13 @@ from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
 from diskkv.store.directory import lock_directory
+from diskkv.store.documents import Documents
 from diskkv.store.events import Listener
 from diskkv.store.expiry import Expiry
 from diskkv.store.graves import DeadDatabase
 from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, make_directory, sync_directory
 from diskkv.store.shapes import Shapes
+from diskkv.store.sizes import Sizes
 from diskkv.store.value import Value
 from diskkv.store.writer import LOAD_WORK, LOG_BYTES, LOG_WORK, Writer
 
@@ -45,28 +46,6 @@ KEEPER_GRAVES = 16
 KEEPER_REST = 0.1
 # How long writes are refused before it is tried again whether the log can be written.
 PROBE_MS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How one memory budget is divided, in bytes."""
-
-    cache: int
-    block_cache: int
-    write_buffer: int
-    dirty: int
-
-    @classmethod
-    def of(cls, budget: int) -> Sizes:
-        """LevelDB gets an eighth for blocks and two write buffers of at most 4 MiB (measured: the cheapest per put); a checkpoint's
-        batch an eighth; objects the rest.
-
-        When a fifth of it is dirty a checkpoint begins: it will be in memory once more as LevelDB's batch, and again in its memtable.
-        """
-        write_buffer = max(256 << 10, min(4 << 20, budget // 16))
-        block_cache = max(256 << 10, min(64 << 20, budget // 8))
-        batch = budget // 8
-        return cls(max(budget - block_cache - 2 * write_buffer - batch, budget // 4), block_cache, write_buffer, budget // 5)
 
 
 class Store:
@@ -105,16 +84,22 @@ class Store:
         # what `Value.stamp` becomes with a change; see `Writer`
         self.stamp = 2
         self.ready_keys: list[tuple[Database, bytes]] = []
+        # held: a script has done half of what it does, and others have their turn meanwhile; see `hold`
+        self.held = False
         self.hash32: Callable[[bytes], bytes] = keys.member_hasher(0)
         self.path: str | None = None
         self.cache = Cache(sizes.cache)
+        self.documents = Documents(self)
         self.cache.pinned_from = self.stamp
         self.expiry = Expiry(self)
         self.writer = Writer(self)
         self.databases: list[Database] = []
+        # who hears of every key that is changed; whoever sets it has each database `heed`
         self.listener: Listener | None = None
         # called when a tick has been committed, by whoever must wait for that
         self.on_commit: Callable[[], None] | None = None
+        # called, with the lock, when the store is about to close
+        self.at_close: list[Callable[[], None]] = []
         self._graveyard: deque[Value | DeadDatabase] = deque()
         self._next_oid = 1
         self._next_epoch = 1
@@ -231,6 +216,7 @@ class Store:
         self.large.clear()
         self.dead.clear()
         self.erased.clear()
+        self.documents.load(self.engine)
         for buried in list(self._graveyard):
             if isinstance(buried, DeadDatabase):
                 buried.clear()
@@ -279,6 +265,13 @@ class Store:
         if self._keeper is not None:
             self._keeper.join()
         with self.lock:
+            for call in self.at_close:
+                call()
+            if self.held:
+                # A script is in the middle of it: what it has done so far never was.
+                self.held = False
+                self.log.forget()
+                self._go_back()
             if self.failed is None:
                 with contextlib.suppress(LogFailed):
                     self.commit()
@@ -339,6 +332,8 @@ class Store:
         LogFailed when the log can't be written: everything since the last commit has then been undone.
         """
         log = self.log
+        if self.held:
+            return
         if self.spoiled is not None:
             self._undo_spoiled()
         if log.parts:
@@ -357,6 +352,26 @@ class Store:
             self.cache.trim()
         if self.on_commit is not None:
             self.on_commit()
+
+    def hold(self, mark: int) -> bool:
+        """What was recorded since the log held `mark` parts is half of something: nothing is committed, frozen or expired from now on.
+
+        What stood before is logged now. False when that failed: the tick's commit will say so, and undo everything.
+        """
+        log = self.log
+        begun = log.parts[mark:]
+        del log.parts[mark:]
+        if log.parts:
+            before = list(log.parts)
+            try:
+                log.commit()
+            except OSError:
+                log.parts[:0] = before + begun
+                self.spoiled = "writing the log"
+                return False
+        log.parts.extend(begun)
+        self.held = True
+        return True
 
     def record(self, number: int, argv: Sequence[bytes]) -> None:
         """Have the next commit log a change: a command in its deterministic form, made in database `number`."""
@@ -420,7 +435,7 @@ class Store:
     def wait_for_room(self) -> None:
         """Wait while too much is not yet in the engine. Gives up the lock meanwhile; REQUIRES: no tick is open."""
         while self.writer.backlogged() and self.failed is None:
-            if not self.writer.active and not self.log.parts:
+            if not self.writer.active and not self.log.parts and not self.held:
                 self.writer.freeze()
             # With a limit, because an engine that has to be opened anew first lets nothing land meanwhile.
             self.landed.wait(0.05)
@@ -525,12 +540,6 @@ class Store:
             for key in db.awaited:
                 self.ready(db, key)
 
-    def listen(self, listener: Listener | None) -> None:
-        """Have somebody hear of every key that is changed; None for nobody."""
-        self.listener = listener
-        for db in self.databases:
-            db.heed()
-
     def ready(self, db: Database, key: bytes) -> None:
         """A key that somebody waits for has come to exist, has grown, or has ceased to exist."""
         self.ready_keys.append((db, key))
@@ -548,7 +557,9 @@ class Store:
             rest = KEEPER_REST
             with self.lock:
                 try:
-                    if self.log.parts:
+                    if self.held:
+                        rest = KEEPER_REST
+                    elif self.log.parts:
                         rest = 0.001  # a front is in the middle of a tick, which is soon over
                     elif self.failed is None:
                         rest = self._expire_due()

@@ -179,6 +179,7 @@ class Writer:
             if unpack_u32(raw, 1) not in living:
                 self._erase(raw)
         batch.put(keys.SYSTEM + b"state", pack_state(store.state(self._position)))
+        store.documents.freeze(batch)
         for raw in self._dead:
             batch.put(raw, b"")
 
@@ -281,11 +282,11 @@ class Writer:
             journal.warning("no new log segment, going on in the old one: %s", error)
         with store.lock:
             doubtful = store.log.sync_error is not None
-            dirty = store.dirty or store.dead or doubtful
+            dirty = store.dirty or store.dead or store.documents.dirty or doubtful
             idle = store.log.ticks == self._ticks and monotonic() - self._since >= IDLE_SECONDS
             self._ticks = store.log.ticks
             rested = doubtful or idle or monotonic() - self._since >= SECONDS
-            if dirty and not self.active and not store.log.parts and not store.recovering and (rested or self.due()):
+            if dirty and not self.active and not (store.log.parts or store.held or store.recovering) and (rested or self.due()):
                 self.freeze()
 
     def _carry_out(self) -> None:
@@ -367,6 +368,7 @@ class Writer:
                 store.large.append(value)
         store.dead = self._dead + store.dead
         store.erased = self._erased + store.erased
+        store.documents.give_back()
         store.cache.pinned_from = store.stamp
         self._forget_flight()
         self.commands += self._flying_commands

@@ -69,7 +69,9 @@ def test_what_is_deleted_and_what_is_pending(
         stream.reopen()
 
 
-@pytest.mark.parametrize("words", ["XTRIM x MAXLEN 2 ACKED", "XADD x MAXLEN 4 ACKED * f v", "XTRIM x MAXLEN 4 DELREF", "XADD x MINID 5 DELREF * f v"])
+@pytest.mark.parametrize(
+    "words", ["XTRIM x MAXLEN 2 ACKED", "XADD x MAXLEN 4 ACKED * f v", "XTRIM x MAXLEN 4 DELREF", "XADD x MINID 5 DELREF * f v"]
+)
 def test_replay_finds_the_same(stream: Runner, words: str) -> None:
     stream.checkpoint()
     stream("XACK", "x", "h", 2, 4)

@@ -78,3 +78,33 @@ def test_a_torn_manifest_is_cut_off(tmp_path: Path) -> None:
     manifest = max((tmp_path / "tree").glob("MANIFEST-*"))
     manifest.write_bytes(manifest.read_bytes() + b"\x11\x22\x33\x44\x10\x00\x01garbage that has no checksum")
     assert opened(tmp_path / "tree") == [b"%04d" % number for number in range(20)]
+
+
+def test_a_table_whose_name_was_lost_is_made_again(tmp_path: Path) -> None:
+    """The manifest was written before the directory was synced, and what the table was made of is still there."""
+    tree = tmp_path / "tree"
+    grown(tree, 20)
+    before = {path.name: path.read_bytes() for path in tree.iterdir()}
+    # Opening makes a table of the log, and a new manifest; then the log and the old manifest go.
+    opened(tree)
+    table = max(tree.glob("*.ldb"))
+    manifest = max(tree.glob("MANIFEST-*"))
+    kept = manifest.read_bytes()
+    for name, data in before.items():
+        (tree / name).write_bytes(data)
+    # As if it had been one more edit of the old manifest.
+    old = next(name for name in before if name.startswith("MANIFEST-"))
+    assert not (tree / old).read_bytes().startswith(kept)
+    (tree / old).write_bytes((tree / old).read_bytes() + kept)
+    assert (tree / "CURRENT").read_text().strip() == old
+    table.unlink()
+    assert opened(tree) == [b"%04d" % number for number in range(20)]
+
+
+def test_a_table_that_was_lost_later_is_damage(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    grown(tree, 20)
+    opened(tree)
+    max(tree.glob("*.ldb")).unlink()
+    with pytest.raises(Damaged, match="missing"):
+        opened(tree)

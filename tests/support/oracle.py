@@ -15,7 +15,8 @@ import hiredis
 import pytest
 
 from diskkv.errors import CommandError
-from diskkv.replies import NIL_ARRAY, Coordinate, Named, OrderedSet, Pairs, Push, Score, Several, Simple, Verbatim
+from diskkv.replies import NIL_ARRAY, Digits, Encoded, Named, OrderedSet, Pairs, Push, Score, Several, Simple, Verbatim
+from diskkv.resp.decode import decode
 
 
 class Oracle:
@@ -95,14 +96,16 @@ def plain(reply: Any) -> Any:
         return Error(reply.line().decode("utf-8", "surrogateescape"))
     if isinstance(reply, hiredis.ReplyError):
         return Error(str(reply))
+    if isinstance(reply, Encoded):
+        return plain(decode(reply.wire))
     if isinstance(reply, Simple):
         return reply.text
     if isinstance(reply, Verbatim):
         return reply.text
     if reply is NIL_ARRAY:
         return None
-    if isinstance(reply, Coordinate):
-        return reply.digits()
+    if isinstance(reply, Digits):
+        return reply.text
     if isinstance(reply, Score):
         return b"%r" % reply.value
     if isinstance(reply, bool):

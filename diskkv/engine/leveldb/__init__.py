@@ -16,7 +16,7 @@ from typing import Any
 import plyvel
 
 from diskkv.engine.leveldb.mappings import occupy
-from diskkv.engine.leveldb.mending import mend
+from diskkv.engine.leveldb.mending import mend, undo_last_edit
 from diskkv.errors import Damaged, StoreError, StoreLocked
 
 # RuntimeError is what plyvel raises on a closed database: between a failed `reopen` and the next.
@@ -53,7 +53,7 @@ class LevelEngine:
             try:
                 self._db = plyvel.DB(self.path, create_if_missing=False, **self._options)
             except plyvel.CorruptionError:
-                if not mend(self.path, thorough=True):
+                if not mend(self.path, thorough=True) and not undo_last_edit(self.path):
                     raise
                 self._db = plyvel.DB(self.path, create_if_missing=False, **self._options)
         except plyvel.CorruptionError as error:

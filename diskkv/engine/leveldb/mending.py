@@ -21,6 +21,8 @@ from diskkv.errors import Damaged
 BLOCK = 32768
 HEADER = 7
 FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
+# What an edit of the manifest consists of.
+COMPARATOR, LOG_NUMBER, NEXT_FILE, LAST_SEQUENCE, COMPACT_POINTER, DELETED_FILE, NEW_FILE, PREVIOUS_LOG = 1, 2, 3, 4, 5, 6, 7, 9
 
 journal = logging.getLogger("diskkv")
 
@@ -51,6 +53,93 @@ def mend(path: str, *, thorough: bool) -> bool:
                 _cut(file, end, len(data) - end)
                 mended = True
     return mended
+
+
+def undo_last_edit(path: str) -> bool:
+    """Cut the last edit off the manifest if it was written, but never came into force: whether it was.
+
+    LevelDB writes an edit, then syncs the directory with the new table's name, then the manifest. When the power goes before the
+    directory is synced, the edit may be there and the table not. Then all that it replaces is still there, since that is deleted last.
+    """
+    with open(os.path.join(path, "CURRENT"), "rb") as current:
+        file = os.path.join(path, os.fsdecode(current.read().strip()))
+    with open(file, "rb") as manifest:
+        data = manifest.read()
+    records = list(_records(data))
+    if len(records) < 2:
+        return False
+    names = set(os.listdir(path))
+    before = [edit for start, record in records[:-1] for edit in _edits(record)]
+    start, last = records[-1]
+    edits = list(_edits(last))
+    missing = [number for kind, number in edits if kind == NEW_FILE and not names & _table_names(number)]
+    replaced = [number for kind, number in edits if kind == DELETED_FILE]
+    logs = [number for kind, number in before if kind == LOG_NUMBER][-1:]
+    replaceable = all(names & _table_names(number) for number in replaced) and logs and f"{logs[0]:06d}.log" in names
+    if not missing or not replaceable:
+        return False
+    _cut(file, start, len(data) - start)
+    return True
+
+
+def _table_names(number: int) -> set[str]:
+    return {f"{number:06d}.ldb", f"{number:06d}.sst"}
+
+
+def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The whole records of a file, each with where it begins."""
+    start, parts = 0, b""
+    for fragment in _fragments(data, checked=False):
+        piece = data[fragment.start + HEADER : fragment.end]
+        if fragment.kind in (FULL, FIRST):
+            start, parts = fragment.start, piece
+        else:
+            parts += piece
+        if fragment.kind in (FULL, LAST):
+            yield start, parts
+
+
+def _edits(record: bytes) -> Iterator[tuple[int, int]]:
+    """What an edit of the manifest says of files: its kind and a number. Stops at what it does not know."""
+    at = 0
+
+    def varint() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = record[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+            shift += 7
+
+    def skip_counted() -> None:
+        nonlocal at
+        length = varint()
+        at += length
+
+    while at < len(record):
+        kind = varint()
+        if kind == COMPARATOR:
+            skip_counted()
+        elif kind == COMPACT_POINTER:
+            varint()
+            skip_counted()
+        elif kind == DELETED_FILE:
+            varint()
+            yield kind, varint()
+        elif kind == NEW_FILE:
+            varint()
+            number = varint()
+            varint()
+            skip_counted()
+            skip_counted()
+            yield kind, number
+        elif kind in (LOG_NUMBER, NEXT_FILE, LAST_SEQUENCE, PREVIOUS_LOG):
+            yield kind, varint()
+        else:
+            return
 
 
 def _has_hole(data: bytes) -> bool:

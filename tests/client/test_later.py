@@ -1,0 +1,66 @@
+"""Commands that Redis 7.0, which the other tests of the client compare with, does not know: results by redis-py's documentation."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import redis
+
+import diskkv
+
+pytestmark = pytest.mark.filterwarnings("ignore:Call to:UserWarning")  # redis-py calls these arguments experimental
+needs = pytest.mark.skipif(not hasattr(redis.Redis, "increx"), reason="this redis-py is older than the commands")
+
+
+def text(value: str, decode: bool) -> Any:
+    return value if decode else value.encode()
+
+
+@needs
+@pytest.mark.parametrize("decode", [False, True])
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_sync(path: str, protocol: int, decode: bool) -> None:
+    with diskkv.open(path, protocol=protocol, decode_responses=decode) as opened:
+        r: Any = opened
+        assert r.set("k", "Hello world") is True
+        assert r.digest("k") == text("b6acb9d84a38ff74", decode)
+        assert r.set("k", "x", ifeq="other") is None
+        assert r.set("k", "x", ifdeq="b6acb9d84a38ff74") is True
+        assert r.set("k", "y", ifne="z", get=True) == text("x", decode)
+        assert r.delex("k", ifeq="x") == 0
+        assert r.delex("k", ifne="x") == 1
+        assert r.msetex({"a": "1", "b": "2"}, ex=100) == 1
+        assert r.mget("a", "b") == [text("1", decode), text("2", decode)]
+        assert r.execute_command("INCREX", "a", "BYINT", 5) == [6, 5]
+        assert [float(part) for part in r.execute_command("INCREX", "a", "BYFLOAT", 0.5)] == [6.5, 0.5]
+        r.sadd("s", "a", "b")
+        r.sadd("t", "b", "c")
+        assert r.execute_command("SUNIONCARD", 2, "s", "t") == 3
+        assert r.execute_command("SDIFFCARD", 2, "s", "t") == 1
+        r.rpush("l", 1, 2, 3)
+        moved = r.execute_command("LMOVEM", "l", "m", "LEFT", "LEFT", "COUNT", 2, "OBO")
+        assert moved == [text("2", decode), text("1", decode)]
+        assert r.execute_command("BLMOVEM", "l", "m", "LEFT", "LEFT", 0.01, "EXACTLY", 2, "OBO") is None
+        r.set("x", b"\x0f")
+        r.set("y", b"\x33")
+        assert r.bitop("DIFF", "d", "x", "y") == 1
+
+
+@needs
+def test_asyncio(path: str) -> None:
+    async def main() -> None:
+        async with diskkv.open_async(path) as opened:
+            r: Any = opened
+            await r.set("k", "v")
+            assert await r.set("k", "w", ifeq="v") is True
+            assert await r.digest("k") is not None
+            waiting = asyncio.create_task(r.execute_command("BLMOVEM", "l", "m", "LEFT", "RIGHT", 0, "EXACTLY", 2, "BULK"))
+            await asyncio.sleep(0)
+            await r.rpush("l", 1)
+            await r.rpush("l", 2)
+            assert await waiting == [b"1", b"2"]
+            assert await r.delex("k", ifeq="w") == 1
+
+    asyncio.run(main())
