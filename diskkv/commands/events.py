@@ -16,6 +16,9 @@ GENERIC, STRING, LIST, SET = Classes.GENERIC, Classes.STRING, Classes.LIST, Clas
 HASH, ZSET, STREAM = Classes.HASH, Classes.ZSET, Classes.STREAM
 
 
+EXPIRY = {b"EX", b"PX", b"EXAT", b"PXAT"}
+
+
 def _named(kind: Classes, event: str, *commands: str, takes: bool = False) -> None:
     """Declare commands whose changes are called so."""
     for command in commands:
@@ -38,7 +41,7 @@ def _rule(*commands: str) -> Callable[[Rule], Rule]:
 
 
 # What only deletes, or does not change keys one by one: `del` comes of the story.
-for _name in ("del", "unlink", "getdel", "flushdb", "flushall", "swapdb"):
+for _name in ("del", "unlink", "getdel", "delex", "flushdb", "flushall", "swapdb"):
     RULES[_name] = own(GENERIC)
 
 _named(STRING, "set", "setnx", "getset", "msetnx")
@@ -88,7 +91,7 @@ def _set(account: Account) -> None:
     if b"GET" in {word.upper() for word in account.argv[3:]} and account.reply is None:
         account.tell(Classes.KEY_MISS, b"keymiss", account.argv[1])
     account.follow(STRING, b"set")
-    expires = account.command.name != "set" or bool({b"EX", b"PX", b"EXAT", b"PXAT"} & {word.upper() for word in account.argv[3:]})
+    expires = account.command.name != "set" or bool(EXPIRY & {word.upper() for word in account.argv[3:]})
     if expires and any(what is not Happening.MISSED and what is not Happening.EXPIRED for what, _, _ in account.story):
         account.tell(GENERIC, b"expire", account.argv[1])
 
@@ -163,6 +166,30 @@ def _bitfield(account: Account) -> None:
         account.background()
 
 
+@_rule("msetex")
+def _msetex(account: Account) -> None:
+    expires = bool(EXPIRY & account.options())
+    for what, db, key in account.story:
+        if what is Happening.CREATED:
+            account.tell(Classes.NEW, b"new", key)
+        elif what is not Happening.TOUCHED:
+            account.aside(what, db, key)
+    if account.reply == 1:
+        count = parse_int(account.argv[1]) or 0
+        for key in account.argv[2 : 2 + 2 * count : 2]:
+            account.tell(STRING, b"set", key)
+            if expires:
+                account.tell(GENERIC, b"expire", key)
+
+
+@_rule("increx")
+def _increx(account: Account) -> None:
+    options = account.options()
+    account.follow(STRING, b"incrbyfloat" if b"BYFLOAT" in options else b"incrby")
+    if account.touched(account.argv[1]) and EXPIRY & options:
+        account.tell(GENERIC, b"expire", account.argv[1])
+
+
 @_rule("getex")
 def _getex(account: Account) -> None:
     account.follow(GENERIC, b"persist" if b"PERSIST" in account.options() else b"expire")
@@ -192,7 +219,7 @@ def _hgetex(account: Account) -> None:
 def _hsetex(account: Account) -> None:
     key = account.argv[1]
     account.follow(HASH, b"hset", takes=True)
-    if account.touched(key) and not account.removed(key) and {b"EX", b"PX", b"EXAT", b"PXAT"} & account.options():
+    if account.touched(key) and not account.removed(key) and EXPIRY & account.options():
         account.tell(HASH, b"hexpire", key)
 
 
@@ -229,13 +256,13 @@ def _copy(account: Account) -> None:
         account.tell(GENERIC, b"copy_to", key, db)
 
 
-@_rule("lmove", "blmove", "rpoplpush", "brpoplpush")
+@_rule("lmove", "blmove", "lmovem", "blmovem", "rpoplpush", "brpoplpush")
 def _lmove(account: Account) -> None:
     source, target = account.argv[1], account.argv[2]
     if not account.touched(source):
         account.background()
         return
-    moving = account.command.name in ("lmove", "blmove")
+    moving = not account.command.name.endswith("rpoplpush")
     taken, given = (word[:1].lower() for word in account.argv[3:5]) if moving else (b"r", b"l")
     account.background()
     account.tell(LIST, given + b"push", target)

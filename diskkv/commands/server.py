@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from diskkv.dispatch.args import Args
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import (
     ADMIN,
@@ -14,7 +13,6 @@ from diskkv.dispatch.table import (
     NO_ASYNC_LOADING,
     NO_MULTI,
     NOSCRIPT,
-    READONLY,
     STALE,
     group,
     help_lines,
@@ -114,22 +112,3 @@ def slowlog_reset(ctx: Session) -> Any:
 def slowlog_help(ctx: Session) -> Any:
     """Return this text."""
     return help_lines("slowlog")
-
-
-@command("MEMORY USAGE key [SAMPLES count]", READONLY, since="4.0.0")
-def memory_usage(ctx: Session, key: bytes, *options: bytes) -> int | None:
-    """Return the bytes of memory that a key takes in the cache; the count is exact, whatever the samples."""
-    args = Args(options)
-    while args:
-        if args.word() != b"SAMPLES":
-            raise BadSyntax
-        if args.int() < 0:
-            raise BadSyntax
-    value = ctx.db.find(key)
-    return value.weight if value is not None else None
-
-
-@command("MEMORY HELP", LOADING | STALE, since="4.0.0")
-def memory_help(ctx: Session) -> Any:
-    """Return this text."""
-    return help_lines("memory")

@@ -317,6 +317,9 @@ class Connection(asyncio.Protocol):
         elif not self._stalled:
             self.server.loop.call_soon(self.go_on)
         if self.closing and self.connected:
+            # Whoever looks for the client from now on, such as one that redirects its invalidations, is to find it gone.
+            with self.server.lock:
+                self.server.executor.close_session(self.session)
             self.transport.close()
 
     def _check_output(self) -> None:
