@@ -7,7 +7,7 @@ from collections.abc import Callable
 import diskkv.types  # noqa: F401  registers the data types
 from diskkv import commands
 from diskkv.clock import Clock, system_clock
-from diskkv.config import Settings
+from diskkv.config import LEAST_BUDGET, Settings, budget
 from diskkv.dispatch.executor import Executor
 from diskkv.dispatch.session import Session
 from diskkv.engine import Engine
@@ -38,7 +38,7 @@ def open_executor(
     store = Store.open(
         path,
         apply=Replay(settings),
-        budget=settings["maxmemory"],
+        budget=budget(settings["maxmemory"]),
         policy=settings["appendfsync"],
         databases=settings["databases"],
         clock=clock,
@@ -47,6 +47,7 @@ def open_executor(
     )
     executor = new_executor(store, settings)
     try:
+        executor.rename(settings.renames)
         executor.keeper.start()
     except SettingError:
         store.close()
@@ -54,8 +55,9 @@ def open_executor(
 
     def changed(name: str) -> None:
         if name == "maxmemory":
-            sizes = Sizes.of(settings["maxmemory"])
+            sizes = Sizes.of(budget(settings["maxmemory"]))
             store.cache.budget, store.dirty_bytes = sizes.cache, sizes.dirty
+            executor.starved = 0 < settings["maxmemory"] < LEAST_BUDGET
         elif name == "appendfsync":
             store.log.policy = settings["appendfsync"]
         elif name == "checkpoint-log-size":
@@ -76,7 +78,7 @@ def open_executor(
         elif name == "tracking-table-max-keys":
             executor.observers.tracking.limit()
 
-    for name in ("notify-keyspace-events", "slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", *SHAPING):
+    for name in ("maxmemory", "notify-keyspace-events", "slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", *SHAPING):
         changed(name)
     settings.listeners.append(changed)
     return executor

@@ -6,13 +6,12 @@ and ignored; a few are accepted with the one value that is true here (`appendonl
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from diskkv.errors import SettingError, UnknownSetting
+from diskkv.errors import MeansNothing, SettingError, UnknownSetting
 from diskkv.lib.eventclasses import Classes, parse_classes
 from diskkv.lib.glob import compile_glob
 from diskkv.lib.numbers import parse_float, parse_int
@@ -65,7 +64,7 @@ def only(value: str, why: str) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         if text.lower() != value:
-            raise SettingError(f"can only be '{value}' here: {why}")
+            raise MeansNothing(f"can only be '{value}' here: {why}")
         return value
 
     return read
@@ -130,11 +129,14 @@ def merge_output_limits(old: str, new: str) -> str:
     return " ".join(limits[kind] for kind in OUTPUT_CLASSES)
 
 
-def budget(text: str) -> int:
-    size = memory(text)
-    if size < 1 << 20:
-        raise SettingError("must be at least 1mb: it bounds the memory that diskkv uses, there is no 'unlimited'")
-    return size
+# What bounds memory when maxmemory is 0, and the least with which anything can be done.
+DEFAULT_BUDGET = 256 << 20
+LEAST_BUDGET = 1 << 20
+
+
+def budget(limit: int) -> int:
+    """The bytes of memory that a value of maxmemory stands for; there is no 'unlimited'."""
+    return max(limit, LEAST_BUDGET) if limit else DEFAULT_BUDGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,10 @@ TABLE = (
     Setting("tcp-backlog", number(0, 2**31 - 1), "511", "how many connections may wait to be accepted", fixed=True),
     Setting("dir", str, ".", "the store's directory", fixed=True),
     Setting("databases", number(1, 2**31 - 1), "16", "how many numbered databases there are", fixed=True),
-    Setting("maxmemory", budget, "256mb", "the one memory budget: cache, engine caches and write buffers; never evicts data"),
+    Setting(
+        "maxmemory", memory, "256mb",
+        "the one memory budget: cache, engine caches and write buffers; never evicts data; 0: 256mb; below 1mb nothing may be added",
+    ),
     Setting("appendfsync", choice("everysec", "always", "no"), "everysec", "when the log is forced to the disk"),
     Setting(
         "checkpoint-log-size",
@@ -170,6 +175,7 @@ TABLE = (
         "how much log, or as much work, may gather before a checkpoint; bounds the time that opening takes",
     ),
     Setting("appendonly", only("yes", "every write is logged"), "yes", "every write is logged"),
+    Setting("aof-use-rdb-preamble", only("no", "the log holds commands and nothing else"), "no", "the log holds commands and nothing else"),
     Setting("save", only("", "the store is always on disk"), "", "no snapshots: the store is always on disk"),
     Setting("requirepass", str, "", "password that clients must give"),
     Setting("aclfile", str, "", "file of users, for ACL LOAD and ACL SAVE; a relative path is one inside the store", fixed=True),
@@ -242,7 +248,7 @@ REFUSED = {
         ),
         "the log is never rewritten: checkpoints shorten it": (
             "appendfilename appenddirname auto-aof-rewrite-percentage auto-aof-rewrite-min-size aof-load-truncated "
-            "aof-use-rdb-preamble aof-rewrite-incremental-fsync aof-timestamp-enabled aof-disable-auto-gc no-appendfsync-on-rewrite "
+            "aof-rewrite-incremental-fsync aof-timestamp-enabled aof-disable-auto-gc no-appendfsync-on-rewrite "
             "aof_rewrite_cpulist"
         ),
         "there is no replication": (
@@ -281,7 +287,7 @@ REFUSED = {
         ),
         "it stops as soon as everything is on disk": "shutdown-timeout shutdown-on-sigint shutdown-on-sigterm",
         "it is left to the system": "bind-source-addr socket-mark-id locale-collate",
-        "commands keep their names": "rename-command",
+        "it is for configuration files and the command line": "rename-command",
         "it is for configuration files and the command line; use ACL SETUSER": "user",
     }.items()
     for name in names.split()
@@ -297,6 +303,10 @@ class Settings:
         self.listeners: list[Callable[[str], None]] = []
         # `user` lines, each a name and its rules; see dispatch/acl/files.py
         self.users: list[list[str]] = []
+        # `rename-command` lines: the old name and the new one; see the executor
+        self.renames: list[tuple[str, str]] = []
+        # the file that they came from, which CONFIG REWRITE writes
+        self.path: str | None = None
         for name, text in given.items():
             self.set(name.replace("_", "-"), text)
 
@@ -355,30 +365,19 @@ class Settings:
         matches = compile_glob(pattern.lower())
         return [name for name in BY_NAME if matches(name.encode())]
 
-    def read_file(self, path: str) -> None:
-        """Take the settings of a file in redis.conf's format."""
-        try:
-            with open(path, encoding="utf-8") as file:
-                lines = file.readlines()
-        except OSError as error:
-            raise SettingError(f"can't read {path}: {error.strerror}") from None
-        for count, line in enumerate(lines, 1):
-            if not line.strip() or line.lstrip().startswith("#"):
-                continue
-            try:
-                words = shlex.split(line)
-                self._take(words[0], words[1:])
-            except (SettingError, ValueError) as error:
-                raise SettingError(f"{path}:{count}: {words[0] if words else ''}: {error}") from None
-
-    def _take(self, name: str, values: list[str]) -> None:
-        """A line of a file, or an option, of which there may be several only if it is about a user."""
-        if name.lower() != "user":
-            self.set(name, " ".join(values))
-        elif not values:
-            raise SettingError("a user needs a name")
-        else:
-            self.users.append(values)
+    def take(self, name: str, values: list[str]) -> None:
+        """A line of a file, or an option; of some there may be several. MeansNothing when it is nothing that diskkv has."""
+        match name.lower():
+            case "user":
+                if not values:
+                    raise SettingError("a user needs a name")
+                self.users.append(values)
+            case "rename-command":
+                if len(values) != 2:
+                    raise SettingError("takes a command's name and its new name, empty for none")
+                self.renames.append((values[0], values[1]))
+            case _:
+                self.set(name, " ".join(values))
 
     def read_options(self, words: Iterable[str]) -> None:
         """Take settings in redis-server's manner: `--name value [value ...]`."""
@@ -388,7 +387,7 @@ class Settings:
             if word.startswith("--"):
                 if name is not None:
                     try:
-                        self._take(name, values)
+                        self.take(name, values)
                     except SettingError as error:
                         raise SettingError(f"--{name}: {error}") from None
                 name, values = word[2:], []
@@ -402,7 +401,7 @@ def find(name: str) -> Setting:
     """A setting by its name or alias. UnknownSetting when Redis has none either, SettingError when diskkv can't have it."""
     name = name.lower()
     if name in REFUSED:
-        raise SettingError(f"means nothing here: {REFUSED[name]}")
+        raise MeansNothing(f"means nothing here: {REFUSED[name]}")
     setting = BY_NAME.get(name)
     if setting is None:
         raise UnknownSetting(f"unknown setting '{name}'")

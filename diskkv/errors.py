@@ -137,6 +137,14 @@ class Unblocked(CommandError):
     code, text = "UNBLOCKED", "client unblocked via CLIENT UNBLOCK"
 
 
+class ClusterDisabled(CommandError):
+    text = "This instance has cluster support disabled"
+
+
+class OutOfMemory(CommandError):
+    code, text = "OOM", "command not allowed when used memory > 'maxmemory'."
+
+
 class LogFailed(CommandError):
     """The log can't be written (disk full, I/O error): the change was undone, reads go on."""
 
@@ -204,6 +212,10 @@ class BadDump(DiskkvError):
 
 class SettingError(DiskkvError):
     """A setting is unknown, means nothing here, or has a value that it can't take."""
+
+
+class MeansNothing(SettingError):
+    """Redis has such a setting, or such a value of it, and diskkv can't have it."""
 
 
 class UnknownSetting(SettingError):

@@ -26,18 +26,22 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "format": frozenset({"errors", "lib"}),
     "resp": frozenset({"replies", "errors", "lib"}),
     "config": frozenset({"errors", "lib"}),
+    "conffile": frozenset({"config", "errors", "lib"}),
     "store": frozenset({"engine", "format", "lib", "errors", "clock"}),
     "types": frozenset({"store", "format", "lib", "errors"}),
     "rdb": frozenset({"format", "errors", "lib"}),
     "transfer": frozenset({"rdb", "types", "store", "format", "lib", "errors", "clock"}),
     "dispatch": frozenset({"store", "lib", "replies", "errors", "clock", "config"}),
     "scripting": frozenset({"dispatch", "store", "format", "rdb", "resp", "lib", "replies", "errors", "clock", "config"}),
-    "commands": frozenset({"scripting", "dispatch", "transfer", "rdb", "types", "store", "lib", "format", "replies", "errors", "config"}),
+    "commands": frozenset(
+        {"scripting", "dispatch", "transfer", "rdb", "types", "store", "lib", "format", "replies", "errors", "config", "conffile"}
+    ),
     "app": BELOW_APP | {"scripting"},
     "server": frozenset({"app", "dispatch", "resp", "lib", "replies", "errors", "config", "clock"}),
     "client": frozenset({"app", "commands", "resp", "dispatch", "lib", "store", "types", "replies", "errors", "config"}),
     "cli": frozenset(
         {"client", "lib", "rdb", "transfer", "server", "app", "dispatch", "store", "format", "resp", "replies", "config", "errors"}
+        | {"conffile"}
     ),
     "__init__": EVERYTHING,
     "__main__": frozenset({"cli"}),

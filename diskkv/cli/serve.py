@@ -39,14 +39,16 @@ def serve(words: tuple[str, ...]) -> None:
     See `diskkv settings` for all of them.
     """
     from diskkv.app import open_executor
+    from diskkv.conffile import read_file
     from diskkv.config import Settings
     from diskkv.server.server import run
 
     settings = Settings()
+    ignored: list[str] = []
     try:
         rest = list(words)
         if rest and not rest[0].startswith("--"):
-            settings.read_file(rest.pop(0))
+            ignored = read_file(settings, rest.pop(0))
         settings.read_options(rest)
     except SettingError as error:
         raise click.UsageError(str(error)) from None
@@ -56,6 +58,8 @@ def serve(words: tuple[str, ...]) -> None:
         **({"filename": settings["logfile"]} if settings["logfile"] else {"stream": sys.stdout}),
     )
     journal = logging.getLogger("diskkv")
+    if ignored:
+        journal.warning("these directives of %s mean nothing here and are passed over: %s", settings.path, ", ".join(ignored))
     allow_open_files(settings["maxclients"] + FILES_OF_OUR_OWN)
     try:
         executor = open_executor(settings["dir"], settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from diskkv.conffile import rewrite
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import ADMIN, LOADING, NOSCRIPT, SECRET, STALE, group, help_lines
 from diskkv.errors import BadSyntax, CommandError, SettingError
@@ -39,14 +40,23 @@ def config_set(ctx: Session, *words: bytes) -> Any:
 def config_resetstat(ctx: Session) -> Any:
     """Set the figures of INFO to zero."""
     ctx.executor.stats.reset()
-    ctx.store.expired = ctx.store.expired_parts = 0
+    ctx.store.expired = ctx.store.expired_parts = ctx.store.freed = 0
     return OK
 
 
 @command("CONFIG REWRITE", FLAGS, since="2.8.0")
 def config_rewrite(ctx: Session) -> Any:
-    """Say that no configuration file is written."""
-    raise CommandError("configuration files are read but not written here: change the file yourself")
+    """Write the settings into the file that they came from."""
+    settings = ctx.executor.settings
+    if settings.path is None:
+        raise CommandError("The server is running without a config file")
+    # Where users are in a file of their own, the configuration names them not.
+    users = [user.describe().decode("utf-8", "surrogateescape") for user in ctx.executor.users.ordered()] if settings.users else []
+    try:
+        rewrite(settings, users)
+    except OSError as error:
+        raise CommandError(f"Rewriting config file: {error.strerror}") from None
+    return OK
 
 
 @command("CONFIG HELP", LOADING | STALE, since="5.0.0")

@@ -59,6 +59,10 @@ def _clients(ctx: Session) -> Fields:
         "maxclients": ctx.executor.settings["maxclients"],
         "blocked_clients": ctx.executor.waiters.count,
         "tracking_clients": len(ctx.executor.observers.tracking.sessions),
+        "total_blocking_keys": sum(len(db.awaited) for db in ctx.store.databases),
+        "total_blocking_keys_on_nokey": sum(
+            any(waiter.blocked.vanishing for waiter in waiters) for db in ctx.store.databases for waiters in db.awaited.values()
+        ),
     }
 
 
@@ -76,6 +80,8 @@ def _memory(ctx: Session) -> Fields:
         "maxmemory": limit,
         "maxmemory_human": _human(limit),
         "maxmemory_policy": "noeviction",
+        "lazyfree_pending_objects": ctx.store.dying(),
+        "lazyfreed_objects": ctx.store.freed,
         "cache_used": cache.used,
         "cache_budget": cache.budget,
         "cache_evicted": cache.evicted,
@@ -110,6 +116,7 @@ def _persistence(ctx: Session) -> Fields:
         "loading": 0,
         "async_loading": 0,
         "rdb_bgsave_in_progress": 0,
+        "rdb_changes_since_last_save": ctx.store.writer.recorded + len(ctx.store.log.parts) + ctx.store.log.merged,
         "aof_enabled": 0 if ctx.store.path is None else 1,
         "aof_rewrite_in_progress": int(writer.active),
         "aof_last_bgrewrite_status": "ok" if ctx.store.writer.error is None else "err",

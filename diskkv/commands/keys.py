@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from diskkv.dispatch.args import Args, integer, milliseconds, small_integer
+from diskkv.dispatch.args import Args, small_integer
 from diskkv.dispatch.session import Session
-from diskkv.dispatch.table import BLOCKING, DENYOOM, FAST, LOADING, READONLY, STALE, WRITE, group, help_lines
+from diskkv.dispatch.table import DENYOOM, FAST, LOADING, READONLY, STALE, WRITE, group, help_lines
 from diskkv.errors import BadSyntax, CommandError, NoSuchKey
 from diskkv.replies import OK, Simple
 from diskkv.store.database import Database
@@ -119,14 +119,6 @@ def _database(ctx: Session, raw: bytes) -> Database:
     if not 0 <= number < len(databases):
         raise CommandError("DB index is out of range")
     return databases[number]
-
-
-@command("WAIT numreplicas timeout", BLOCKING, since="3.0.0")
-def wait(ctx: Session, numreplicas: bytes, timeout: bytes) -> int:
-    """Return how many replicas have what was written: none, there are no replicas."""
-    integer(numreplicas)
-    milliseconds(timeout)
-    return 0
 
 
 @command("OBJECT ENCODING key", READONLY, since="2.2.3")

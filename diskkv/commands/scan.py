@@ -64,14 +64,20 @@ def _page(ctx: Session, start: bytes, stop: bytes | None, pattern: bytes | None,
     db = ctx.db
     matches = compile_glob(pattern) if pattern is not None else None
     found: list[bytes] = []
+    gone: list[bytes] = []
     last = b""
-    for seen, key in enumerate(db.scan(start, stop)):
+    following = b"0"
+    for seen, key in enumerate(db.scan(start, stop, gone)):
         if seen == count:
-            return [b"%d" % ctx.executor.cursors.number(last), found]
+            following = b"%d" % ctx.executor.cursors.number(last)
+            break
         last = key
         if (matches is None or matches(key)) and (kind is None or type_name(db.peek_tag(key)) == kind):
             found.append(key)
-    return [b"0", found]
+    for key in gone:
+        # What has expired is deleted by whoever comes across it.
+        db.find(key)
+    return [following, found]
 
 
 def _behind(prefix: bytes) -> bytes | None:

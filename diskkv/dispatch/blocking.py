@@ -69,9 +69,11 @@ class Waiters:
                 growth = Growth(session, key)
                 waiter.growths.append((key, growth))
                 session.db.watched.setdefault(key, []).append(growth)
+                session.db.heeded = True
         session.blocked = waiter
         self.count += 1
-        self._uncount(command)
+        # Counted when it is over, and once, however often it is tried.
+        self._executor.stats.usage_of(command).parked += 1
         if blocked.run is not None:
             blocked.run.resume = self._resume_run(waiter)
             self._executor.scripts.drive(blocked.run)
@@ -85,10 +87,6 @@ class Waiters:
 
         return resume
 
-    def _uncount(self, command: Command) -> None:
-        """A call that ended in waiting is none yet: it counts once it is answered, as in Redis."""
-        self._executor.stats.usage_of(command).parked += 1
-
     def cancel(self, waiter: Waiter) -> None:
         """Stop waiting (timeout, CLIENT UNBLOCK, disconnect). Nothing is answered here."""
         session = waiter.session
@@ -96,6 +94,7 @@ class Waiters:
             return
         session.blocked = None
         self.count -= 1
+        self._executor.stats.usage_of(waiter.command).parked -= 1
         awaited = session.db.awaited
         for key in waiter.blocked.keys:
             waiters = awaited.get(key)
@@ -108,10 +107,14 @@ class Waiters:
             watched[key].remove(growth)
             if not watched[key]:
                 del watched[key]
+                session.db.heed()
 
     def serve(self) -> None:
         """Let those who wait for the keys that have become ready try again, first come first served."""
         store = self._executor.store
+        if self._executor.slept:
+            self._executor.slept = False
+            store.tick()
         while store.ready_keys and not self.held:
             ready, store.ready_keys = store.ready_keys, []
             for db, key in dict.fromkeys(ready):
@@ -126,8 +129,7 @@ class Waiters:
                 continue
             # Waiting clients run their command inside somebody else's: what they change is logged as theirs, on its own.
             reply = self._executor.retry(waiter)
-            if reply.__class__ is Blocked:
-                self._uncount(waiter.command)
-            else:
+            self._executor.stats.usage_of(waiter.command).parked += 1
+            if reply.__class__ is not Blocked:
                 self.cancel(waiter)
                 waiter.resume(reply)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
@@ -22,7 +22,7 @@ from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import Front, Session
 from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
-from diskkv.errors import Busy, CommandError, ExecAborted, LogFailed, NoAuth, UnknownCommand, WrongArity
+from diskkv.errors import Busy, CommandError, ExecAborted, LogFailed, NoAuth, OutOfMemory, SettingError, UnknownCommand, WrongArity
 from diskkv.replies import NO_REPLY, QUEUED, Blocked, Followed, Several
 from diskkv.store.store import Store
 
@@ -46,6 +46,8 @@ class Executor:
         self.store = store
         self.settings = settings
         self.table = TABLE
+        # the names that rename-command gave, in small letters -> the commands'
+        self.renames: dict[bytes, bytes] = {}
         self.sessions: dict[int, Session] = {}
         self.users = Users(self)
         self.keeper = Keeper(self.users, settings, store.path)
@@ -59,16 +61,22 @@ class Executor:
         self._usage = self.stats.usage
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick
         self.gated = False
+        # starved: maxmemory is so small that nothing may be added
+        self.starved = False
         self.paused_until = 0
         self.paused_all = False
         # `save` or `nosave` once SHUTDOWN was called. A front looks at it when a tick ends: it takes no more commands, sends what was
         # answered, and closes the store, which writes everything to the engine. `nosave` allows it to leave that to the next start.
         self.shutdown: str | None = None
+        # gives free memory back to the system; the server says how
+        self.purge: Callable[[], object] = lambda: None
         # `scripts` is given by app.py; `busy` is the script that has run for so long that others have their turn
         self.scripts: Any = None
         self.busy: Any = None
         self.run_id = secrets.token_hex(20)
         self.replication_id = secrets.token_hex(20)
+        # time has passed in the middle of a tick
+        self.slept = False
         # scripts may call what they may not (DEBUG SET-DISABLE-DENY-SCRIPTS)
         self.scripts_unrestricted = False
         self.started = store.clock()
@@ -110,7 +118,8 @@ class Executor:
         store.now = store.clock()
         self.clock_mark = perf_ns()
         self.gated = (
-            store.failed is not None
+            self.starved
+            or store.failed is not None
             or store.log.sync_error is not None
             or (self.paused_until > 0 and self.paused())
             or store.writer.backlogged()
@@ -132,6 +141,9 @@ class Executor:
                     return NO_REPLY
                 return self._refuse(session, found)
             command = found
+            if argv[0].lower() in self.renames:
+                # The log knows commands by their own names only.
+                argv = [self.renames[argv[0].lower()], *argv[1:]]
         count = len(argv)
         if count < command.low or count > command.high:
             return self._refuse(session, WrongArity(command.name), command)
@@ -143,7 +155,10 @@ class Executor:
         """The command or subcommand that argv names, or the error to answer."""
         command = self.table.get(argv[0]) or self.table.get(argv[0].lower())
         if command is None:
-            return UnknownCommand(list(argv))
+            renamed = self.renames.get(argv[0].lower())
+            if renamed is None:
+                return UnknownCommand(list(argv))
+            command = TABLE[renamed]
         if command.subcommands and len(argv) > 1:
             sub = command.subcommands.get(argv[1].lower())
             if sub is not None:
@@ -249,7 +264,7 @@ class Executor:
             session.queue_broken = True
         if command is not None and command.name == "exec":
             session.leave_multi()
-            error = ExecAborted(f"Transaction discarded because of: {error.text}")
+            error = ExecAborted(f"Transaction discarded because of: {error.text if error.code == 'ERR' else error}")
         self.stats.refused(error, command)
         if session.reply_mode != "on":
             if session.reply_mode == "skip":
@@ -292,6 +307,8 @@ class Executor:
             refused = self.users.refusal(session, command, argv)
             if refused is not None:
                 return self._refuse(session, refused, command)
+        if self.starved and _takes_memory(session, command):
+            return self._refuse(session, OutOfMemory(), command)
         if command.writes and (self.store.failed is not None or self.store.log.sync_error is not None):
             try:
                 self.store.admit()
@@ -365,6 +382,22 @@ class Executor:
             self.paused_all = False
         return self.paused_until > 0
 
+    def rename(self, renames: Sequence[tuple[str, str]]) -> None:
+        """Have commands other names for clients, or none (rename-command). SettingError when there is no such command, or is one."""
+        for old, new in renames:
+            table, name = dict(self.table), old.lower().encode("utf-8", "surrogateescape")
+            wanted = new.lower().encode("utf-8", "surrogateescape")
+            held = self.renames.pop(name, None) if name in self.renames else name if name in table else None
+            if held is None:
+                raise SettingError(f"rename-command {old}: No such command in rename-command")
+            table.pop(name, None)
+            table.pop(name.upper(), None)
+            if wanted:
+                if wanted in table or wanted in self.renames:
+                    raise SettingError(f"rename-command {old} {new}: Target command name already exists")
+                self.renames[wanted] = held
+            self.table = table
+
     # -- for commands
 
     def microseconds(self) -> int:
@@ -374,6 +407,7 @@ class Executor:
     def sleep(self, seconds: float) -> None:
         """Stand still, and everybody else with it (DEBUG SLEEP)."""
         sleep(seconds)
+        self.slept = True
 
     def pause(self, until: int, *, everything: bool) -> None:
         """CLIENT PAUSE: let no commands that write, or none at all, run until a time. Never shortens or weakens a pause in force."""
@@ -478,6 +512,18 @@ class Executor:
             raise reply
 
 
+def _takes_memory(session: Session, command: Command) -> bool:
+    """Whether a command may add to what there is, if only to a queue."""
+    if command.flags & Flag.DENYOOM:
+        return True
+    queue = session.queue
+    if queue is None:
+        return False
+    if command.name == "exec":
+        return any(queued.flags & Flag.DENYOOM for queued, _ in queue)
+    return command.name not in LEAVING
+
+
 def without_waiting(reply: Any) -> Any:
     """A reply where nobody can wait: Blocked becomes its timeout reply."""
     return reply.refusal if reply.__class__ is Blocked else reply
@@ -496,6 +542,8 @@ class Hidden:
 HIDDEN: Any = Hidden()
 
 
+# Commands by which a client leaves MULTI, which may always be done.
+LEAVING = frozenset({"discard", "quit", "reset"})
 # How a request begins that a browser was made to send; Redis, too, hangs up.
 BROWSERS = frozenset({b"post", b"host:"})
 # An exact set, because isinstance costs three times as much.

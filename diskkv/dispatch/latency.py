@@ -1,7 +1,7 @@
 """What took long: the latency monitor's events, and each command's histogram.
 
 An event is a `command` or a `fast-command` (as Redis calls them, by the command's flag) that took latency-monitor-threshold milliseconds
-or more. Of each the last samples are kept, one a second at most. What the store does on threads of its own is no event: nobody waits for it.
+or more. Of each the last samples are kept, one a second at most. What the store does on threads of its own is no event.
 
 A histogram has a bucket for each power of two nanoseconds: adding to it costs a twentieth of a microsecond, so it is always kept.
 Percentiles are taken from it by interpolation: between two powers of two they are estimates.

@@ -64,6 +64,9 @@ def _places(spec: KeySpec, argv: Sequence[bytes]) -> range:
         last = first + (count - first) // spec.part + spec.last
     else:
         last = count + spec.last
+    if first == count and spec.last < 0 and not spec.keyword:
+        # None is as good as some (PFMERGE's sources); Redis finds no keys at all then, not even those of other specs.
+        return range(0)
     if not first <= last < count:
         raise NoKeys
     return range(first, last + 1, spec.step)

@@ -8,6 +8,8 @@ _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
 _F64 = struct.Struct(">d")
 
+_ZERO = b"\x80" + bytes(7)
+
 pack_u32 = _U32.pack
 pack_u64 = _U64.pack
 
@@ -24,10 +26,12 @@ def unpack_u64(raw: bytes, at: int = 0) -> int:
 
 def pack_f64(number: float) -> bytes:
     """Eight bytes; -0.0 becomes 0.0. REQUIRES: not NaN, which has no place in the order."""
-    raw = _F64.pack(number + 0.0)
-    if raw[0] < 0x80:
-        return bytes((raw[0] | 0x80,)) + raw[1:]
-    return _U64.pack(0xFFFFFFFFFFFFFFFF ^ int.from_bytes(raw, "big"))
+    # A positive number with its sign changed has the highest bit set, and so lies above all negative ones, whose bits are turned over.
+    if number > 0:
+        return _F64.pack(-number)
+    if number < 0:
+        return _U64.pack(0xFFFFFFFFFFFFFFFF ^ int.from_bytes(_F64.pack(number), "big"))
+    return _ZERO
 
 
 def unpack_f64(raw: bytes, at: int = 0) -> float:

@@ -16,6 +16,8 @@ Matcher = Callable[[bytes], bool]
 # A pattern is a list of parts, with a star between each two. A part is a list of atoms: one byte, or a set of bytes.
 Atom = int | frozenset[int]
 
+# Redis' matcher gives up on a pattern that would have it nest deeper than so many stars (the last one does not nest).
+MOST_STARS = 1000
 _ANY = frozenset(range(256))
 
 
@@ -29,6 +31,8 @@ def compile_glob(pattern: bytes, nocase: bool = False) -> Matcher:
     if pattern == b"*":
         return lambda text: True
     parts = _parse(pattern, nocase)
+    if len(parts) > MOST_STARS + 1 + (not parts[-1]):
+        return lambda text: False
     if len(parts) == 1:
         return _whole(parts[0])
     if not any(parts):

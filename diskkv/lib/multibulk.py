@@ -13,6 +13,12 @@ _link = LINKS.__getitem__
 
 def encode_command(argv: Sequence[bytes]) -> bytes:
     """A request as clients send it and the log keeps it: an array of bulk strings."""
+    made = command_pieces(argv)
+    return made if isinstance(made, bytes) else b"".join(made)
+
+
+def command_pieces(argv: Sequence[bytes]) -> bytes | list[bytes]:
+    """The same; in pieces still to be joined where an argument is long, so that whoever joins more than this copies it once."""
     try:
         if len(argv) == 3:
             first, second, third = argv
@@ -20,7 +26,7 @@ def encode_command(argv: Sequence[bytes]) -> bytes:
             return b"*3\r\n%b%b%b%b%b%b\r\n" % (heads[0], first, heads[1], second, heads[2], third)
         return b"*%d%b\r\n" % (len(argv), b"".join([LINKS[len(arg)] + arg for arg in argv]))
     except IndexError:  # an argument is longer than the table
-        return encode_bulks(argv)
+        return _pieces(argv)
 
 
 def encode_bulks(items: Sequence[bytes]) -> bytes:
@@ -33,12 +39,18 @@ def encode_bulks(items: Sequence[bytes]) -> bytes:
         # All of one length, which is common and takes half of the time.
         link = LINKS[size]
         return b"*%d%b%b\r\n" % (count, link, link.join(items))
+    return b"".join(_pieces(items))
+
+
+def _pieces(items: Sequence[bytes]) -> list[bytes]:
+    count = len(items)
     try:
         links = list(map(_link, map(len, items)))
     except IndexError:  # an item is longer than the table
         links = [b"\r\n$%d\r\n" % len(item) for item in items]
+    links[0] = b"*%d%b" % (count, links[0])
     pieces: list[bytes] = [b""] * (2 * count + 1)
     pieces[0:-1:2] = links
     pieces[1::2] = items
     pieces[-1] = b"\r\n"
-    return b"*%d" % count + b"".join(pieces)
+    return pieces

@@ -57,6 +57,7 @@ class Server:
         self._stopped: asyncio.Future[None] = loop.create_future()
         self._unix_path: str | None = None
         self._trimmer = Trimmer()
+        executor.purge = lambda: loop.run_in_executor(None, self._trimmer.trim)
         self.settings.listeners.append(self._setting_changed)
         executor.scripts.drive = self.drive_script
 

@@ -331,8 +331,11 @@ class Database:
 
     # -- walking
 
-    def scan(self, start: bytes = b"", stop: bytes | None = None) -> Iterator[bytes]:
-        """The existing keys with start <= key < stop in order, as of now. REQUIRES: nothing is changed meanwhile."""
+    def scan(self, start: bytes = b"", stop: bytes | None = None, gone: list[bytes] | None = None) -> Iterator[bytes]:
+        """The existing keys with start <= key < stop in order, as of now. REQUIRES: nothing is changed meanwhile.
+
+        Keys met on the way that have expired, or ceased to exist a moment ago, are put into `gone` if it is given.
+        """
         width = len(self.prefix)
         upper = self.prefix + stop if stop is not None else keys.after(self.prefix)
         stored = (raw[width:] for raw in self.store.engine.scan_keys(self.prefix + start, upper))
@@ -341,6 +344,8 @@ class Database:
         for key in heapq.merge(stored, newborn) if newborn else stored:
             if key != last and self.exists_now(key):
                 yield key
+            elif gone is not None and key != last:
+                gone.append(key)
             last = key
 
     def _newborn(self, start: bytes, stop: bytes | None) -> list[bytes]:

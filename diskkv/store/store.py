@@ -70,6 +70,8 @@ class Store:
         self.loads = 0
         self.expired = 0
         self.expired_parts = 0
+        # how many dead values' memory has been freed little by little
+        self.freed = 0
         self.replaying = False
         self.recovering = False
         self.failed: str | None = None
@@ -314,7 +316,6 @@ class Store:
             self.writer.finish()
         self.recovering = True
         try:
-            self.engine.reopen()
             self._recover(self.log.position())
         finally:
             self.recovering = False
@@ -337,7 +338,9 @@ class Store:
         if self.spoiled is not None:
             self._undo_spoiled()
         if log.parts:
-            self.writer.commands += len(log.parts) + log.merged + LOAD_WORK * self.loads
+            count = len(log.parts) + log.merged
+            self.writer.recorded += count
+            self.writer.commands += count + LOAD_WORK * self.loads
             self.loads = 0
             try:
                 log.commit()
@@ -348,6 +351,12 @@ class Store:
                 writer.step()
             elif writer.due():
                 writer.freeze()
+        if log.sync_asked:
+            log.sync_asked = False
+            try:
+                log.sync()
+            except OSError as error:
+                self._undo(os.strerror(error.errno or 0))
         if self.cache.used > self.cache.budget:
             self.cache.trim()
         if self.on_commit is not None:
@@ -511,6 +520,10 @@ class Store:
         """Nobody holds a value any more: free its memory little by little, because a huge dict freed at once stops everything."""
         self._graveyard.append(dead)
 
+    def dying(self) -> int:
+        """How many dead values' memory is still to be freed."""
+        return len(self._graveyard)
+
     def bury_database(self, db: Database) -> None:
         """All of a database is dead (before it gets a new epoch)."""
         # The reclaimer finds the objects by the epoch's meta records. Those that were moved here may have none in the engine.
@@ -522,23 +535,6 @@ class Store:
         self.writer.forget(db)
         self.dead.append(keys.garbage_epoch(db.epoch))
         self._graveyard.append(DeadDatabase(self, db.objects))
-
-    def swap(self, first: int, second: int) -> None:
-        """Exchange two databases (SWAPDB)."""
-        one, other = self.databases[first], self.databases[second]
-        for db, target in ((one, other), (other, one)):
-            for key in db.watched:
-                if db.find(key) is not None or target.find(key) is not None:
-                    db.alert(key)
-        self.databases[first], self.databases[second] = other, one
-        one.watched, other.watched = other.watched, one.watched
-        one.awaited, other.awaited = other.awaited, one.awaited
-        one.heed()
-        other.heed()
-        self.changes += 1
-        for db in (one, other):
-            for key in db.awaited:
-                self.ready(db, key)
 
     def ready(self, db: Database, key: bytes) -> None:
         """A key that somebody waits for has come to exist, has grown, or has ceased to exist."""
@@ -574,6 +570,7 @@ class Store:
                 if not self._graveyard[0].shed(KEEPER_STEPS):
                     break
                 self._graveyard.popleft()
+                self.freed += 1
 
     def rouse_keeper(self) -> None:
         """Something is due sooner than the keeper knows."""

@@ -84,6 +84,9 @@ class Writer:
         self.healing = False
         self.error: str | None = None
         self.commands = 0
+        # how many commands have been logged since the last checkpoint that landed, and before the one that is active
+        self.recorded = 0
+        self._flying_recorded = 0
         self.checkpoints = 0
         self.failures = 0
         self.last_ms = 0
@@ -172,6 +175,7 @@ class Writer:
         self._makes_up = store.log.sync_error is not None
         self._log_mark = store.log.written
         self._flying_commands, self.commands = self.commands, 0
+        self._flying_recorded = self.recorded
         self._batch = batch = store.engine.batch(sync=True)
         # Of a database that is still there, the key's value sees to its records itself.
         living = {db.epoch for db in store.databases}
@@ -335,6 +339,7 @@ class Writer:
         self._forget_flight()
         self._landed_mark = self._log_mark
         self._flying_commands = 0
+        self.recorded -= self._flying_recorded
         self.checkpoints += 1
         self.landed_at = self._store.clock()
         self.error = None

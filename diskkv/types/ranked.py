@@ -115,6 +115,8 @@ class Ranked:
         nothing or None for those that went."""
         pages, lows, changed = self.pages, self.lows, self.changed
         self.starts = None
+        # how many more there are: in all, and in memory
+        more = kept = 0
         for member, old in moved.items():
             new = now.get(member)
             if new == old:
@@ -130,11 +132,11 @@ class Ranked:
                     if members[place] != member:
                         place = bisect_left(members, member, place, bisect_right(scores, old, place))
                     del scores[place], members[place]
-                    self.held -= ITEM_COST
+                    kept -= 1
                 else:
                     self._note(page, (old, member), False)
                 page.count -= 1
-                self.total -= 1
+                more -= 1
                 changed[page] = None
                 if page.count < FEW and len(pages) > 1:
                     self._join(at)
@@ -150,14 +152,16 @@ class Ranked:
                         place = bisect_left(members, member, place, bisect_right(scores, new, place))
                     scores.insert(place, new)
                     members.insert(place, member)
-                    self.held += ITEM_COST
+                    kept += 1
                 else:
                     self._note(page, (new, member), True)
                 page.count += 1
-                self.total += 1
+                more += 1
                 changed[page] = None
                 if page.count > MOST:
                     self._split(at)
+        self.total += more
+        self.held += kept * ITEM_COST
 
     def _among(self, score: float, member: bytes, at: int) -> int:
         """The page of an item whose score is that of the bound of page `at`, and perhaps of some before it."""

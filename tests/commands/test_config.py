@@ -51,7 +51,6 @@ def test_what_means_nothing_here_is_refused_with_the_reason(run: Runner) -> None
     assert run("CONFIG", "SET", "appendonly", "yes", "save", "") == OK
     assert text(run("CONFIG", "SET", "appendonly", "no")).endswith("can only be 'yes' here: every write is logged")
     assert text(run("CONFIG", "SET", "save", "60 1")).endswith("can only be '' here: the store is always on disk")
-    assert text(run("CONFIG", "SET", "maxmemory", 0)).endswith("there is no 'unlimited'")
     with pytest.raises(SettingError, match="means nothing here: there is no cluster"):
         Settings(cluster_enabled="yes")
 
@@ -112,3 +111,17 @@ def test_resetstat(run: Runner) -> None:
     info = run("INFO", "commandstats", "errorstats").text
     assert b"cmdstat_set:" not in info
     assert b"errorstat_" not in info
+
+
+def test_with_too_little_memory_nothing_may_be_added(run: Runner, oracle: Oracle) -> None:
+    oracle.run("FLUSHALL")
+    for words in (
+        ["SET", "a", 1], ["MULTI"], ["SET", "a", 2], ["CONFIG", "SET", "maxmemory", 1], ["EXEC"],
+        ["CONFIG", "SET", "maxmemory", 1], ["GET", "a"], ["SET", "a", 2], ["LPUSH", "l", 1], ["DEL", "none"], ["PING"],
+        ["MULTI"], ["GET", "a"], ["DISCARD"], ["MULTI"], ["EXEC"],
+        ["CONFIG", "SET", "maxmemory", 0], ["SET", "a", 3], ["GET", "a"],
+    ):  # fmt: skip
+        assert plain(run(*words)) == oracle.run(*words), words
+    assert run("CONFIG", "GET", "maxmemory") == {b"maxmemory": b"0"}
+    run("CONFIG", "SET", "maxmemory", "2mb")
+    assert run("SET", "a", 4) == OK
