@@ -128,8 +128,22 @@ class Waiters:
             if (value is None or value.tag != waiter.blocked.tag) and not waiter.blocked.vanishing:
                 continue
             # Waiting clients run their command inside somebody else's: what they change is logged as theirs, on its own.
-            reply = self._executor.retry(waiter)
+            reply, pushes = self._try(waiter)
             self._executor.stats.usage_of(waiter.command).parked += 1
             if reply.__class__ is not Blocked:
                 self.cancel(waiter)
                 waiter.resume(reply)
+            for push in pushes:
+                waiter.session.front.push(push)
+
+    def _try(self, waiter: Waiter) -> tuple[Any, list[Any]]:
+        """A waiting client's reply, and what it is told meanwhile, which is to leave behind that."""
+        executor, session = self._executor, waiter.session
+        outer, executor.running = executor.running, session
+        pushes: list[Any] = []
+        session.pending = pushes
+        try:
+            return executor.retry(waiter), pushes
+        finally:
+            executor.running = outer
+            session.pending = None

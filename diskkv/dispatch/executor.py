@@ -277,15 +277,16 @@ class Executor:
         if session.tracking is None and not session.monitoring and not session.listening():
             return self._execute_in_mode(session, command, argv)
         self.running = session
+        pushes: list[Any] = []
+        session.pending = pushes
         try:
             reply = self._execute_in_mode(session, command, argv)
         finally:
-            self.running = None
+            self.running = session.pending = None
         if session.tracking is not None and session.queue is None and not command.name.startswith("client|"):
             session.tracking.caching = False
-        if not session.pending:
+        if not pushes:
             return reply
-        pushes, session.pending = session.pending, []
         if reply.__class__ is Blocked or reply is POSTPONED:
             for push in pushes:
                 session.front.push(push)

@@ -90,8 +90,8 @@ class Session:
         self.shards: dict[bytes, None] = {}
         self.tracking: Tracked | None = None
         self.monitoring = False
-        # what was pushed while the session's own command was running: it leaves behind the reply
-        self.pending: list[Any] = []
+        # what was pushed while the session's own command was running: it leaves behind the reply. None: nothing is, or nobody listens.
+        self.pending: list[Any] | None = None
         self.reply_mode = "on"
         self.blocked: Any = None
         self.effects: list[tuple[bytes, ...]] | None = None
@@ -146,10 +146,10 @@ class Session:
 
     def push(self, reply: Any) -> None:
         """Send the client something that its present command did not ask for: at once, or behind that command's reply."""
-        if self.executor.running is self:
-            self.pending.append(reply)
-        else:
+        if self.pending is None:
             self.front.push(reply)
+        else:
+            self.pending.append(reply)
 
     def admitted(self) -> bool:
         """Whether the client has given a password, or needs none."""
