@@ -368,10 +368,9 @@ class Executor:
         reply = self._through_gates(session, command, argv)
         if reply.__class__ is Blocked or reply is POSTPONED:
             return reply
-        if mode == "skip":
-            if session.reply_mode == "skip":
-                session.reply_mode = "on"
-                session.regate()
+        if mode == session.reply_mode == "skip":
+            session.reply_mode = "on"
+            session.regate()
             return reply if reply.__class__ is Several else NO_REPLY
         # What SUBSCRIBE answers are pushes, which are sent whatever the mode.
         return reply if session.reply_mode == "on" or reply.__class__ is Several else NO_REPLY
