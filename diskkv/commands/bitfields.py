@@ -126,8 +126,9 @@ def _carry_out(string: String, operation: Operation) -> Any:
         new = bits.fit_sum(old, operation.number, operation.width, operation.signed, operation.overflow)
     if new is None:
         return None
-    if new == old:
-        return new
+    before = bytes(buffer)
     bits.set_field(buffer, operation.at & 7, operation.width, new)
-    string.write(operation.at >> 3, bytes(buffer))
+    # As in Redis, an INCRBY counts as a change even when nothing comes of it.
+    if buffer != before or operation.word == b"INCRBY":
+        string.write(operation.at >> 3, bytes(buffer))
     return old if operation.word == b"SET" else new

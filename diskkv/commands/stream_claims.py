@@ -168,10 +168,14 @@ def _choose(
         if not looks or len(taken) + len(lost) == count:
             return taken, lost, number
         looks -= 1
+        if before is not None and time > before:
+            if not value.has(number):
+                lost.append(number)
+            continue
         items = value.entry(number)
         if items is None:
             lost.append(number)
-        elif before is None or time <= before:
+        else:
             taken.append((number, times, items))
     return taken, lost, 0
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from diskkv.commands.streams import identifier, shown
-from diskkv.dispatch.args import Args, milliseconds
+from diskkv.dispatch.args import integer, milliseconds
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import BLOCKING, MOVABLEKEYS, READONLY, WRITE, Keys, group
 from diskkv.errors import BadSyntax, CommandError, NoSuchGroup
@@ -44,39 +44,44 @@ class Reading(NamedTuple):
 
 
 def _read_options(ctx: Session, words: Sequence[bytes], name: str) -> Reading:
+    # By index: consumers ask often and for little, and a cursor would cost as much as all the rest.
     count, wait = 0, -1
     of_group = name == "xreadgroup"
     group_name, consumer, noack = None, b"", False
-    args = Args(words)
-    while args:
-        option = args.word()
-        if option == b"BLOCK" and args:
-            wait = milliseconds(args.next())
+    at, end = 0, len(words)
+    while at < end:
+        option = words[at].upper()
+        at += 1
+        if option == b"STREAMS" and at < end:
+            break
+        if option == b"COUNT" and at < end:
+            count = max(integer(words[at]), 0)
+            at += 1
+        elif option == b"BLOCK" and at < end:
+            wait = milliseconds(words[at])
             if ctx.now + wait > INT_MAX:
                 raise CommandError("timeout is out of range")
-        elif option == b"COUNT" and args:
-            count = max(args.int(), 0)
-        elif option == b"STREAMS" and args:
-            break
-        elif option == b"GROUP" and len(args) > 1:
+            at += 1
+        elif option == b"GROUP" and at + 1 < end:
             if not of_group:
                 raise CommandError("The GROUP option is only supported by XREADGROUP. You called XREAD instead.")
-            group_name, consumer = args.take(2)
+            group_name, consumer = words[at], words[at + 1]
+            at += 2
         elif option == b"NOACK":
             if not of_group:
                 raise CommandError("The NOACK option is only supported by XREADGROUP. You called XREAD instead.")
             noack = True
         else:
             raise BadSyntax
-    if not args:
+    if at == end:
         raise BadSyntax
-    if len(args) % 2:
+    if (end - at) % 2:
         mark = ">" if of_group else "$"
         raise CommandError(f"Unbalanced '{name}' list of streams: for each stream key an ID or '{mark}' must be specified.")
     if of_group and group_name is None:
         raise CommandError("Missing GROUP option for XREADGROUP")
-    names = args.take(len(args) // 2)
-    return Reading(count, wait, group_name, consumer, noack, names, args.rest())
+    middle = (at + end) // 2
+    return Reading(count, wait, group_name, consumer, noack, words[at:middle], words[middle:])
 
 
 @command(

@@ -357,6 +357,9 @@ class Connection(asyncio.Protocol):
 
     def describe(self) -> dict[str, str]:
         """For CLIENT LIST."""
+        if self.transport is None:
+            # asyncio makes the connection a moment before it says how to reach the client.
+            return {"addr": "?:0", "laddr": "?:0", "fd": "-1"}
         if self.unix:
             name = self.transport.get_extra_info("sockname") or ""
             address = local = f"{name if isinstance(name, str) else name.decode()}:0"

@@ -84,6 +84,9 @@ class Writer:
         self.healing = False
         self.error: str | None = None
         self.commands = 0
+        # bytes of memory ahead of the engine that the log's growth does not tell of; noted by those types that have such
+        self.ahead = 0
+        self._flying_ahead = 0
         # how many commands have been logged since the last checkpoint that landed, and before the one that is active
         self.recorded = 0
         self._flying_recorded = 0
@@ -124,7 +127,7 @@ class Writer:
         if self.active:
             return False
         store = self._store
-        count, log = len(store.dirty), store.log.written - self._log_mark
+        count, log = len(store.dirty), store.log.written - self._log_mark + self.ahead
         return self.commands + 2 * count >= store.log_work or log >= store.log_bytes or log + DIRTY_BYTES * count >= store.dirty_bytes
 
     def backlogged(self) -> bool:
@@ -133,7 +136,8 @@ class Writer:
             # What is due begins at the end of the tick: no more than that can have gathered.
             return False
         store = self._store
-        count, log = len(store.dirty) + len(self.frozen), store.log.written - self._landed_mark
+        count = len(store.dirty) + len(self.frozen)
+        log = store.log.written - self._landed_mark + self.ahead + self._flying_ahead
         work = self.commands + self._flying_commands + 2 * count
         memory = log + DIRTY_BYTES * count
         return work >= BACKLOG * store.log_work or log >= BACKLOG * store.log_bytes or memory >= BACKLOG * store.dirty_bytes
@@ -175,6 +179,7 @@ class Writer:
         self._makes_up = store.log.sync_error is not None
         self._log_mark = store.log.written
         self._flying_commands, self.commands = self.commands, 0
+        self._flying_ahead, self.ahead = self.ahead, 0
         self._flying_recorded = self.recorded
         self._batch = batch = store.engine.batch(sync=True)
         # Of a database that is still there, the key's value sees to its records itself.
@@ -338,7 +343,7 @@ class Writer:
         self.reclaimer.add(self._dead)
         self._forget_flight()
         self._landed_mark = self._log_mark
-        self._flying_commands = 0
+        self._flying_commands = self._flying_ahead = 0
         self.recorded -= self._flying_recorded
         self.checkpoints += 1
         self.landed_at = self._store.clock()
@@ -377,7 +382,8 @@ class Writer:
         store.cache.pinned_from = store.stamp
         self._forget_flight()
         self.commands += self._flying_commands
-        self._flying_commands = 0
+        self.ahead += self._flying_ahead
+        self._flying_commands = self._flying_ahead = 0
         self.failures += 1
         self.error = reason
         self.healing = True

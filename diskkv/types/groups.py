@@ -233,7 +233,7 @@ class Group:
         self.stream.altered[holder] = None
 
     def _changed(self) -> None:
-        self.stream.touch()
+        self.stream.stir()
         self.stream.altered[self] = None
 
     # -- looking

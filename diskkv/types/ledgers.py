@@ -27,7 +27,7 @@ WEIGHT = 220
 
 
 class Ledger:
-    """id -> record, ordered. Every method that changes it requires that `Stream.touch` has been called."""
+    """id -> record, ordered. Every method that changes it requires that `Stream.stir` has been called."""
 
     __slots__ = ("count", "dead", "flying", "fresh", "high", "low", "order", "stream", "sub", "written")
 
@@ -137,6 +137,7 @@ class Ledger:
         fresh = self.fresh
         if number not in fresh:
             self.stream.resized(WEIGHT)
+            self.stream.db.store.writer.ahead += WEIGHT
             order = self.order
             if order is not None:
                 if not order or order[-1] < number:

@@ -373,7 +373,7 @@ class Stream(Value):
     def create_group(self, name: bytes, last: int, read: int) -> Group:
         """A new consumer group, which has been given what lies up to `last`. REQUIRES: there is none of that name."""
         groups = self.groups()
-        self.touch()
+        self.stir()
         if not self.oid:
             self._enlarge()
         group = groups[name] = Group(self, self.next_group, name, last, read)
@@ -385,12 +385,17 @@ class Stream(Value):
 
     def destroy_group(self, group: Group) -> None:
         """Forget a group, at once however much is pending in it."""
-        self.touch()
+        self.stir()
         group.forget()
         del self.groups()[group.name]
         self.group_count -= 1
         self.altered[group] = None
         self.db.store.dead.append(keys.garbage_group(self.oid, group.number))
+
+    def stir(self) -> None:
+        """As `touch`, for changes in consumer groups alone: those who WATCH the key are not told, as in Redis."""
+        self.note()
+        self.db.store.changes += 1
 
     def note(self) -> None:
         """Something that is no change to anyone is to be written some time."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from diskkv.app import open_executor
+from diskkv.conffile import read_file
 from diskkv.config import Settings
 from diskkv.dispatch.session import NoFront, Session
 from diskkv.dispatch.table import TABLE, Command, Flag, container
@@ -363,7 +364,7 @@ def test_users_of_the_configuration(tmp_path: Path) -> None:
     conf.write_text('user default off\nuser ada on >pw ~* "+@all" (+get\tx)\nacllog-max-len 3\n'.replace("\t", " "))
     settings = Settings()
     with pytest.raises(SettingError, match="Syntax error"):
-        settings.read_file(str(conf))
+        read_file(settings, str(conf))
         open_executor(str(tmp_path / "store"), settings)
     settings = Settings()
     settings.read_options(["--user", "default", "off", "--user", "ada", "on", ">pw", "~*", "+@all"])

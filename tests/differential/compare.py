@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from . import stream_replies
 from .wire import Reply
 
 Argv = tuple[bytes, ...]
@@ -68,6 +69,8 @@ class Judge:
             return bool(_greeting(left) == _greeting(right))
         if name in (b"SORT", b"SORT_RO"):
             return _sorted(argv, left, right)
+        if name == b"XINFO" or (name == b"XPENDING" and len(argv) > 3):
+            return bool(stream_replies.known(argv, left) == stream_replies.known(argv, right))
         return False
 
 

@@ -46,6 +46,11 @@ def hazardous(argv: list[bytes]) -> bool:
     if name in (b"ZRANK", b"ZREVRANK"):
         # Since 7.2 a fourth word is an option; the 7.0 oracle refuses it at once, which makes transactions differ for ever after.
         return len(argv) > 3
+    if name == b"XADD":
+        return b"*" in argv[2:]  # the id would be made of the clock
+    if name in (b"XREAD", b"XREADGROUP", b"XAUTOCLAIM"):
+        options = {option.upper(): word for option, word in pairwise(argv)}
+        return _number(options.get(b"BLOCK", b"1")) not in (1, -1) or _number(options.get(b"COUNT", b"1")) > 100_000
     if name == b"SORT":
         return {b"BY", b"ALPHA", b"STORE"} <= {word.upper() for word in argv[2:]}
     if name == b"CLIENT" and len(argv) > 2:

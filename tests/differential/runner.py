@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from .compare import Argv, Judge, name_of
 from .deviations import Deviations
 from .pair import LOST, Pair
+from .rules import USERS
 from .steps import JOIN, LANES, PARK, Step
 from .wire import Address, Lost, Reply, encode, show, show_command
 
@@ -25,6 +26,7 @@ _CONTENT: dict[bytes, Callable[[bytes], Argv]] = {
     b"hash": lambda key: (b"HGETALL", key),
     b"set": lambda key: (b"SMEMBERS", key),
     b"zset": lambda key: (b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"),
+    b"stream": lambda key: (b"XINFO", b"STREAM", key, b"FULL", b"COUNT", b"0"),
 }
 
 
@@ -82,6 +84,7 @@ class Runner:
         for reply in self.overseer.call(b"FLUSHALL"):
             if reply != ("+", b"OK"):
                 raise Lost(f"FLUSHALL: {show(reply)}")
+        self.overseer.call(b"ACL", b"DELUSER", *USERS)
         self.pairs = [Pair(*self.addresses, protocol=self.protocols[lane % len(self.protocols)]) for lane in range(LANES)]
 
     def close(self) -> None:

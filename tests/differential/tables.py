@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from . import rules, stream_words
+
 TABLES: dict[str, str] = {}
 
 TABLES["string"] = """
@@ -275,8 +277,13 @@ TABLES["transactions"] = """
 1 UNWATCH
 """
 
+TABLES["acl"] = rules.TABLE
+TABLES["stream"] = stream_words.TABLE
+
 DEFAULT_GROUPS = tuple(TABLES)
+
 SHARES: dict[str, float] = {
+    "acl": 2,
     "string": 20,
     "hash": 14,
     "list": 16,
@@ -285,6 +292,7 @@ SHARES: dict[str, float] = {
     "bitmap": 8,
     "hyperloglog": 4,
     "geo": 6,
+    "stream": 16,
     "generic": 18,
     "server": 0.3,
     "connection": 2,

@@ -21,6 +21,7 @@ FAMILIES: dict[str, tuple[bytes, ...]] = {
     "lex": (b"y1", b"y2"),
     "hll": (b"p1", b"p2", b"p3"),
     "geo": (b"g1", b"g2"),
+    "stream": (b"x1", b"x2", b"x3"),
 }
 # Families a command on any key may use. `short` is kept out: LCS is quadratic, so its keys must stay short. So is `lex`: ranges by name
 # are defined among equal scores only. And `geo`: of members at the same place, a search with COUNT may find any.
@@ -57,6 +58,8 @@ class Source:
         self.rng = random.Random(seed)
         self.wide = False
         self.numkeys = 0
+        # about the highest time of an id so far
+        self.top = 1
 
     def odd(self, chance: float) -> bool:
         return self.rng.random() < chance

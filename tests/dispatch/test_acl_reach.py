@@ -19,6 +19,8 @@ from tests.support.runner import Runner
 
 # These look at keys that nobody names, and are so with Redis, too; SORT's BY and GET have a rule of their own.
 WHOLE = {"scan", "keys", "randomkey", "flushall", "flushdb", "swapdb", "dbsize", "exec", "sort", "sort_ro", "discard", "unwatch", "reset"}
+# Words about keys that reach none.
+NAMING = {"command|getkeys", "command|getkeysandflags", "cluster|keyslot"}
 DRAWN = 6_000
 # RW alone: PFCOUNT changes what it keeps beside the value.
 WRITING = {"insert", "delete", "update", "RW"}
@@ -92,5 +94,5 @@ def test_whoever_has_keys_in_the_usage_line_has_specs(run: Runner) -> None:
     words = {"key", "source", "destination", "newkey", "key1", "key2", "destkey", "numkeys", "sourcekey", "destinationkey"}
     for command in every_command():
         line = command.usage.replace("[", " ").replace("]", " ").replace("|", " ").replace("<", " ").replace(">", " ")
-        if words & set(line.split()) and command.name not in ("command|getkeys", "command|getkeysandflags"):
+        if words & set(line.split()) and command.name not in NAMING:
             assert command.name in LISTED or takes_keys(command), command.usage

@@ -150,6 +150,34 @@ ZSETS = st.one_of(
     ),
     st.lists(KEYS, min_size=1, max_size=3).flatmap(lambda keys: call("ZDIFFSTORE", KEYS, b"%d" % len(keys), st.just(tuple(keys)))),
 )
+TIMES = st.integers(1, 12)
+IDS = st.one_of(TIMES.map(b"%d-0".__mod__), TIMES.map(b"%d-1".__mod__))
+GROUP_NAMES = (b"g", b"h")
+GROUPS = st.sampled_from(GROUP_NAMES)
+CONSUMERS = st.sampled_from([b"ann", b"bob"])
+SEVERAL = st.sampled_from([b"1", b"2", b"5", b"100"])
+NEW = call("XADD", KEYS, st.one_of(st.integers(1, 40).map(b"%d-*".__mod__), IDS), pairs(MEMBERS, MEMBERS))
+READ = call("XREADGROUP", b"GROUP", GROUPS, CONSUMERS, b"COUNT", SEVERAL, b"STREAMS", KEYS, st.sampled_from([b">", b">", b"0", b"3-0"]))
+STREAMS = st.one_of(
+    NEW,
+    NEW,
+    READ,
+    READ,
+    call("XLEN", KEYS),
+    call("XRANGE", KEYS, st.one_of(st.just(b"-"), IDS), st.one_of(st.just(b"+"), IDS)),
+    call("XREVRANGE", KEYS, b"+", IDS),
+    call("XDEL", KEYS, few(IDS)),
+    call("XTRIM", KEYS, b"MAXLEN", COUNTS),
+    call("XGROUP", b"CREATE", KEYS, GROUPS, st.one_of(st.just(b"$"), IDS, st.just(b"0")), b"MKSTREAM"),
+    call("XGROUP", b"CREATE", KEYS, GROUPS, b"0", b"MKSTREAM"),
+    call("XGROUP", b"SETID", KEYS, GROUPS, IDS),
+    call("XGROUP", b"DESTROY", KEYS, GROUPS),
+    call("XGROUP", b"DELCONSUMER", KEYS, GROUPS, CONSUMERS),
+    call("XACK", KEYS, GROUPS, few(IDS)),
+    call("XCLAIM", KEYS, GROUPS, CONSUMERS, SPANS, few(IDS), options(b"FORCE")),
+    call("XAUTOCLAIM", KEYS, GROUPS, CONSUMERS, SPANS, IDS, b"COUNT", SEVERAL),
+    call("XPENDING", KEYS, GROUPS, b"-", b"+", b"1000"),
+)
 WHOLE_KEYS = st.one_of(
     call("DEL", few(KEYS)),
     call("EXISTS", few(KEYS)),

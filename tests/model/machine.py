@@ -21,9 +21,10 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from diskkv.engine import Engine
 from diskkv.errors import CommandError
-from diskkv.replies import NIL_ARRAY, Pairs, Score, Simple
-from tests.model.commands import Argv, Command
-from tests.model.model import Model, Wrong
+from diskkv.replies import NIL_ARRAY, Named, Pairs, Score, Simple
+from tests.model.commands import GROUP_NAMES, Argv, Command
+from tests.model.model import Model
+from tests.model.wrong import Wrong
 from tests.support.contents import copy_of
 from tests.support.engines import Held
 from tests.support.runner import Runner
@@ -194,6 +195,9 @@ class StoreMachine(RuleBasedStateMachine):
                 self.command(Argv((b"TYPE", key)))
                 self.command(Argv((b"PTTL", key)))
                 kind = self.model.run(b"TYPE", key)
+                if kind == b"stream":
+                    for group in GROUP_NAMES:
+                        self.command(Argv((b"XPENDING", key, group, b"-", b"+", b"1000")))
                 if reader := READERS.get(kind):
                     self.command(Argv((reader[0], key, *reader[1:])))
             self.command(Argv((b"KEYS", b"*")))
@@ -224,6 +228,7 @@ READERS = {
     b"list": (b"LRANGE", b"0", b"-1"),
     b"set": (b"SMEMBERS",),
     b"zset": (b"ZRANGE", b"0", b"-1", b"WITHSCORES"),
+    b"stream": (b"XRANGE", b"-", b"+"),
 }
 
 
@@ -253,6 +258,8 @@ def plain(reply: Any) -> Any:
         return None
     if isinstance(reply, Score):
         return reply.value
+    if isinstance(reply, Named):
+        return [[name, plain(item)] for name, item in reply.items]
     if isinstance(reply, Pairs):
         return [plain(part) for pair in reply.items for part in pair]
     if isinstance(reply, (list, tuple)):

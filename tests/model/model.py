@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from tests.model.streams import StreamModel, Streams
+from tests.model.wrong import Wrong
+
 T = TypeVar("T")
 INTEGER = re.compile(rb"0|-?[1-9]\d*")
 
@@ -19,21 +22,6 @@ class Zset(dict[bytes, float]):
 
     def ranked(self) -> list[tuple[bytes, float]]:
         return sorted(self.items(), key=lambda item: (item[1], item[0]))
-
-
-class Wrong(Exception):
-    """An error reply with this code."""
-
-    def __init__(self, code: str = "ERR") -> None:
-        self.code = code
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Wrong) and other.code == self.code
-
-    def __repr__(self) -> str:
-        return f"Wrong({self.code})"
-
-    __hash__ = None  # type: ignore[assignment]  # compared, never looked up
 
 
 @dataclass
@@ -49,7 +37,7 @@ def copied(value: T) -> T:
     return type(value)(value) if not isinstance(value, bytes) else value  # type: ignore[call-arg]
 
 
-class Model:
+class Model(Streams):
     """Two databases, a selected one, and a clock that the caller sets. `run` does what the store is told to do."""
 
     def __init__(self, now: int) -> None:
@@ -187,7 +175,7 @@ class Model:
         return sum(key in self.db for key in keys)
 
     def do_type(self, key: bytes) -> Any:
-        names: dict[type, bytes] = {bytes: b"string", dict: b"hash", list: b"list", set: b"set", Zset: b"zset"}
+        names: dict[type, bytes] = {bytes: b"string", dict: b"hash", list: b"list", set: b"set", Zset: b"zset", StreamModel: b"stream"}
         return names[type(self.db[key].value)] if key in self.db else b"none"
 
     def do_pexpire(self, key: bytes, ms: bytes) -> Any:

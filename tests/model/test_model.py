@@ -8,10 +8,10 @@ import pytest
 from hypothesis import strategies as st
 
 from diskkv.store import writer
-from tests.model.commands import HASHES, LISTS, SETS, STRINGS, WHOLE_DATABASES, WHOLE_KEYS, ZSETS
+from tests.model.commands import HASHES, LISTS, SETS, STREAMS, STRINGS, WHOLE_DATABASES, WHOLE_KEYS, ZSETS
 from tests.model.machine import with_commands
 
-EVERYTHING = st.one_of(STRINGS, HASHES, LISTS, SETS, ZSETS, WHOLE_KEYS, WHOLE_KEYS, WHOLE_DATABASES)
+EVERYTHING = st.one_of(STRINGS, HASHES, LISTS, SETS, ZSETS, STREAMS, WHOLE_KEYS, WHOLE_KEYS, WHOLE_DATABASES)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -27,6 +27,8 @@ TestHashes = with_commands("HashMachine", st.one_of(HASHES, HASHES, WHOLE_KEYS))
 TestLists = with_commands("ListMachine", st.one_of(LISTS, LISTS, WHOLE_KEYS))
 TestSets = with_commands("SetMachine", st.one_of(SETS, SETS, WHOLE_KEYS))
 TestZsets = with_commands("ZsetMachine", st.one_of(ZSETS, ZSETS, WHOLE_KEYS))
+TestStreams = with_commands("StreamMachine", st.one_of(STREAMS, STREAMS, WHOLE_KEYS))
+TestStreamsForgotten = with_commands("ForgetfulStreamMachine", st.one_of(STREAMS, STREAMS, WHOLE_KEYS), maxmemory="1mb", forgetful=True)
 TestKeys = with_commands("KeyMachine", st.one_of(EVERYTHING, WHOLE_KEYS, WHOLE_KEYS, WHOLE_DATABASES))
 TestEverything = with_commands("EverythingMachine", EVERYTHING)
 TestLittleMemory = with_commands("LittleMemoryMachine", EVERYTHING, maxmemory="1mb", forgetful=True)

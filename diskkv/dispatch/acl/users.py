@@ -89,7 +89,7 @@ class User:
     def apply(self, rule: bytes, *, all_channels: bool) -> None:
         """Change what one rule says; `all_channels` is what a selector begins with. RuleError when it is none. `settle` afterwards."""
         match words(rule).lower():
-            case "":
+            case "" if not rule:
                 pass
             case "on" | "off" as word:
                 self.enabled = word == "on"
@@ -255,7 +255,7 @@ class Users:
                 session.user = self.default
                 session.authenticated = False
                 session.regate()
-                session.front.close()
+                self._hang_up(session)
 
     def _silence(self, old: User, new: User) -> None:
         """Disconnect a user's clients that hear channels which the user may not hear any more."""
@@ -268,7 +268,12 @@ class Users:
                 return
         for session in list(self._executor.sessions.values()):
             if session.user is old and not hears(session, allowed):
-                session.front.close()
+                self._hang_up(session)
+
+    def _hang_up(self, session: Session) -> None:
+        """Disconnect a client. From now on it hears nothing, waits for nothing and is not listed, though its front may need a moment."""
+        session.front.close()
+        self._executor.close_session(session)
 
     # -- letting clients in
 

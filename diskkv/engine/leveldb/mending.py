@@ -61,10 +61,13 @@ def undo_last_edit(path: str) -> bool:
     LevelDB writes an edit, then syncs the directory with the new table's name, then the manifest. When the power goes before the
     directory is synced, the edit may be there and the table not. Then all that it replaces is still there, since that is deleted last.
     """
-    with open(os.path.join(path, "CURRENT"), "rb") as current:
-        file = os.path.join(path, os.fsdecode(current.read().strip()))
-    with open(file, "rb") as manifest:
-        data = manifest.read()
+    try:
+        with open(os.path.join(path, "CURRENT"), "rb") as current:
+            file = os.path.join(path, os.fsdecode(current.read().strip()))
+        with open(file, "rb") as manifest:
+            data = manifest.read()
+    except OSError:
+        return False
     records = list(_records(data))
     if len(records) < 2:
         return False
