@@ -73,10 +73,10 @@ _named(ZSET, "zpopmax", "bzpopmax", takes=True)
 _themselves(STREAM, "xdel", "xtrim", "xsetid")
 
 # Only what their handlers say themselves.
-for _name in ("xack", "xreadgroup", "xclaim", "xautoclaim", "xgroup|createconsumer", "pfdebug"):
+for _name in ("xack", "xreadgroup", "xclaim", "xautoclaim", "pfdebug"):
     RULES[_name] = Account.background
-for _name in ("create", "setid", "destroy", "delconsumer"):
-    RULES[f"xgroup|{_name}"] = own(STREAM, b"xgroup-" + _name.encode())
+for _name in ("create", "setid", "destroy", "createconsumer", "delconsumer"):
+    RULES[f"xgroup|{_name}"] = Account.background
 _named(STREAM, "xdel", "xdelex", "xackdel", takes=True)
 
 _themselves(HASH, "hpersist")

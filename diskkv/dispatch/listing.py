@@ -14,6 +14,8 @@ BUFFERS = ("qbuf", "qbuf-free", "argv-mem", "multi-mem", "rbs", "rbp", "obl", "o
 def client_line(session: Session, last_command: str) -> str:
     """A client as CLIENT LIST shows it, without a line break: what is not known is left out."""
     known = session.front.describe()
+    if "tot-mem" in known:
+        known["multi-mem"] = str(sum(len(word) for _, argv in session.queue or () for word in argv))
     now = session.now
     text = bytes.decode
     fields: dict[str, Any] = {

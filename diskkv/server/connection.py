@@ -366,14 +366,25 @@ class Connection(asyncio.Protocol):
         else:
             address, local = (_address(self.transport.get_extra_info(which)) for which in ("peername", "sockname"))
         raw: socket.socket | None = self.transport.get_extra_info("socket")
+        waiting = sum(map(len, self.out))
+        behind = self.transport.get_write_buffer_size() if self.connected else 0
+        # What came in this tick counts: the request that asks is in it.
+        unread = self.parser.buffered() + self._unread_size + sum(map(len, self._chunks or ()))
         return {
             "addr": address,
             "laddr": local,
             "flags": "U" if self.unix else "",
             "fd": str(raw.fileno() if raw is not None else -1),
-            "qbuf": str(self.parser.buffered() + self._unread_size),
-            "obl": str(sum(map(len, self.out))),
-            "omem": str(self.transport.get_write_buffer_size() if self.connected else 0),
+            "qbuf": str(unread),
+            "qbuf-free": "0",
+            "argv-mem": "0",
+            "rbs": "0",
+            "rbp": "0",
+            "obl": str(waiting),
+            "oll": "0",
+            "omem": str(behind),
+            "tot-mem": str(unread + waiting + behind),
+            "events": "rw" if behind else "r",
         }
 
 
