@@ -146,6 +146,6 @@ def test_the_latency_monitor(run: Runner) -> None:
 
 
 def test_lolwut_ends_with_the_version(run: Runner) -> None:
-    assert b"Redis ver. 7.2" in run("LOLWUT").text
-    assert b"Redis ver. 7.2" in run("LOLWUT", "VERSION", 5, 40, 3).text
+    assert b"Redis ver. 7.4" in run("LOLWUT").text
+    assert b"Redis ver. 7.4" in run("LOLWUT", "VERSION", 5, 40, 3).text
     assert isinstance(run("LOLWUT", "VERSION", "x"), CommandError)
