@@ -34,7 +34,7 @@ def info(ctx: Session, *sections: bytes) -> Verbatim:
 
 
 def _server(ctx: Session) -> Fields:
-    uptime = max(ctx.now - ctx.executor.started, 0) // 1000
+    uptime = max(ctx.now - ctx.executor.stats.started, 0) // 1000
     system = os.uname()
     return {
         "redis_version": REDIS_VERSION,

@@ -139,11 +139,11 @@ class Waiters:
     def _try(self, waiter: Waiter) -> tuple[Any, list[Any]]:
         """A waiting client's reply, and what it is told meanwhile, which is to leave behind that."""
         executor, session = self._executor, waiter.session
-        outer, executor.running = executor.running, session
+        outer, executor.observers.running = executor.observers.running, session
         pushes: list[Any] = []
         session.pending = pushes
         try:
             return executor.retry(waiter), pushes
         finally:
-            executor.running = outer
+            executor.observers.running = outer
             session.pending = None

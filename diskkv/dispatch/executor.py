@@ -55,8 +55,6 @@ class Executor:
         self.waiters = Waiters(self)
         self.cursors = Cursors()
         self.observers = Observers(self)
-        # the session whose command is running, if it is one that hears of what others, and itself, do
-        self.running: Session | None = None
         self.stats = Stats()
         self._usage = self.stats.usage
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick
@@ -79,7 +77,7 @@ class Executor:
         self.slept = False
         # scripts may call what they may not (DEBUG SET-DISABLE-DENY-SCRIPTS)
         self.scripts_unrestricted = False
-        self.started = store.clock()
+        self.stats.started = store.clock()
         # when what runs now began, as far as the statistics are concerned
         self.clock_mark = 0
         self._nested = 0
@@ -276,13 +274,13 @@ class Executor:
     def _execute_gated(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         if session.tracking is None and not session.monitoring and not session.listening():
             return self._execute_in_mode(session, command, argv)
-        self.running = session
+        self.observers.running = session
         pushes: list[Any] = []
         session.pending = pushes
         try:
             reply = self._execute_in_mode(session, command, argv)
         finally:
-            self.running = session.pending = None
+            self.observers.running = session.pending = None
         if session.tracking is not None and session.queue is None and not command.name.startswith("client|"):
             session.tracking.caching = False
         if not pushes:

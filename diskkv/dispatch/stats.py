@@ -68,6 +68,8 @@ class Stats:
         self.slow_after = 10_000_000
         self.slow_log_after = 10_000_000
         self.slow_limit = 128
+        # when the executor began, in ms
+        self.started = 0
         self.connections = 0
         self.rejected_connections = 0
         self._next_slow = 0

@@ -122,7 +122,7 @@ class Tracking:
         for start, prefix in self.prefixes.items():
             if key.startswith(start):
                 # Moved to the end: whoever changed it last is the one who changed it.
-                prefix.changed[key] = self._executor.running
+                prefix.changed[key] = self._executor.observers.running
         if key in self.readers:
             self._invalidate(key)
 
@@ -134,7 +134,7 @@ class Tracking:
             session = sessions.get(number)
             if session is None or session.tracking is None or session.tracking.bcast:
                 continue
-            if not (session.tracking.noloop and session is self._executor.running):
+            if not (session.tracking.noloop and session is self._executor.observers.running):
                 self._send(session, session.tracking, [key])
 
     def flushed(self) -> None:
