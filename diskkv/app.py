@@ -14,7 +14,7 @@ from diskkv.engine import Engine
 from diskkv.errors import Damaged, SettingError
 from diskkv.resp.parse import RequestParser
 from diskkv.scripting.scripts import Scripts
-from diskkv.store.log import Disk
+from diskkv.store.log import Disk, split_stamp
 from diskkv.store.shapes import SHAPING
 from diskkv.store.sizes import Sizes
 from diskkv.store.store import Store
@@ -67,10 +67,14 @@ def open_executor(
             executor.stats.set_limits(settings["slowlog-log-slower-than"], settings["latency-monitor-threshold"])
         elif name == "latency-tracking":
             executor.stats.track_latency()
+        elif name == "archive-dir":
+            store.log.archive = settings["archive-dir"]
         elif name == "slowlog-max-len":
             executor.stats.limit_slow(settings["slowlog-max-len"])
         elif name == "requirepass":
             executor.users.require(settings["requirepass"])
+        elif name == "maxmemory-policy":
+            executor.counting = executor.frequencies.on
         elif name in SHAPING:
             setattr(store.shapes, SHAPING[name], settings[name])
         elif name == "notify-keyspace-events":
@@ -78,7 +82,10 @@ def open_executor(
         elif name == "tracking-table-max-keys":
             executor.observers.tracking.limit()
 
-    for name in ("maxmemory", "notify-keyspace-events", "slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", *SHAPING):
+    for name in (
+        "maxmemory", "maxmemory-policy", "notify-keyspace-events", "slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size",
+        "archive-dir", *SHAPING,
+    ):  # fmt: skip
         changed(name)
     settings.listeners.append(changed)
     return executor
@@ -105,7 +112,7 @@ class Replay:
         # A recovery replaces the store's databases: point at the present ones.
         session.db = store.databases[session.index]
         parser = RequestParser(max_bulk=1 << 40)
-        requests = parser.feed(tick)
+        requests = parser.feed(split_stamp(tick)[1])
         while requests:
             for argv in requests:
                 session.executor.replay(session, argv)

@@ -70,11 +70,13 @@ _named(ZSET, "zincr", "zincrby")
 _named(ZSET, "zpopmin", "bzpopmin", takes=True)
 _named(ZSET, "zpopmax", "bzpopmax", takes=True)
 
-_themselves(STREAM, "xdel", "xtrim", "xsetid")
+_themselves(STREAM, "xdel", "xtrim")
 
 # Only what their handlers say themselves.
-for _name in ("xack", "xreadgroup", "xclaim", "xautoclaim", "pfdebug"):
+for _name in ("xack", "xreadgroup", "xsetid", "xclaim", "xautoclaim", "pfdebug"):
     RULES[_name] = Account.background
+for _name in ("load", "delete", "flush", "restore"):
+    RULES[f"function|{_name}"] = Account.background
 for _name in ("create", "setid", "destroy", "createconsumer", "delconsumer"):
     RULES[f"xgroup|{_name}"] = Account.background
 _named(STREAM, "xdel", "xdelex", "xackdel", takes=True)

@@ -304,4 +304,5 @@ def xsetid(ctx: Session, key: bytes, last_id: bytes, *options: bytes) -> Simple:
         if added is not None and added < len(value):
             raise CommandError("The entries_added specified in XSETID is smaller than the target stream length")
     value.set_last(last, added, highest)
+    ctx.say(Classes.STREAM, b"xsetid", key)
     return OK

@@ -23,6 +23,7 @@ from diskkv.errors import BadFormat, LogFailed, StoreError, Undone
 from diskkv.format import FORMAT, keys
 from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
+from diskkv.store.backup import Backups
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
 from diskkv.store.directory import lock_directory
@@ -96,12 +97,10 @@ class Store:
         self.expiry = Expiry(self)
         self.writer = Writer(self)
         self.databases: list[Database] = []
-        # who hears of every key that is changed; whoever sets it has each database `heed`
-        self.listener: Listener | None = None
-        # called when a tick has been committed, by whoever must wait for that
-        self.on_commit: Callable[[], None] | None = None
-        # called, with the lock, when the store is about to close
-        self.at_close: list[Callable[[], None]] = []
+        self.listener: Listener | None = None  # who hears of every changed key; whoever sets it has each database `heed`
+        self.on_commit: Callable[[], None] | None = None  # called when a tick has been committed
+        self.at_close: list[Callable[[], None]] = []  # called, with the lock, when it is about to
+        self.backups = Backups(self)
         self._graveyard: deque[Value | DeadDatabase] = deque()
         self._next_oid = 1
         self._next_epoch = 1
@@ -591,4 +590,4 @@ class Store:
 
 
 def _no_replay(tick: bytes) -> None:
-    raise StoreError("this store was opened without a way to replay its log")
+    raise StoreError("opened without a way to replay the log")
