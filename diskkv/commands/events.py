@@ -41,7 +41,7 @@ def _rule(*commands: str) -> Callable[[Rule], Rule]:
 
 
 # What only deletes, or does not change keys one by one: `del` comes of the story.
-for _name in ("del", "unlink", "getdel", "delex", "flushdb", "flushall", "swapdb"):
+for _name in ("del", "unlink", "getdel", "delex", "migrate", "flushdb", "flushall", "swapdb"):
     RULES[_name] = own(GENERIC)
 
 _named(STRING, "set", "setnx", "getset", "msetnx")
