@@ -149,10 +149,15 @@ class Setting:
 
 
 ANY = 2**63 - 1
+POLICIES = (
+    "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction",
+)  # fmt: skip
+# What a setting's name is written with.
+PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 SIZES = "what OBJECT ENCODING judges by; how a value is stored does not depend on it"
 TABLE = (
-    Setting("bind", str, "127.0.0.1 -::1", "addresses to listen on; a leading '-' lets one be missing", fixed=True),
-    Setting("port", number(0, 65535), "6379", "TCP port; 0 for none", fixed=True),
+    Setting("bind", str, "127.0.0.1 -::1", "addresses to listen on; a leading '-' lets one be missing"),
+    Setting("port", number(0, 65535), "6379", "TCP port; 0 for none"),
     Setting("unixsocket", str, "", "path of a unix socket to listen on", fixed=True),
     Setting("unixsocketperm", octal, "700", "its permissions, octal", fixed=True),
     Setting("tcp-backlog", number(0, 2**31 - 1), "511", "how many connections may wait to be accepted", fixed=True),
@@ -162,10 +167,22 @@ TABLE = (
         "maxmemory", memory, "256mb",
         "the one memory budget: cache, engine caches and write buffers; never evicts data; 0: 256mb; below 1mb nothing may be added",
     ),
+    # By name all of them are accepted: what a client means by selecting one, that memory stays within bounds, holds under each.
+    Setting(
+        "maxmemory-policy", choice(*POLICIES), "noeviction",
+        "whether OBJECT FREQ (an LFU policy) or OBJECT IDLETIME (another) is kept; under none of them is data evicted",
+    ),
+    Setting("lfu-log-factor", number(0, 2**31 - 1), "10", "how much slower the counter of OBJECT FREQ grows the higher it is"),
+    Setting("lfu-decay-time", number(0, 2**31 - 1), "1", "minutes after which it falls by one; 0 never"),
     Setting("appendfsync", choice("everysec", "always", "no"), "everysec", "when the log is forced to the disk"),
     Setting(
         "checkpoint-log-size", memory, "48mb",
         "how much log, or as much work, may gather before a checkpoint; bounds the time that opening takes",
+    ),
+    Setting("archive-dir", str, "", "where segments of the log go that are not needed any more, to restore any moment; empty: nowhere"),
+    Setting(
+        "enable-backup-command", choice("no", "yes", "local"), "local",
+        "whether DISKKV.BACKUP is allowed: to nobody, to everybody, to local clients", fixed=True,
     ),
     Setting("appendonly", only("yes", "every write is logged"), "yes", "every write is logged"),
     Setting("save", save_rules, "", "seconds and changes after which an RDB file is written, for others: the store is always on disk"),
@@ -211,7 +228,7 @@ TABLE = (
     Setting("loglevel", choice("debug", "verbose", "notice", "warning", "nothing"), "notice", "how much is reported"),
     Setting("logfile", str, "", "file for reports; empty for standard output", fixed=True),
     Setting(
-        "enable-debug-command", choice("no", "yes", "local"), "no", "whether DEBUG is allowed: to everybody, to nobody, to local clients",
+        "enable-debug-command", choice("no", "yes", "local"), "no", "whether DEBUG is allowed: to nobody, to everybody, to local clients",
         fixed=True,
     ),
     Setting("daemonize", only("no", "run it under a supervisor"), "no", "always in the foreground", fixed=True),
@@ -223,7 +240,7 @@ REFUSED = {
     name: reason
     for reason, names in {
         "no data is ever evicted, maxmemory bounds the cache": (
-            "maxmemory-policy maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients lfu-log-factor lfu-decay-time "
+            "maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients "
             "lazyfree-lazy-eviction replica-ignore-maxmemory slave-ignore-maxmemory"
         ),
         "deleting takes no time, whatever the size": (
@@ -307,7 +324,7 @@ class Settings:
 
     def text(self, name: str) -> str:
         """A value in the form that `set` takes, by a setting's name or alias."""
-        value = self._values[BY_NAME[name].name]
+        value = self._values[BY_NAME[name.lower()].name]
         if isinstance(value, bool):
             return "yes" if value else "no"
         return str(value)
@@ -353,7 +370,10 @@ class Settings:
             listener(name)
 
     def matching(self, pattern: bytes) -> list[str]:
-        """The names that a glob pattern matches, aliases too."""
+        """The names that a glob pattern matches, aliases too; a plain name as it was typed."""
+        if not pattern.strip(PLAIN):
+            name = pattern.decode()
+            return [name] if name.lower() in BY_NAME else []
         matches = compile_glob(pattern.lower())
         return [name for name in BY_NAME if matches(name.encode())]
 

@@ -61,3 +61,8 @@ def test_what_is_said_to_be_missing_is_missing(run: Runner) -> None:
     run("PING")  # fills the table
     for name in (b"monitor",):
         assert name not in TABLE, name
+
+
+def test_the_table_of_commands_is_current() -> None:
+    done = subprocess.run([sys.executable, ROOT / "tools" / "readme", "--check"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

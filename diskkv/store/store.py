@@ -22,6 +22,7 @@ from diskkv.errors import BadFormat, LogFailed, StoreError, Undone
 from diskkv.format import FORMAT, keys
 from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
+from diskkv.store.backup import Backups
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
 from diskkv.store.directory import lock_directory
@@ -96,6 +97,7 @@ class Store:
         self.on_expired: Callable[[Database, bytes], None] | None = None
         # called, with the lock, when the store is about to close
         self.at_close: list[Callable[[], None]] = []
+        self.backups = Backups(self)
         self.graves = Graveyard()
         self._next_oid = 1
         self._next_epoch = 1
@@ -308,11 +310,14 @@ class Store:
         else:
             self.commit()
             self.writer.finish()
+        # What is replayed is no change: nothing of it is to be logged again.
+        changes = self.changes
         self.recovering = True
         try:
             self._recover(self.log.position())
         finally:
             self.recovering = False
+            self.changes = changes
             self.landed.notify_all()
 
     # -- a tick
@@ -586,4 +591,4 @@ class Store:
 
 
 def _no_replay(tick: bytes) -> None:
-    raise StoreError("this store was opened without a way to replay its log")
+    raise StoreError("opened without a way to replay the log")
