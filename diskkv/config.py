@@ -136,6 +136,9 @@ class Setting:
 ANY = 2**63 - 1
 # What a setting's name is written with.
 PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+POLICIES = (
+    "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction",
+)  # fmt: skip
 SIZES = "what OBJECT ENCODING judges by; how a value is stored does not depend on it"
 TABLE = (
     Setting("bind", str, "127.0.0.1 -::1", "addresses to listen on; a leading '-' lets one be missing"),
@@ -149,10 +152,22 @@ TABLE = (
         "maxmemory", memory, "256mb",
         "the one memory budget: cache, engine caches and write buffers; never evicts data; 0: 256mb; below 1mb nothing may be added",
     ),
+    # By name all of them are accepted: what a client means by selecting one, that memory stays within bounds, holds under each.
+    Setting(
+        "maxmemory-policy", choice(*POLICIES), "noeviction",
+        "whether OBJECT FREQ (an LFU policy) or OBJECT IDLETIME (another) is kept; under none of them is data evicted",
+    ),
+    Setting("lfu-log-factor", number(0, 2**31 - 1), "10", "how much slower the counter of OBJECT FREQ grows the higher it is"),
+    Setting("lfu-decay-time", number(0, 2**31 - 1), "1", "minutes after which it falls by one; 0 never"),
     Setting("appendfsync", choice("everysec", "always", "no"), "everysec", "when the log is forced to the disk"),
     Setting(
         "checkpoint-log-size", memory, "48mb",
         "how much log, or as much work, may gather before a checkpoint; bounds the time that opening takes",
+    ),
+    Setting("archive-dir", str, "", "where segments of the log go that are not needed any more, to restore any moment; empty: nowhere"),
+    Setting(
+        "enable-backup-command", choice("no", "yes", "local"), "local",
+        "whether DISKKV.BACKUP is allowed: to nobody, to everybody, to local clients", fixed=True,
     ),
     Setting("appendonly", only("yes", "every write is logged"), "yes", "every write is logged"),
     Setting("aof-use-rdb-preamble", only("no", "the log holds commands and nothing else"), "no", "the log holds commands and nothing else"),
@@ -195,7 +210,7 @@ TABLE = (
     Setting("loglevel", choice("debug", "verbose", "notice", "warning", "nothing"), "notice", "how much is reported"),
     Setting("logfile", str, "", "file for reports; empty for standard output", fixed=True),
     Setting(
-        "enable-debug-command", choice("no", "yes", "local"), "no", "whether DEBUG is allowed: to everybody, to nobody, to local clients",
+        "enable-debug-command", choice("no", "yes", "local"), "no", "whether DEBUG is allowed: to nobody, to everybody, to local clients",
         fixed=True,
     ),
     Setting("daemonize", only("no", "run it under a supervisor"), "no", "always in the foreground", fixed=True),
@@ -207,7 +222,7 @@ REFUSED = {
     name: reason
     for reason, names in {
         "no data is ever evicted, maxmemory bounds the cache": (
-            "maxmemory-policy maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients lfu-log-factor lfu-decay-time "
+            "maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients "
             "lazyfree-lazy-eviction replica-ignore-maxmemory slave-ignore-maxmemory"
         ),
         "deleting takes no time, whatever the size": (

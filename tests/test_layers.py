@@ -41,8 +41,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "client": frozenset({"app", "commands", "resp", "dispatch", "lib", "store", "types", "replies", "errors", "config"}),
     "cli": frozenset(
         {"client", "lib", "rdb", "transfer", "server", "app", "dispatch", "store", "format", "resp", "replies", "config", "errors"}
-        | {"conffile"}
+        | {"conffile", "rewind"}
     ),
+    "rewind": frozenset({"app", "clock", "config", "dispatch", "resp", "store", "errors"}),
     "__init__": EVERYTHING,
     "__main__": frozenset({"cli"}),
 }

@@ -23,6 +23,7 @@ from diskkv.errors import BadFormat, LogFailed, StoreError, Undone
 from diskkv.format import FORMAT, keys
 from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
+from diskkv.store.backup import Backups
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
 from diskkv.store.directory import lock_directory
@@ -96,8 +97,8 @@ class Store:
         self.writer = Writer(self)
         self.databases: list[Database] = []
         self.on_expired: Callable[[Database, bytes], None] | None = None
-        # called, with the lock, when the store is about to close
-        self.at_close: list[Callable[[], None]] = []
+        self.at_close: list[Callable[[], None]] = []  # called, with the lock, when it is about to
+        self.backups = Backups(self)
         self._graveyard: deque[Value | DeadDatabase] = deque()
         self._next_oid = 1
         self._next_epoch = 1
@@ -309,16 +310,12 @@ class Store:
             self.checkpoint()
         else:
             self.commit()
-            self.writer.finish()
         # What is replayed is no change: nothing of it is to be logged again.
         changes = self.changes
-        self.recovering = True
         try:
-            self._recover(self.log.position())
+            self._go_back()
         finally:
-            self.recovering = False
             self.changes = changes
-            self.landed.notify_all()
 
     # -- a tick
 
@@ -599,4 +596,4 @@ class Store:
 
 
 def _no_replay(tick: bytes) -> None:
-    raise StoreError("this store was opened without a way to replay its log")
+    raise StoreError("opened without a way to replay the log")

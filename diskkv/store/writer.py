@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -114,8 +115,14 @@ class Writer:
         self._encoded = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
+        self._errands: deque[Callable[[], None]] = deque()
 
     # -- for the store
+
+    def undisturbed(self, errand: Callable[[], None]) -> None:
+        """Have the thread run something soon, while nothing is written to the engine. May be called without the lock."""
+        self._errands.append(errand)
+        self._wake.set()
 
     def start(self) -> None:
         """Start the thread."""
@@ -276,6 +283,9 @@ class Writer:
                 self._begin_after_rest()
             if self.active:
                 self._carry_out()
+            elif self._errands:
+                self._errands.popleft()()
+                self._wake.set()
             elif self.reclaimer.pending():
                 try:
                     self.reclaimer.step()

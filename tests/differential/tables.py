@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import rules, stream_words
+from . import rules, script_words, stream_words
 
 TABLES: dict[str, str] = {}
 
@@ -299,6 +299,7 @@ TABLES["transactions"] = """
 
 TABLES["acl"] = rules.TABLE
 TABLES["stream"] = stream_words.TABLE
+TABLES["scripting"] = script_words.TABLE
 
 DEFAULT_GROUPS = tuple(TABLES)
 
@@ -313,6 +314,7 @@ SHARES: dict[str, float] = {
     "hyperloglog": 4,
     "geo": 6,
     "stream": 16,
+    "scripting": 3,
     "generic": 18,
     "server": 0.3,
     "alone": 1,
