@@ -82,6 +82,9 @@ def open_executor(
     ):  # fmt: skip
         changed(name)
     settings.listeners.append(changed)
+    executor.saver.attach()
+    store.chores.append(executor.peers.sweep)
+    store.before_close.append(executor.peers.close)
     return executor
 
 

@@ -69,6 +69,21 @@ def only(value: str, why: str) -> Callable[[str], str]:
     return read
 
 
+def save_rules(text: str) -> str:
+    """Pairs of seconds and changes; none for never."""
+    words = text.split()
+    if len(words) % 2 or not all(word.isdigit() and int(word) >= place % 2 ^ 1 for place, word in enumerate(words)):
+        raise SettingError("Invalid save parameters")
+    return " ".join(str(int(word)) for word in words)
+
+
+def file_name(text: str) -> str:
+    """A file's name without a directory."""
+    if not text or "/" in text or text in (".", ".."):
+        raise SettingError("can't be a path, just a filename")
+    return text
+
+
 def octal(text: str) -> str:
     """File permissions."""
     if not text or text.strip("01234567") or int(text, 8) > 0o777:
@@ -134,11 +149,11 @@ class Setting:
 
 
 ANY = 2**63 - 1
-# What a setting's name is written with.
-PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 POLICIES = (
     "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction",
 )  # fmt: skip
+# What a setting's name is written with.
+PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 SIZES = "what OBJECT ENCODING judges by; how a value is stored does not depend on it"
 TABLE = (
     Setting("bind", str, "127.0.0.1 -::1", "addresses to listen on; a leading '-' lets one be missing"),
@@ -170,8 +185,11 @@ TABLE = (
         "whether DISKKV.BACKUP is allowed: to nobody, to everybody, to local clients", fixed=True,
     ),
     Setting("appendonly", only("yes", "every write is logged"), "yes", "every write is logged"),
+    Setting("save", save_rules, "", "seconds and changes after which an RDB file is written, for others: the store is always on disk"),
+    Setting("dbfilename", file_name, "dump.rdb", "the RDB file's name", fixed=True),
+    Setting("rdbcompression", yes_no, "yes", "whether strings in the RDB file are compressed"),
+    Setting("rdbchecksum", yes_no, "yes", "whether the RDB file has a checksum", fixed=True),
     Setting("aof-use-rdb-preamble", only("no", "the log holds commands and nothing else"), "no", "the log holds commands and nothing else"),
-    Setting("save", only("", "the store is always on disk"), "", "no snapshots: the store is always on disk"),
     Setting("requirepass", str, "", "password that clients must give"),
     Setting("aclfile", str, "", "file of users, for ACL LOAD and ACL SAVE; a relative path is one inside the store", fixed=True),
     Setting("acllog-max-len", number(0, ANY), "128", "how many refusals ACL LOG remembers"),
@@ -229,8 +247,8 @@ REFUSED = {
             "lazyfree-lazy-expire lazyfree-lazy-server-del lazyfree-lazy-user-del lazyfree-lazy-user-flush replica-lazy-flush "
             "slave-lazy-flush"
         ),
-        "there are no RDB files, the store is always on disk": (
-            "dbfilename rdbcompression rdbchecksum rdb-del-sync-files rdb-save-incremental-fsync sanitize-dump-payload "
+        "the store is always on disk, RDB files are for others": (
+            "rdb-del-sync-files rdb-save-incremental-fsync sanitize-dump-payload "
             "stop-writes-on-bgsave-error bgsave_cpulist"
         ),
         "the log is never rewritten: checkpoints shorten it": (
@@ -295,6 +313,7 @@ class Settings:
         self.users: list[list[str]] = []
         # `rename-command` lines: the old name and the new one; see the executor
         self.renames: list[tuple[str, str]] = []
+        self._rules: list[str] = []
         # the file that they came from, which CONFIG REWRITE writes
         self.path: str | None = None
         for name, text in given.items():
@@ -369,6 +388,10 @@ class Settings:
                 if len(values) != 2:
                     raise SettingError("takes a command's name and its new name, empty for none")
                 self.renames.append((values[0], values[1]))
+            case "save" if values != [""]:
+                # Each such line adds a rule.
+                self._rules += values
+                self.set(name, " ".join(self._rules))
             case _:
                 self.set(name, " ".join(values))
 

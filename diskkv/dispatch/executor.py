@@ -25,6 +25,8 @@ from diskkv.dispatch.table import TABLE, Command, Flag, container
 from diskkv.errors import Busy, CommandError, ExecAborted, LogFailed, NoAuth, OutOfMemory, SettingError, UnknownCommand, WrongArity
 from diskkv.replies import NO_REPLY, QUEUED, Blocked
 from diskkv.store.store import Store
+from diskkv.transfer.peers import Peers
+from diskkv.transfer.saving import Saver
 
 journal = logging.getLogger("diskkv")
 
@@ -58,6 +60,8 @@ class Executor:
         # an LFU policy is selected: every command goes through the gates, to be counted
         self.counting = False
         self.stats = Stats()
+        self.saver = Saver(store, settings)
+        self.peers = Peers(store)
         self._usage = self.stats.usage
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick
         self.gated = False

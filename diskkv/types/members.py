@@ -208,6 +208,21 @@ class Members(Value):
                 self._taken(b"", old, 0)
         return old
 
+    def assume_absent(self, members: Iterable[bytes]) -> None:
+        """Spare some members that are about to be put the look-up in the engine.
+
+        REQUIRES: they are not there; or else that whoever calls this counts the members in the end, and discards the object.
+        """
+        if self.complete:
+            return
+        resident, entry = self.resident, self.ENTRY
+        grown = 0
+        for member in members:
+            if member not in resident:
+                resident[member] = None
+                grown += entry + len(member)
+        self.resized(grown)
+
     def drop(self, member: bytes) -> Any:
         """Remove a member; its value, or None when it was absent. REQUIRES: `touch` has been called by this command.
 
