@@ -311,16 +311,12 @@ class Store:
             self.checkpoint()
         else:
             self.commit()
-            self.writer.finish()
         # What is replayed is no change: nothing of it is to be logged again.
         changes = self.changes
-        self.recovering = True
         try:
-            self._recover(self.log.position())
+            self._go_back()
         finally:
-            self.recovering = False
             self.changes = changes
-            self.landed.notify_all()
 
     # -- a tick
 
