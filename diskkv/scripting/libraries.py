@@ -70,7 +70,7 @@ class Libraries:
         documents = self._store.documents
         if self._version != documents.version:
             self._version = documents.version
-            self._libraries = {name: Library.unpack(name, raw) for name, raw in documents.named(PREFIX).items()}
+            self._libraries = {name: Library.unpack(name, raw) for name, raw in sorted(documents.named(PREFIX).items())}
             self._functions = {
                 function.name.lower(): (library, function) for library in self._libraries.values() for function in library.functions
             }

@@ -9,6 +9,7 @@ from typing import Any
 from diskkv.store.store import Store
 from diskkv.store.value import Value
 from diskkv.types.groups import Group
+from diskkv.types.hashes import Hash
 from diskkv.types.ledgers import ID_MAX
 from diskkv.types.lists import List
 from diskkv.types.members import Members
@@ -18,15 +19,19 @@ from diskkv.types.zsets import ZSet
 
 
 def contents(store: Store) -> dict[tuple[int, bytes], tuple[str, int | None, Any]]:
-    """(database, key) -> type, expiry, content."""
-    found = {}
+    """(database, key) -> type, expiry, content; documents are in database -1."""
+    found: dict[tuple[int, bytes], tuple[str, int | None, Any]] = {}
     with store.lock:
         store.tick()
         for number, db in enumerate(store.databases):
             for key in list(db.scan()):
                 value = db.find(key)
                 if value is not None:
-                    found[number, key] = (value.__class__.__name__, value.expire, content(value))
+                    # A hash goes on being a TimedHash for a while after its last field has lost its time.
+                    kind = "Hash" if isinstance(value, Hash) else value.__class__.__name__
+                    found[number, key] = (kind, value.expire, content(value))
+    for name, text in store.documents.named(b"").items():
+        found[-1, name] = ("document", None, text)
     return found
 
 
@@ -40,6 +45,8 @@ def content(value: Value) -> Any:
         return value.elements()
     if isinstance(value, Stream):
         return value.range(0, ID_MAX), value.last, value.max_deleted, value.added, [group_content(each) for each in value.groups().values()]
+    if isinstance(value, Hash):
+        return {field: (data, when) for field, data, when in value.timed_items()}
     assert isinstance(value, Members)
     return dict(value.items())
 

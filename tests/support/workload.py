@@ -5,6 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from tests.support.newer_work import NEWER
+
 Command = tuple[Any, ...]
 
 DATABASES = 3
@@ -14,13 +16,18 @@ LARGE = 70_000
 class Workload:
     """Makes commands over a few keys, so that they meet: all types, small and large, expiries, whole databases."""
 
-    KINDS = ("string", "list", "hash", "set", "zset", "stream", "key", "database")
+    KINDS = ("string", "list", "hash", "set", "zset", "stream", "key", "database", *NEWER)
+    # Commands of a kind like some keys more than others, so that they find something that they can change.
+    HOMES = {"string": 0, "sketch": 0, "list": 1, "hash": 2, "expiring": 2, "set": 3, "zset": 4, "place": 4, "stream": 5, "group": 5}
 
     def __init__(self, random: Random) -> None:
         self.random = random
         self.entries = 0
+        self.home: int | None = None
 
     def key(self) -> str:
+        if self.home is not None and self.random.random() < 0.5:
+            return f"k{self.home}"
         return f"k{self.random.randrange(8)}"
 
     def tick(self) -> list[Command]:
@@ -33,7 +40,9 @@ class Workload:
         kind = self.random.choice(self.KINDS)
         if kind == "database" and self.random.random() < 0.6:
             kind = "key"
-        made: Command = getattr(self, f"_{kind}")()
+        self.home = self.HOMES.get(kind)
+        newer = NEWER.get(kind)
+        made: Command = newer(self) if newer is not None else getattr(self, f"_{kind}")()
         return made
 
     def _string(self) -> Command:
