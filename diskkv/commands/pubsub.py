@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from diskkv.dispatch.session import Session
@@ -90,9 +91,15 @@ def publish(ctx: Session, channel: bytes, message: bytes) -> int:
 
 
 @command("PUBSUB CHANNELS [pattern]", PUBSUB | LOADING | STALE, since="2.8.0")
-def pubsub_channels(ctx: Session, pattern: bytes = b"*") -> list[bytes]:
+def pubsub_channels(ctx: Session, *pattern: bytes) -> list[bytes]:
     """Return the channels that somebody is subscribed to."""
-    return list(filter(compile_glob(pattern), ctx.executor.pubsub.channels))
+    return _matching(ctx.executor.pubsub.channels, pattern, "channels")
+
+
+def _matching(channels: Iterable[bytes], pattern: Sequence[bytes], name: str) -> list[bytes]:
+    if len(pattern) > 1:
+        raise CommandError(f"unknown subcommand or wrong number of arguments for '{name}'. Try PUBSUB HELP.")
+    return list(filter(compile_glob(pattern[0] if pattern else b"*"), channels))
 
 
 @command("PUBSUB NUMSUB [channel [channel ...]]", PUBSUB | LOADING | STALE, since="2.8.0")
@@ -111,9 +118,9 @@ def pubsub_numpat(ctx: Session) -> int:
 
 
 @command("PUBSUB SHARDCHANNELS [pattern]", PUBSUB | LOADING | STALE, since="7.0.0")
-def pubsub_shardchannels(ctx: Session, pattern: bytes = b"*") -> list[bytes]:
+def pubsub_shardchannels(ctx: Session, *pattern: bytes) -> list[bytes]:
     """Return the channels of shards that somebody is subscribed to."""
-    return list(filter(compile_glob(pattern), ctx.executor.pubsub.shards))
+    return _matching(ctx.executor.pubsub.shards, pattern, "shardchannels")
 
 
 @command("PUBSUB SHARDNUMSUB [shardchannel [shardchannel ...]]", PUBSUB | LOADING | STALE, since="7.0.0")

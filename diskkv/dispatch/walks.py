@@ -21,9 +21,11 @@ MOST_DRAWN = 1 << 22
 def read_cursor(raw: bytes) -> int:
     """The cursor of a SCAN, HSCAN, SSCAN or ZSCAN, as C's strtoul reads it. CommandError when it is none."""
     raw = raw.partition(b"\0")[0]
-    if _CURSOR.fullmatch(raw) is None or raw in (b"+", b"-") or abs(number := int(raw or b"0")) > _CURSOR_MAX:
+    digits = raw.lstrip(b"+-").lstrip(b"0")
+    # int() of a long text is quadratic, or refused, and no 64-bit integer is longer.
+    if _CURSOR.fullmatch(raw) is None or raw in (b"+", b"-") or len(digits) > 20 or (number := int(digits or b"0")) > _CURSOR_MAX:
         raise CommandError("invalid cursor")
-    return number & _CURSOR_MAX
+    return (-number if raw[:1] == b"-" else number) & _CURSOR_MAX
 
 
 def scan_options(options: Sequence[bytes], flag: bytes = b"", flags: list[bytes] | None = None) -> tuple[Matcher | None, int]:

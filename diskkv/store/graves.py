@@ -13,13 +13,19 @@ if TYPE_CHECKING:
 # How many dead values one round frees at most, if each is small: with one at a time, a client that replaced strings of 100 kB at full
 # speed was 700 MB ahead of the keeper.
 ROUND = 16
+# With more bytes than this waiting, freeing goes on without rests: a client that makes large values and deletes them again would be ever
+# further ahead otherwise (28 MB for each FLUSHALL of five values of 60,000 elements).
+PLENTY = 32 << 20
 
 
 class Graveyard:
     """The dead in order; the keeper frees them."""
 
-    def __init__(self) -> None:
-        self._dead: deque[Value | DeadDatabase] = deque()
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        # with what each weighed when it died
+        self._dead: deque[tuple[Value | DeadDatabase, int]] = deque()
+        self.weight = 0
         self.freed = 0
         # somebody waits for it: the keeper is not to rest before all is free
         self.urgent = False
@@ -28,26 +34,29 @@ class Graveyard:
         """How many are still to be freed."""
         return len(self._dead)
 
-    def add(self, dead: Value | DeadDatabase) -> None:
-        self._dead.append(dead)
+    def add(self, dead: Value | DeadDatabase, weight: int = 0) -> None:
+        """REQUIRES: the store's lock."""
+        self._dead.append((dead, weight))
+        self.weight += weight
 
     def work(self, steps: int) -> bool:
         """Free some, of each about `steps` pieces; whether there was anything to do. Called without the store's lock."""
         for done in range(ROUND):
             if not self._dead:
                 return done > 0
-            while not (free := self._dead[0].shed(steps)):
-                if not self.urgent:
+            while not (free := self._dead[0][0].shed(steps)):
+                if not self.urgent and self.weight <= PLENTY:
                     break
             if not free:
                 break
-            self._dead.popleft()
+            with self._store.lock:
+                self.weight -= self._dead.popleft()[1]
             self.freed += 1
         return True
 
     def forget_databases(self) -> None:
         """The store is being read anew: what databases had is in no cache any more."""
-        for dead in list(self._dead):
+        for dead, _ in list(self._dead):
             if isinstance(dead, DeadDatabase):
                 dead.clear()
 
@@ -71,4 +80,7 @@ class DeadDatabase:
                 _, value = self._objects.popitem()
                 if value.linked:
                     cache.forget(value)
+                    if value.oid:
+                        # The cache's queues may go on naming it for long: what it holds has to go by itself.
+                        self._store.graves.add(value, value.weight)
         return not self._objects

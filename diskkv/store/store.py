@@ -29,7 +29,7 @@ from diskkv.store.directory import lock_directory
 from diskkv.store.documents import Documents
 from diskkv.store.events import Listener
 from diskkv.store.expiry import Expiry
-from diskkv.store.graves import DeadDatabase, Graveyard
+from diskkv.store.graves import PLENTY, DeadDatabase, Graveyard
 from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, make_directory, sync_directory
 from diskkv.store.shapes import Shapes
 from diskkv.store.sizes import Sizes
@@ -100,7 +100,7 @@ class Store:
         # called, with the lock, when the store is about to close
         self.at_close: list[Callable[[], None]] = []
         self.backups = Backups(self)
-        self.graves = Graveyard()
+        self.graves = Graveyard(self)
         self._next_oid = 1
         self._next_epoch = 1
         self._apply: Callable[[bytes], None] = _no_replay
@@ -511,11 +511,11 @@ class Store:
         """A value is dead: have its records deleted and its memory freed, little by little."""
         if value.oid:
             self.dead.append(keys.garbage_object(value.oid))
-            self.graves.add(value)
+            self.graves.add(value, value.weight)
 
     def free_later(self, dead: Value) -> None:
         """Nobody holds a value any more: free its memory little by little, because a huge dict freed at once stops everything."""
-        self.graves.add(dead)
+        self.graves.add(dead, dead.weight)
 
     def bury_database(self, db: Database) -> None:
         """All of a database is dead (before it gets a new epoch)."""
@@ -559,7 +559,7 @@ class Store:
                 self.cache.sweep(KEEPER_STEPS)
                 self.keeper_due = self.clock() + int(rest * 1000)
             if self.graves.work(KEEPER_STEPS):
-                rest = min(rest, 0.0005)
+                rest = min(rest, 0.0005) if self.graves.weight <= PLENTY else 0
 
     def rouse_keeper(self) -> None:
         """Something is due sooner than the keeper knows."""

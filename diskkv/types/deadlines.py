@@ -144,4 +144,7 @@ class Deadlines:
         for remains in (self.times, self.marks):
             for _ in range(min(count, len(remains))):
                 remains.popitem()
+            if not remains:
+                # A dict from which all was popped keeps its table.
+                remains.clear()
         return not (self.heap or self.times or self.marks)

@@ -334,6 +334,8 @@ class Elements(Value):
                 pieces.popitem()
             if pieces:
                 return False
+            # A dict from which all was popped keeps its table.
+            pieces.clear()
         self.buckets = None
         return True
 

@@ -509,6 +509,8 @@ class Members(Value):
                 remains.popitem()
             if remains:
                 return False
+            # A dict from which all was popped keeps its table.
+            remains.clear()
         return True
 
     def copy_to(self, target: Value) -> None:

@@ -591,6 +591,7 @@ class Stream(Value):
                 pieces.popitem()
             if pieces:
                 return False
+            pieces.clear()  # popping leaves a dict its table
         del self.ids[-count:]
         for group in (self.known_groups or {}).values():
             for ledger in group.ledgers():

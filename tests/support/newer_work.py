@@ -55,7 +55,13 @@ def expiring(work: Draw) -> Command:
         case 3:
             return "HEXPIREAT", work.key(), BEGUN // 1000 + random.randrange(30), *named
         case 4 | 5:
-            return "HSETEX", work.key(), *random.choice(((), (), ("FNX",), ("FXX",))), *random.choice((time, time, ("KEEPTTL",), ())), *pairs
+            return (
+                "HSETEX",
+                work.key(),
+                *random.choice(((), (), ("FNX",), ("FXX",))),
+                *random.choice((time, time, ("KEEPTTL",), ())),
+                *pairs,
+            )
         case 6:
             return "HGETDEL", work.key(), *named
         case 7:
@@ -144,7 +150,9 @@ def place(work: Draw) -> Command:
     random = work.random
     match random.randrange(11):
         case 0 | 1 | 2:
-            places = [(random.randrange(-179, 180), random.randrange(-80, 80), f"p{random.randrange(300)}") for _ in range(random.choice((1, 90)))]
+            places = [
+                (random.randrange(-179, 180), random.randrange(-80, 80), f"p{random.randrange(300)}") for _ in range(random.choice((1, 90)))
+            ]
             return "GEOADD", work.key(), *random.choice(((), ("NX",), ("XX",))), *(word for each in places for word in each)
         case 3:
             order = random.choice(("ASC", "DESC"))
@@ -179,7 +187,17 @@ def program(work: Draw) -> Command:
             return ("FUNCTION", "FLUSH") if random.random() < 0.4 else ("FUNCTION", "DUMP")
         case 4 | 5:
             return "FCALL", f"{library}_{random.randrange(3)}", 2, work.key(), work.key(), random.randrange(90)
-    return "EVAL", random.choice(SCRIPTS), 3, work.key(), work.key(), work.key(), random.randrange(99), random.randrange(99), random.randrange(1, 900)
+    return (
+        "EVAL",
+        random.choice(SCRIPTS),
+        3,
+        work.key(),
+        work.key(),
+        work.key(),
+        random.randrange(99),
+        random.randrange(99),
+        random.randrange(1, 900),
+    )
 
 
 def payload(work: Draw) -> Command:

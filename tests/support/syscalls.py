@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 # All calls that change files; those that `Recording` does not understand must not occur on files of the directory.
 CALLS = (
     "openat,creat,close,dup,dup2,dup3,write,pwrite64,writev,pwritev,lseek,fsync,fdatasync,ftruncate,truncate,fallocate,rename,renameat,"
-    "renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,rmdir,sendfile,copy_file_range"
+    "renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,rmdir,sendfile,copy_file_range,clone,clone3,fork,vfork"
 )
+FORKS = (b"clone", b"fork", b"vfork")
 LINE = re.compile(rb"(\d+) +(\d+\.\d+) (.*)", re.DOTALL)
 CALL = re.compile(rb"(\w+)\((.*)\) += (-?\d+)(?: .*)?", re.DOTALL)
 STRING = re.compile(rb'"((?:\\x[0-9a-f]{2})*)"')
@@ -43,6 +44,24 @@ def record(command: Sequence[str], trace: Path, **options: Any) -> int:
     return subprocess.run([*watching, *command], check=False, **options).returncode
 
 
+def other_processes(trace: Path) -> set[bytes]:
+    """The processes that the program started: their handles have the same numbers, but are others."""
+    found: set[bytes] = set()
+    begun: dict[bytes, bytes] = {}
+    with trace.open("rb") as lines:
+        for line in lines:
+            match = LINE.fullmatch(line.rstrip(b"\n"))
+            assert match is not None, line[:200]
+            thread, text = match[1], match[3]
+            if text.startswith(FORKS) and text.endswith(UNFINISHED):
+                begun[thread] = text
+            elif text.startswith((*FORKS, *(b"<... " + fork for fork in FORKS))):
+                child = text.rpartition(b" = ")[2]
+                if child.isdigit() and (b"CLONE_FILES" not in begun.pop(thread, b"") + text or thread in found):
+                    found.add(child)
+    return found
+
+
 class Recording:
     """The events that concern what lies under `root`, and what the program said. `cwd` is where it ran."""
 
@@ -53,11 +72,14 @@ class Recording:
         self._handles: set[int] = set()
         self._tokens = 0
         begun: dict[bytes, tuple[bytes, int]] = {}
+        others = other_processes(trace)
         with trace.open("rb") as lines:
             for line in lines:
                 match = LINE.fullmatch(line.rstrip(b"\n"))
                 assert match is not None, line[:200]
                 thread, at, text = match[1], float(match[2]), match[3]
+                if thread in others or text.startswith((*FORKS, *(b"<... " + fork for fork in FORKS))):
+                    continue
                 if text.endswith(UNFINISHED):
                     text = text[: -len(UNFINISHED)]
                     begun[thread] = text, self._begin(at, text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.support.newer_work import NEWER
 
@@ -18,7 +18,18 @@ class Workload:
 
     KINDS = ("string", "list", "hash", "set", "zset", "stream", "key", "database", *NEWER)
     # Commands of a kind like some keys more than others, so that they find something that they can change.
-    HOMES = {"string": 0, "sketch": 0, "list": 1, "hash": 2, "expiring": 2, "set": 3, "zset": 4, "place": 4, "stream": 5, "group": 5}
+    HOMES: ClassVar = {
+        "string": 0,
+        "sketch": 0,
+        "list": 1,
+        "hash": 2,
+        "expiring": 2,
+        "set": 3,
+        "zset": 4,
+        "place": 4,
+        "stream": 5,
+        "group": 5,
+    }
 
     def __init__(self, random: Random) -> None:
         self.random = random
