@@ -228,6 +228,12 @@ def test_function_libraries_go_along(tmp_path: Path) -> None:
             pass
         assert oracle.run("FCALL", "answer", 0) == 42
         oracle.close()
+    # and into another store, by its own FUNCTION LOAD
+    result = diskkv("import", tmp_path / "saved" / "dump.rdb", "--into", tmp_path / "other")
+    assert result.exit_code == 0 and "1 function libraries" in result.output, result.output
+    run = Runner(tmp_path / "other")
+    assert run("FCALL", "answer", 0) == 42
+    run.close()
 
 
 @pytest.mark.parametrize("kind", ["set", "hash", "zset"])
