@@ -69,6 +69,18 @@ def only(value: str, why: str) -> Callable[[str], str]:
     return read
 
 
+def memory_or_share(text: str) -> str:
+    """A number of bytes, or a share of maxmemory in percent."""
+    if text.endswith("%"):
+        if not text[:-1].isdigit() or int(text[:-1]) > 100:
+            raise SettingError("argument must be a memory or percent value")
+        return text
+    try:
+        return str(memory(text))
+    except SettingError:
+        raise SettingError("argument must be a memory or percent value") from None
+
+
 def octal(text: str) -> str:
     """File permissions."""
     if not text or text.strip("01234567") or int(text, 8) > 0o777:
@@ -144,12 +156,16 @@ TABLE = (
     Setting("dir", str, ".", "the store's directory", fixed=True),
     Setting("databases", number(1, 2**31 - 1), "16", "how many numbered databases there are", fixed=True),
     Setting(
-        "maxmemory", memory, "256mb",
+        "maxmemory",
+        memory,
+        "256mb",
         "the one memory budget: cache, engine caches and write buffers; never evicts data; 0: 256mb; below 1mb nothing may be added",
     ),
     Setting("appendfsync", choice("everysec", "always", "no"), "everysec", "when the log is forced to the disk"),
     Setting(
-        "checkpoint-log-size", memory, "48mb",
+        "checkpoint-log-size",
+        memory,
+        "48mb",
         "how much log, or as much work, may gather before a checkpoint; bounds the time that opening takes",
     ),
     Setting("appendonly", only("yes", "every write is logged"), "yes", "every write is logged"),
@@ -159,22 +175,37 @@ TABLE = (
     Setting("aclfile", str, "", "file of users, for ACL LOAD and ACL SAVE; a relative path is one inside the store", fixed=True),
     Setting("acllog-max-len", number(0, ANY), "128", "how many refusals ACL LOG remembers"),
     Setting(
-        "acl-pubsub-default", choice("resetchannels", "allchannels"), "resetchannels",
+        "acl-pubsub-default",
+        choice("resetchannels", "allchannels"),
+        "resetchannels",
         "whether new users may use no channel or every one",
     ),
     Setting("protected-mode", yes_no, "yes", "without a password, serve only loopback clients"),
     Setting("maxclients", number(1, 2**32 - 1), "10000", "how many clients may be connected"),
+    Setting(
+        "maxmemory-clients",
+        memory_or_share,
+        "0",
+        "how much may be kept for clients that do not read or have not sent all, before the greediest is dropped; 0: as maxmemory, "
+        "256mb at least",
+    ),
     Setting("timeout", number(0, 2**31 - 1), "0", "close a client idle for so many seconds; 0 never"),
     Setting("tcp-keepalive", number(0, 2**31 - 1), "300", "seconds between probes of idle connections; 0 none"),
     Setting("client-query-buffer-limit", memory, "1gb", "how much of an incomplete request is buffered"),
     Setting("proto-max-bulk-len", memory, "512mb", "the longest string"),
     Setting(
-        "client-output-buffer-limit", output_limits, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
-        "class hard soft seconds: clients that read too slowly are dropped", merge=merge_output_limits,
+        "client-output-buffer-limit",
+        output_limits,
+        "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
+        "class hard soft seconds: clients that read too slowly are dropped",
+        merge=merge_output_limits,
     ),
     Setting("slowlog-log-slower-than", number(-1, ANY), "10000", "microseconds from which a command is slow; -1 never"),
     Setting(
-        "busy-reply-threshold", number(0, ANY), "5000", "milliseconds after which a script lets others have BUSY; 0 never",
+        "busy-reply-threshold",
+        number(0, ANY),
+        "5000",
+        "milliseconds after which a script lets others have BUSY; 0 never",
         alias="lua-time-limit",
     ),
     Setting("slowlog-max-len", number(0, ANY), "128", "how many slow commands are remembered"),
@@ -193,7 +224,10 @@ TABLE = (
     Setting("loglevel", choice("debug", "verbose", "notice", "warning", "nothing"), "notice", "how much is reported"),
     Setting("logfile", str, "", "file for reports; empty for standard output", fixed=True),
     Setting(
-        "enable-debug-command", choice("no", "yes", "local"), "no", "whether DEBUG is allowed: to everybody, to nobody, to local clients",
+        "enable-debug-command",
+        choice("no", "yes", "local"),
+        "no",
+        "whether DEBUG is allowed: to everybody, to nobody, to local clients",
         fixed=True,
     ),
     Setting("daemonize", only("no", "run it under a supervisor"), "no", "always in the foreground", fixed=True),
@@ -205,7 +239,7 @@ REFUSED = {
     name: reason
     for reason, names in {
         "no data is ever evicted, maxmemory bounds the cache": (
-            "maxmemory-policy maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients lfu-log-factor lfu-decay-time "
+            "maxmemory-policy maxmemory-samples maxmemory-eviction-tenacity lfu-log-factor lfu-decay-time "
             "lazyfree-lazy-eviction replica-ignore-maxmemory slave-ignore-maxmemory"
         ),
         "deleting takes no time, whatever the size": (

@@ -143,7 +143,7 @@ def _stats(ctx: Session) -> Fields:
         "expired_keys": ctx.store.expired,
         "expired_subkeys": ctx.store.expired_parts,
         "evicted_keys": 0,
-        "evicted_clients": 0,
+        "evicted_clients": stats.evicted_clients,
         "pubsub_channels": len(pubsub.channels),
         "pubsub_patterns": len(pubsub.patterns),
         "total_error_replies": sum(stats.errors.values()),

@@ -52,6 +52,7 @@ class Stats:
         self.slow_limit = 128
         self.connections = 0
         self.rejected_connections = 0
+        self.evicted_clients = 0
         self._next_slow = 0
 
     def usage_of(self, command: Command) -> Usage:
@@ -80,7 +81,7 @@ class Stats:
         """CONFIG RESETSTAT."""
         self.usage.clear()
         self.errors.clear()
-        self.connections = self.rejected_connections = 0
+        self.connections = self.rejected_connections = self.evicted_clients = 0
 
     def limit_slow(self, limit: int) -> None:
         """Remember at most so many slow commands."""

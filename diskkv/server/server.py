@@ -11,12 +11,13 @@ import signal
 import socket
 import stat
 import sys
+from collections import deque
 from typing import Any
 
-from diskkv.config import Settings, memory
+from diskkv.config import DEFAULT_BUDGET, Settings, budget, memory
 from diskkv.dispatch.executor import Executor
 from diskkv.errors import CommandError, LogFailed, SettingError, StoreError
-from diskkv.server.connection import Connection
+from diskkv.server.connection import TURN, Connection
 from diskkv.server.memory import Trimmer
 
 try:
@@ -33,6 +34,8 @@ DENIED = (
 TOO_MANY = b"-ERR max number of clients reached\r\n"
 POSTPONED_RETRY = 0.002
 HOUSEKEEPING = 1.0
+# Of the clients that send without reading, one has a packet read this often, in seconds.
+THROTTLE = 0.002
 # Collecting so many young objects takes about a millisecond.
 YOUNG = 30_000
 
@@ -50,6 +53,12 @@ class Server:
         self.active: list[Connection] = []
         self.connections: set[Connection] = set()
         self.output_limits = parse_output_limits(self.settings["client-output-buffer-limit"])
+        # spent: bytes of long replies made in this round; held: bytes kept for clients that do not read, or have not sent all
+        self.spent = 0
+        self.held = 0
+        self.client_memory = self._client_memory()
+        self._turns: deque[Connection] = deque()
+        self._throttled: deque[Connection] = deque()
         self._postponed: dict[Connection, None] = {}
         self._servers: list[asyncio.AbstractServer] = []
         self._stopped: asyncio.Future[None] = loop.create_future()
@@ -72,6 +81,7 @@ class Server:
         """Commit, and let the replies leave."""
         with self.lock:
             self.ticking = False
+            self.spent = 0
             try:
                 self.store.commit()
             except StoreError as broken:
@@ -89,6 +99,57 @@ class Server:
             connection.flush()
         if self.executor.shutdown is not None:
             self.stop()
+
+    def take_turn(self, connection: Connection) -> None:
+        """Have a connection go on with what waits in it, in a later round of the loop."""
+        if not connection.queued:
+            connection.queued = True
+            self._turns.append(connection)
+            if len(self._turns) == 1:
+                self.loop.call_soon(self._take_turns)
+
+    def _take_turns(self) -> None:
+        """As many connections go on as one round has room for; whoever comes anew is not before the next."""
+        for _ in range(len(self._turns)):
+            connection = self._turns.popleft()
+            connection.queued = False
+            connection.go_on()
+            if self.spent > TURN:
+                break
+        if self._turns:
+            self.loop.call_soon(self._take_turns)
+
+    def throttle(self, connection: Connection) -> None:
+        """Have a connection that has stopped reading go on with it when its turn comes: one every now and then."""
+        if not connection.throttled:
+            connection.throttled = True
+            self._throttled.append(connection)
+            if len(self._throttled) == 1:
+                self.loop.call_later(THROTTLE, self._read_one)
+
+    def _read_one(self) -> None:
+        connection = self._throttled.popleft()
+        connection.throttled = False
+        if self._throttled:
+            self.loop.call_later(THROTTLE, self._read_one)
+        connection.resume_reading()
+
+    def shed_clients(self) -> None:
+        """What is kept for clients is more than maxmemory-clients: drop those for which most is kept, as CLIENT NO-EVICT allows."""
+        for connection in sorted(self.connections, key=lambda each: each.held, reverse=True):
+            if self.held <= self.client_memory or not connection.held:
+                return
+            if not connection.session.no_evict:
+                self.executor.stats.evicted_clients += 1
+                self.report("client %s evicted: %d bytes are kept for it", connection.session.id, connection.held)
+                connection.drop()
+
+    def _client_memory(self) -> int:
+        wanted = self.settings["maxmemory-clients"]
+        limit = budget(self.settings["maxmemory"])
+        if wanted.endswith("%"):
+            return limit * int(wanted[:-1]) // 100
+        return int(wanted) or max(limit, DEFAULT_BUDGET)
 
     def postponed(self, connection: Connection) -> None:
         """A connection's next command may not run yet: try again soon."""
@@ -184,9 +245,7 @@ class Server:
             if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
                 os.unlink(path)
             try:
-                server = await self.loop.create_unix_server(
-                    lambda: Connection(self, unix=True), path, backlog=settings["tcp-backlog"]
-                )
+                server = await self.loop.create_unix_server(lambda: Connection(self, unix=True), path, backlog=settings["tcp-backlog"])
                 os.chmod(path, int(settings["unixsocketperm"], 8))
             except (OSError, ValueError) as error:
                 raise SettingError(f"can't listen on {path}: {error}") from None
@@ -230,8 +289,7 @@ class Server:
         idle = self.settings["timeout"] * 1000
         now = self.store.clock()
         for connection in list(self.connections):
-            if connection.connected and connection.transport.get_write_buffer_size():
-                connection._check_output()
+            connection.check()
             session = connection.session
             if idle and session.blocked is None and not session.subscribed() and now - session.last_seen > idle:
                 with self.lock:
@@ -240,6 +298,11 @@ class Server:
     def _setting_changed(self, name: str) -> None:
         if name == "client-output-buffer-limit":
             self.output_limits = parse_output_limits(self.settings[name])
+            for connection in self.connections:
+                connection.set_output_ahead()
+        elif name in ("maxmemory", "maxmemory-clients"):
+            self.client_memory = self._client_memory()
+            self.shed_clients()
         elif name == "proto-max-bulk-len":
             for connection in self.connections:
                 connection.parser.max_bulk = self.settings[name]
