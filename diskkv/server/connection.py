@@ -287,6 +287,7 @@ class Connection(asyncio.Protocol):
         self.closing = True
         self.server.held -= self.held
         self.held = 0
+        self.out.clear()
         self._todo.clear()
         self._unread.clear()
         self._unread_size = 0

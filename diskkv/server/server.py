@@ -18,6 +18,7 @@ from diskkv.config import DEFAULT_BUDGET, Settings, budget, memory
 from diskkv.dispatch.executor import Executor
 from diskkv.errors import CommandError, LogFailed, SettingError, StoreError
 from diskkv.server.connection import TURN, Connection
+from diskkv.server.listening import Listening
 from diskkv.server.memory import Trimmer
 
 try:
@@ -58,9 +59,11 @@ class Server:
         self.held = 0
         self.client_memory = self._client_memory()
         self._turns: deque[Connection] = deque()
+        self._turning = False
         self._throttled: deque[Connection] = deque()
         self._postponed: dict[Connection, None] = {}
-        self._servers: list[asyncio.AbstractServer] = []
+        self._listening = Listening(self.settings, loop, lambda: Connection(self, unix=False))
+        self._unix_server: asyncio.AbstractServer | None = None
         self._stopped: asyncio.Future[None] = loop.create_future()
         self._unix_path: str | None = None
         self._trimmer = Trimmer()
@@ -105,7 +108,8 @@ class Server:
         if not connection.queued:
             connection.queued = True
             self._turns.append(connection)
-            if len(self._turns) == 1:
+            if not self._turning:
+                self._turning = True
                 self.loop.call_soon(self._take_turns)
 
     def _take_turns(self) -> None:
@@ -116,7 +120,8 @@ class Server:
             connection.go_on()
             if self.spent > TURN:
                 break
-        if self._turns:
+        self._turning = bool(self._turns)
+        if self._turning:
             self.loop.call_soon(self._take_turns)
 
     def throttle(self, connection: Connection) -> None:
@@ -223,23 +228,7 @@ class Server:
     async def listen(self) -> list[str]:
         """Open every socket that the settings name; their addresses. SettingError when one can't be had."""
         settings = self.settings
-        port = settings["port"]
-        opened = []
-        if port:
-            for word in settings["bind"].split():
-                optional, host = word.startswith("-"), word.removeprefix("-")
-                host = {"*": "0.0.0.0", "::*": "::"}.get(host, host)
-                try:
-                    server = await self.loop.create_server(
-                        lambda: Connection(self, unix=False), host, port, backlog=settings["tcp-backlog"], reuse_address=True
-                    )
-                except OSError as error:
-                    if optional and error.errno is not None and not _port_taken(error):
-                        continue
-                    reason = "the port is taken" if _port_taken(error) else error.strerror or str(error)
-                    raise SettingError(f"can't listen on {host}:{port}: {reason}") from None
-                self._servers.append(server)
-                opened.append(f"{host}:{port}")
+        opened = await self._listening.begin()
         path = settings["unixsocket"]
         if path:
             if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
@@ -249,7 +238,7 @@ class Server:
                 os.chmod(path, int(settings["unixsocketperm"], 8))
             except (OSError, ValueError) as error:
                 raise SettingError(f"can't listen on {path}: {error}") from None
-            self._servers.append(server)
+            self._unix_server = server
             self._unix_path = path
             opened.append(path)
         if not opened:
@@ -262,8 +251,9 @@ class Server:
             self.loop.add_signal_handler(number, self.stop)
         self.loop.call_later(HOUSEKEEPING, self._keep_house)
         await self._stopped
-        for server in self._servers:
-            server.close()
+        self._listening.close()
+        if self._unix_server is not None:
+            self._unix_server.close()
         for connection in list(self.connections):
             connection.flush()
             connection.transport.close()
@@ -296,7 +286,9 @@ class Server:
                     connection.close()
 
     def _setting_changed(self, name: str) -> None:
-        if name == "client-output-buffer-limit":
+        if name in ("bind", "port"):
+            self._listening.changed(name)
+        elif name == "client-output-buffer-limit":
             self.output_limits = parse_output_limits(self.settings[name])
             for connection in self.connections:
                 connection.set_output_ahead()
@@ -328,10 +320,6 @@ def _loopback(transport: Any) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)
-
-
-def _port_taken(error: OSError) -> bool:
-    return "in use" in str(error).lower()
 
 
 def run(executor: Executor, ready: Any = None) -> None:
