@@ -63,6 +63,7 @@ class Server:
         self._throttled: deque[Connection] = deque()
         self._postponed: dict[Connection, None] = {}
         self._listening = Listening(self.settings, loop, lambda: Connection(self, unix=False))
+        self._listening_tls = Listening(self.settings, loop, lambda: Connection(self, unix=False), "tls-port")
         self._unix_server: asyncio.AbstractServer | None = None
         self._stopped: asyncio.Future[None] = loop.create_future()
         self._unix_path: str | None = None
@@ -229,6 +230,7 @@ class Server:
         """Open every socket that the settings name; their addresses. SettingError when one can't be had."""
         settings = self.settings
         opened = await self._listening.begin()
+        opened += [f"{address} (TLS)" for address in await self._listening_tls.begin()]
         path = settings["unixsocket"]
         if path:
             if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
@@ -242,7 +244,7 @@ class Server:
             self._unix_path = path
             opened.append(path)
         if not opened:
-            raise SettingError("nowhere to listen: port is 0 and unixsocket is not set")
+            raise SettingError("nowhere to listen: port and tls-port are 0 and unixsocket is not set")
         return opened
 
     async def serve(self) -> None:
@@ -252,6 +254,7 @@ class Server:
         self.loop.call_later(HOUSEKEEPING, self._keep_house)
         await self._stopped
         self._listening.close()
+        self._listening_tls.close()
         if self._unix_server is not None:
             self._unix_server.close()
         for connection in list(self.connections):
@@ -286,8 +289,9 @@ class Server:
                     connection.close()
 
     def _setting_changed(self, name: str) -> None:
-        if name in ("bind", "port"):
+        if name in ("bind", "port") or name.startswith("tls-"):
             self._listening.changed(name)
+            self._listening_tls.changed(name)
         elif name == "client-output-buffer-limit":
             self.output_limits = parse_output_limits(self.settings[name])
             for connection in self.connections:
