@@ -11,6 +11,7 @@ import signal
 import socket
 import stat
 import sys
+import threading
 from collections import deque
 from typing import Any
 
@@ -50,6 +51,7 @@ class Server:
         self.settings: Settings = executor.settings
         self.lock = self.store.lock
         self.loop = loop
+        self.thread = threading.get_ident()
         self.ticking = False
         self.active: list[Connection] = []
         self.connections: set[Connection] = set()
@@ -284,7 +286,7 @@ class Server:
         for connection in list(self.connections):
             connection.check()
             session = connection.session
-            if idle and session.blocked is None and not session.subscribed() and now - session.last_seen > idle:
+            if idle and session.blocked is None and not session.listening() and not session.monitoring and now - session.last_seen > idle:
                 with self.lock:
                     connection.close()
 
