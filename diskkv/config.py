@@ -206,6 +206,7 @@ SIZES = "what OBJECT ENCODING judges by; how a value is stored does not depend o
 TABLE = (
     Setting("bind", str, "127.0.0.1 -::1", "addresses to listen on; a leading '-' lets one be missing"),
     Setting("port", number(0, 65535), "6379", "TCP port; 0 for none"),
+    Setting("metrics-port", number(0, 65535), "0", "port for Prometheus: HTTP, at the addresses of `bind`; 0 for none"),
     Setting("tls-port", number(0, 65535), "0", "port for TLS; 0 for none"),
     Setting("tls-cert-file", str, "", "the server's certificate, with those between it and the authority (PEM)"),
     Setting("tls-key-file", str, "", "its private key (PEM)"),

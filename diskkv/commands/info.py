@@ -90,6 +90,8 @@ def _memory(ctx: Session) -> Fields:
         "cache_budget": cache.budget,
         "cache_evicted": cache.evicted,
         "cache_ghost_hits": cache.ghost_hits,
+        "cache_misses": cache.misses,
+        "cache_lookups": max(ctx.executor.stats.keyed_calls(), cache.misses),
         "engine_memory": engine.get("memory_bytes", 0),
     }
 

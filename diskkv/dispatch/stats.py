@@ -99,6 +99,10 @@ class Stats:
     def total_calls(self) -> int:
         return sum(usage.calls for usage in self.usage.values())
 
+    def keyed_calls(self) -> int:
+        """How many commands were run that name a key."""
+        return sum(usage.calls for command, usage in self.usage.items() if command.keys.first)
+
     def reset(self) -> None:
         """CONFIG RESETSTAT."""
         self.usage.clear()

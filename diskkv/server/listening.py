@@ -19,6 +19,7 @@ Place = tuple[str, int]
 # What CONFIG SET answers when a change comes to nothing; the server's report says more.
 REASONS = {
     "port": "Unable to listen on this port. Check server logs.",
+    "metrics-port": "Unable to listen on this port. Check server logs.",
     "tls-port": "Unable to listen on this port. Check server logs.",
     "bind": "Failed to bind to specified addresses.",
 }
@@ -27,7 +28,7 @@ ANYWHERE = {"*": "0.0.0.0", "::*": "::"}
 
 
 class Listening:
-    """The TCP sockets that the settings name, at the port that is named `port` or `tls-port` there. `protocol` makes what serves one."""
+    """The TCP sockets at the port of that name in the settings: `port`, `tls-port` or `metrics-port`. `protocol` makes what serves one."""
 
     def __init__(
         self, settings: Settings, loop: asyncio.AbstractEventLoop, protocol: Callable[[], asyncio.BaseProtocol], port: str = "port"
@@ -54,7 +55,7 @@ class Listening:
     def changed(self, name: str) -> None:
         """A setting has changed: open what is new, close what is gone. SettingError, and nothing is changed, if that can't be."""
         if name not in (self._port, "bind"):
-            if name != "port" and self._port == "tls-port":
+            if name.startswith("tls-") and self._port == "tls-port":
                 self._renew()
             return
         wanted = self._wanted()

@@ -21,6 +21,7 @@ from diskkv.errors import CommandError, LogFailed, SettingError, StoreError
 from diskkv.server.connection import TURN, Connection
 from diskkv.server.listening import Listening
 from diskkv.server.memory import Trimmer
+from diskkv.server.metrics import Counted, Metrics, count
 
 try:
     import uvloop
@@ -66,6 +67,8 @@ class Server:
         self._postponed: dict[Connection, None] = {}
         self._listening = Listening(self.settings, loop, lambda: Connection(self, unix=False))
         self._listening_tls = Listening(self.settings, loop, lambda: Connection(self, unix=False), "tls-port")
+        self._metrics = Metrics(loop, self._count, lambda transport: not self._protected(transport))
+        self._listening_metrics = Listening(self.settings, loop, self._metrics.protocol, "metrics-port")
         self._unix_server: asyncio.AbstractServer | None = None
         self._stopped: asyncio.Future[None] = loop.create_future()
         self._unix_path: str | None = None
@@ -199,7 +202,7 @@ class Server:
         if len(self.connections) >= self.settings["maxclients"]:
             refusal = TOO_MANY
             stats.rejected_connections += 1
-        elif self.settings["protected-mode"] and self.executor.users.default.nopass and not connection.unix and not _loopback(transport):
+        elif not connection.unix and self._protected(transport):
             refusal = DENIED
         self.connections.add(connection)
         if refusal is not None:
@@ -214,6 +217,14 @@ class Server:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, keepalive // 3))
+
+    def _protected(self, transport: Any) -> bool:
+        """Whether protected mode keeps a client on TCP out."""
+        return bool(self.settings["protected-mode"]) and self.executor.users.default.nopass and not _loopback(transport)
+
+    def _count(self) -> Counted:
+        with self.lock:
+            return count(self.executor, self.held)
 
     def disconnected(self, connection: Connection) -> None:
         """A client has gone."""
@@ -245,6 +256,8 @@ class Server:
             self._unix_server = server
             self._unix_path = path
             opened.append(path)
+        for address in await self._listening_metrics.begin():
+            journal.info("metrics at http://%s/metrics", address)
         if not opened:
             raise SettingError("nowhere to listen: port and tls-port are 0 and unixsocket is not set")
         return opened
@@ -257,6 +270,7 @@ class Server:
         await self._stopped
         self._listening.close()
         self._listening_tls.close()
+        self._listening_metrics.close()
         if self._unix_server is not None:
             self._unix_server.close()
         for connection in list(self.connections):
@@ -291,9 +305,10 @@ class Server:
                     connection.close()
 
     def _setting_changed(self, name: str) -> None:
-        if name in ("bind", "port") or name.startswith("tls-"):
+        if name in ("bind", "port", "metrics-port") or name.startswith("tls-"):
             self._listening.changed(name)
             self._listening_tls.changed(name)
+            self._listening_metrics.changed(name)
         elif name == "client-output-buffer-limit":
             self.output_limits = parse_output_limits(self.settings[name])
             for connection in self.connections:
