@@ -123,6 +123,7 @@ class Database:
         return None if value.__class__ is Gone else value
 
     def _load(self, key: bytes) -> Value | None:
+        self.cache.misses += 1
         raw = self.store.engine.get(self.prefix + key)
         if raw is None:
             return None
