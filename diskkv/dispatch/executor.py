@@ -21,7 +21,19 @@ from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import Front, Session
 from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
-from diskkv.errors import Busy, CommandError, ExecAborted, LogFailed, NoAuth, OutOfMemory, SettingError, UnknownCommand, WrongArity
+from diskkv.errors import (
+    Busy,
+    CommandError,
+    ExecAborted,
+    LogFailed,
+    NoAuth,
+    OutOfMemory,
+    SettingError,
+    StoreError,
+    UnknownCommand,
+    Unreadable,
+    WrongArity,
+)
 from diskkv.replies import NO_REPLY, QUEUED, Blocked
 from diskkv.store.store import Store
 
@@ -118,6 +130,7 @@ class Executor:
             or (self.paused_until > 0 and self.paused())
             or store.writer.backlogged()
             or self.busy is not None
+            or store.lost is not None
         )
         if store.ready_keys and not self._nested:
             # The keeper has expired a key that somebody waits for more in.
@@ -177,6 +190,10 @@ class Executor:
                 reply = command.handler(session, *argv[command.skip :])
         except CommandError as error:
             reply = error
+        except StoreError as error:
+            reply = self._unreadable(command, argv, error)
+            if store.changes != before:
+                store.spoiled = command.name
         except Exception:
             journal.exception("internal error in %s", command.name)
             reply = CommandError("internal error, see the server's log")
@@ -205,6 +222,16 @@ class Executor:
         if spent > self.stats.slow_after or reply.__class__ in ERRORS:
             self.stats.note(command, usage, argv, spent, reply, session)
         return reply
+
+    def _unreadable(self, command: Command, argv: list[bytes], error: StoreError) -> CommandError:
+        """What to answer when the engine can't read what a command needs."""
+        journal.error("%s can't be answered: %s", command.name, error)
+        try:
+            keys = [argv[position] for position in key_positions(command, argv)]
+        except NoKeys:
+            keys = []
+        what = f"the key '{quoted(keys[0][:128])}'" if len(keys) == 1 else "something that the command needs"
+        return Unreadable(what, str(error))
 
     @property
     def nested(self) -> bool:
@@ -276,6 +303,8 @@ class Executor:
         flags = command.flags
         if not flags & Flag.NO_AUTH and not session.admitted():
             return self._refuse(session, NoAuth(), command)
+        if self.store.lost is not None and not flags & Flag.ALLOW_BUSY:
+            return self._refuse(session, Unreadable("the whole store", self.store.lost), command)
         if session.queue is not None and flags & Flag.NO_MULTI:
             return self._refuse(session, CommandError("Command not allowed inside a transaction"), command)
         if session.user.restricted:
@@ -306,6 +335,9 @@ class Executor:
             session.queue.append((command, argv))
             return QUEUED
         if (command.writes or command.name == "exec") and self.store.writer.backlogged():
+            if self.store.writer.error is not None:
+                # Nobody knows for how long: with damage, for ever.
+                return self._refuse(session, LogFailed(f"and the tree behind it is full: {self.store.writer.error}"), command)
             return POSTPONED
         if session.no_touch:
             return self.call_untouched(session, command, argv)

@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from diskkv.errors import Damaged, WrongType
+from diskkv.errors import Damaged, StoreError, WrongType
 from diskkv.format import keys
 from diskkv.format.meta import decode
 from diskkv.format.ordered import unpack_u64
@@ -106,6 +106,13 @@ class Database:
             value.freq += 1
         value.seen = self.store.now
         return value
+
+    def may_exist(self, key: bytes) -> bool:
+        """Whether the key has a value, as far as that can be read."""
+        try:
+            return self.find(key) is not None
+        except StoreError:
+            return True
 
     def peek(self, key: bytes) -> Value | None:
         """The key's value as it stands, even if it, or parts of it, should have expired. Does not count as a use."""
@@ -268,7 +275,7 @@ class Database:
         store.writer.encode_all()
         deleted = self.count
         for key in list(self.watched):
-            if self.find(key) is not None:
+            if self.may_exist(key):
                 self.signal(key)
         for key in self.awaited:
             self._tell_of_end(key)

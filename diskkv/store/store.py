@@ -25,7 +25,7 @@ from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
-from diskkv.store.directory import lock_directory
+from diskkv.store.directory import advised, lock_directory
 from diskkv.store.documents import Documents
 from diskkv.store.expiry import Expiry
 from diskkv.store.graves import DeadDatabase
@@ -77,6 +77,8 @@ class Store:
         # the command that failed halfway through its changes in this tick: the tick must be undone
         self.spoiled: str | None = None
         self.failures = 0
+        # why memory does not hold what the engine and the log say: reading them anew has failed, and nothing may be served any more
+        self.lost: str | None = None
         # changed since the last freeze; of these, those with records; garbage records to be written; meta records to be deleted
         self.dirty: list[Value] = []
         self.large: list[Value] = []
@@ -142,7 +144,8 @@ class Store:
             address = f"leveldb:{os.path.join(path, 'tree')}"
             log = Log(os.path.join(path, "log"), policy, disk)
         try:
-            opened = open_engine(address, block_cache=sizes.block_cache, write_buffer=sizes.write_buffer)
+            with advised(None if path == ":memory:" else path):
+                opened = open_engine(address, block_cache=sizes.block_cache, write_buffer=sizes.write_buffer)
             if engine is not None:
                 opened = engine(opened)
             store = cls(opened, log, sizes=sizes, databases=databases, clock=clock)
@@ -150,7 +153,7 @@ class Store:
             store.path = None if path == ":memory:" else path
             store._apply = lambda tick: apply(store, tick)
             try:
-                with store.lock:
+                with store.lock, advised(store.path):
                     store._prepare()
                     store._recover()
                     store.writer.reclaimer.load()
@@ -297,13 +300,13 @@ class Store:
         self.writer.finish()
         self.writer.freeze()
         self.writer.finish()
-        if self.writer.error is not None:
-            raise StoreError(f"the checkpoint failed: {self.writer.error}")
+        if self.lost is not None or self.writer.error is not None:
+            raise StoreError(f"the checkpoint failed: {self.lost or self.writer.error}")
 
     def reload(self, *, checkpoint: bool) -> None:
         """Forget all that is in memory and read the store anew, from the tree alone when there is to be a `checkpoint` first.
 
-        StoreError when that fails, and nothing is forgotten then. REQUIRES: the lock, given up meanwhile.
+        StoreError when that fails: nothing is forgotten then, or `lost` says why. REQUIRES: the lock, given up meanwhile.
         """
         if checkpoint:
             self.checkpoint()
@@ -312,10 +315,19 @@ class Store:
             self.writer.finish()
         self.recovering = True
         try:
-            self._recover(self.log.position())
+            self._read_anew()
         finally:
             self.recovering = False
             self.landed.notify_all()
+
+    def _read_anew(self) -> None:
+        """Become what the engine and the log say. StoreError when they can't be read: then the store is `lost`."""
+        try:
+            self._recover(self.log.position())
+        except Exception as error:
+            self.failed = self.lost = f"{error}; restart, or save what can be read with `diskkv repair`"
+            journal.critical("the store can't be read anew, nothing is served any more: %s", error)
+            raise StoreError(self.lost) from error
 
     # -- a tick
 
@@ -404,7 +416,7 @@ class Store:
         self.recovering = True
         try:
             self.writer.finish()
-            self._recover(self.log.position())
+            self._read_anew()
         finally:
             self.recovering = False
             self.landed.notify_all()
@@ -414,7 +426,7 @@ class Store:
         reason = self.failed or self.log.sync_error
         if reason is None:
             return
-        if self.recovering:
+        if self.recovering or self.lost is not None:
             raise LogFailed(reason)
         if self.failed is not None and self.clock() >= self._probe_at:
             self._probe_at = self.clock() + PROBE_MS
@@ -434,8 +446,8 @@ class Store:
             self.landed.wait()
 
     def wait_for_room(self) -> None:
-        """Wait while too much is not yet in the engine. Gives up the lock meanwhile; REQUIRES: no tick is open."""
-        while self.writer.backlogged() and self.failed is None:
+        """Wait while too much is not yet in the engine, if that can be written. REQUIRES: no tick is open; the lock, given up meanwhile."""
+        while self.writer.backlogged() and self.failed is None and self.writer.error is None:
             if not self.writer.active and not self.log.parts and not self.held:
                 self.writer.freeze()
             # With a limit, because an engine that has to be opened anew first lets nothing land meanwhile.
@@ -531,7 +543,7 @@ class Store:
         one, other = self.databases[first], self.databases[second]
         for db, target in ((one, other), (other, one)):
             for key in db.watched:
-                if db.find(key) is not None or target.find(key) is not None:
+                if db.may_exist(key) or target.may_exist(key):
                     db.signal(key)
         self.databases[first], self.databases[second] = other, one
         one.watched, other.watched = other.watched, one.watched
