@@ -14,7 +14,7 @@ from diskkv.engine import Engine
 from diskkv.errors import Damaged, SettingError
 from diskkv.resp.parse import RequestParser
 from diskkv.scripting.scripts import Scripts
-from diskkv.store.log import Disk
+from diskkv.store.log import Disk, split_stamp
 from diskkv.store.shapes import SHAPING
 from diskkv.store.sizes import Sizes
 from diskkv.store.store import Store
@@ -63,6 +63,8 @@ def open_executor(
         elif name == "checkpoint-log-size":
             size = settings["checkpoint-log-size"]
             store.log_bytes, store.log_work = size, max(1, LOG_WORK * size // LOG_BYTES)
+        elif name == "archive-dir":
+            store.log.archive = settings["archive-dir"]
         elif name == "slowlog-log-slower-than":
             microseconds = settings["slowlog-log-slower-than"]
             executor.stats.slow_after = microseconds * 1000 if microseconds >= 0 else 1 << 62
@@ -70,12 +72,19 @@ def open_executor(
             executor.stats.limit_slow(settings["slowlog-max-len"])
         elif name == "requirepass":
             executor.users.require(settings["requirepass"])
+        elif name == "maxmemory-policy":
+            executor.counting = executor.frequencies.on
         elif name in SHAPING:
             setattr(store.shapes, SHAPING[name], settings[name])
 
-    for name in ("maxmemory", "slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", *SHAPING):
+    for name in (
+        "maxmemory", "maxmemory-policy", "slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", "archive-dir", *SHAPING
+    ):  # fmt: skip
         changed(name)
     settings.listeners.append(changed)
+    executor.saver.attach()
+    store.chores.append(executor.peers.sweep)
+    store.before_close.append(executor.peers.close)
     return executor
 
 
@@ -100,7 +109,7 @@ class Replay:
         # A recovery replaces the store's databases: point at the present ones.
         session.db = store.databases[session.index]
         parser = RequestParser(max_bulk=1 << 40)
-        requests = parser.feed(tick)
+        requests = parser.feed(split_stamp(tick)[1])
         while requests:
             for argv in requests:
                 session.executor.replay(session, argv)

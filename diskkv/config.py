@@ -69,6 +69,21 @@ def only(value: str, why: str) -> Callable[[str], str]:
     return read
 
 
+def save_rules(text: str) -> str:
+    """Pairs of seconds and changes; none for never."""
+    words = text.split()
+    if len(words) % 2 or not all(word.isdigit() and int(word) >= place % 2 ^ 1 for place, word in enumerate(words)):
+        raise SettingError("Invalid save parameters")
+    return " ".join(str(int(word)) for word in words)
+
+
+def file_name(text: str) -> str:
+    """A file's name without a directory."""
+    if not text or "/" in text or text in (".", ".."):
+        raise SettingError("can't be a path, just a filename")
+    return text
+
+
 def octal(text: str) -> str:
     """File permissions."""
     if not text or text.strip("01234567") or int(text, 8) > 0o777:
@@ -134,10 +149,15 @@ class Setting:
 
 
 ANY = 2**63 - 1
+POLICIES = (
+    "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction",
+)  # fmt: skip
+# What a setting's name is written with.
+PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 SIZES = "what OBJECT ENCODING judges by; how a value is stored does not depend on it"
 TABLE = (
-    Setting("bind", str, "127.0.0.1 -::1", "addresses to listen on; a leading '-' lets one be missing", fixed=True),
-    Setting("port", number(0, 65535), "6379", "TCP port; 0 for none", fixed=True),
+    Setting("bind", str, "127.0.0.1 -::1", "addresses to listen on; a leading '-' lets one be missing"),
+    Setting("port", number(0, 65535), "6379", "TCP port; 0 for none"),
     Setting("unixsocket", str, "", "path of a unix socket to listen on", fixed=True),
     Setting("unixsocketperm", octal, "700", "its permissions, octal", fixed=True),
     Setting("tcp-backlog", number(0, 2**31 - 1), "511", "how many connections may wait to be accepted", fixed=True),
@@ -147,14 +167,29 @@ TABLE = (
         "maxmemory", memory, "256mb",
         "the one memory budget: cache, engine caches and write buffers; never evicts data; 0: 256mb; below 1mb nothing may be added",
     ),
+    # By name all of them are accepted: what a client means by selecting one, that memory stays within bounds, holds under each.
+    Setting(
+        "maxmemory-policy", choice(*POLICIES), "noeviction",
+        "whether OBJECT FREQ (an LFU policy) or OBJECT IDLETIME (another) is kept; under none of them is data evicted",
+    ),
+    Setting("lfu-log-factor", number(0, 2**31 - 1), "10", "how much slower the counter of OBJECT FREQ grows the higher it is"),
+    Setting("lfu-decay-time", number(0, 2**31 - 1), "1", "minutes after which it falls by one; 0 never"),
     Setting("appendfsync", choice("everysec", "always", "no"), "everysec", "when the log is forced to the disk"),
     Setting(
         "checkpoint-log-size", memory, "48mb",
         "how much log, or as much work, may gather before a checkpoint; bounds the time that opening takes",
     ),
+    Setting("archive-dir", str, "", "where segments of the log go that are not needed any more, to restore any moment; empty: nowhere"),
+    Setting(
+        "enable-backup-command", choice("no", "yes", "local"), "local",
+        "whether DISKKV.BACKUP is allowed: to nobody, to everybody, to local clients", fixed=True,
+    ),
     Setting("appendonly", only("yes", "every write is logged"), "yes", "every write is logged"),
+    Setting("save", save_rules, "", "seconds and changes after which an RDB file is written, for others: the store is always on disk"),
+    Setting("dbfilename", file_name, "dump.rdb", "the RDB file's name", fixed=True),
+    Setting("rdbcompression", yes_no, "yes", "whether strings in the RDB file are compressed"),
+    Setting("rdbchecksum", yes_no, "yes", "whether the RDB file has a checksum", fixed=True),
     Setting("aof-use-rdb-preamble", only("no", "the log holds commands and nothing else"), "no", "the log holds commands and nothing else"),
-    Setting("save", only("", "the store is always on disk"), "", "no snapshots: the store is always on disk"),
     Setting("requirepass", str, "", "password that clients must give"),
     Setting("aclfile", str, "", "file of users, for ACL LOAD and ACL SAVE; a relative path is one inside the store", fixed=True),
     Setting("acllog-max-len", number(0, ANY), "128", "how many refusals ACL LOG remembers"),
@@ -193,7 +228,7 @@ TABLE = (
     Setting("loglevel", choice("debug", "verbose", "notice", "warning", "nothing"), "notice", "how much is reported"),
     Setting("logfile", str, "", "file for reports; empty for standard output", fixed=True),
     Setting(
-        "enable-debug-command", choice("no", "yes", "local"), "no", "whether DEBUG is allowed: to everybody, to nobody, to local clients",
+        "enable-debug-command", choice("no", "yes", "local"), "no", "whether DEBUG is allowed: to nobody, to everybody, to local clients",
         fixed=True,
     ),
     Setting("daemonize", only("no", "run it under a supervisor"), "no", "always in the foreground", fixed=True),
@@ -205,15 +240,15 @@ REFUSED = {
     name: reason
     for reason, names in {
         "no data is ever evicted, maxmemory bounds the cache": (
-            "maxmemory-policy maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients lfu-log-factor lfu-decay-time "
+            "maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients "
             "lazyfree-lazy-eviction replica-ignore-maxmemory slave-ignore-maxmemory"
         ),
         "deleting takes no time, whatever the size": (
             "lazyfree-lazy-expire lazyfree-lazy-server-del lazyfree-lazy-user-del lazyfree-lazy-user-flush replica-lazy-flush "
             "slave-lazy-flush"
         ),
-        "there are no RDB files, the store is always on disk": (
-            "dbfilename rdbcompression rdbchecksum rdb-del-sync-files rdb-save-incremental-fsync sanitize-dump-payload "
+        "the store is always on disk, RDB files are for others": (
+            "rdb-del-sync-files rdb-save-incremental-fsync sanitize-dump-payload "
             "stop-writes-on-bgsave-error bgsave_cpulist"
         ),
         "the log is never rewritten: checkpoints shorten it": (
@@ -278,6 +313,7 @@ class Settings:
         self.users: list[list[str]] = []
         # `rename-command` lines: the old name and the new one; see the executor
         self.renames: list[tuple[str, str]] = []
+        self._rules: list[str] = []
         # the file that they came from, which CONFIG REWRITE writes
         self.path: str | None = None
         for name, text in given.items():
@@ -288,7 +324,7 @@ class Settings:
 
     def text(self, name: str) -> str:
         """A value in the form that `set` takes, by a setting's name or alias."""
-        value = self._values[BY_NAME[name].name]
+        value = self._values[BY_NAME[name.lower()].name]
         if isinstance(value, bool):
             return "yes" if value else "no"
         return str(value)
@@ -334,7 +370,10 @@ class Settings:
             listener(name)
 
     def matching(self, pattern: bytes) -> list[str]:
-        """The names that a glob pattern matches, aliases too."""
+        """The names that a glob pattern matches, aliases too; a plain name as it was typed."""
+        if not pattern.strip(PLAIN):
+            name = pattern.decode()
+            return [name] if name.lower() in BY_NAME else []
         matches = compile_glob(pattern.lower())
         return [name for name in BY_NAME if matches(name.encode())]
 
@@ -349,6 +388,10 @@ class Settings:
                 if len(values) != 2:
                     raise SettingError("takes a command's name and its new name, empty for none")
                 self.renames.append((values[0], values[1]))
+            case "save" if values != [""]:
+                # Each such line adds a rule.
+                self._rules += values
+                self.set(name, " ".join(self._rules))
             case _:
                 self.set(name, " ".join(values))
 

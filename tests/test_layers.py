@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "types": frozenset({"store", "format", "lib", "errors"}),
     "rdb": frozenset({"format", "errors", "lib"}),
     "transfer": frozenset({"rdb", "types", "store", "format", "lib", "errors", "clock"}),
-    "dispatch": frozenset({"store", "lib", "replies", "errors", "clock", "config"}),
+    "dispatch": frozenset({"store", "transfer", "lib", "replies", "errors", "clock", "config"}),
     "scripting": frozenset({"dispatch", "store", "format", "rdb", "resp", "lib", "replies", "errors", "clock", "config"}),
     "commands": frozenset(
         {"scripting", "dispatch", "transfer", "rdb", "types", "store", "lib", "format", "replies", "errors", "config", "conffile"}
@@ -41,8 +41,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "client": frozenset({"app", "commands", "resp", "dispatch", "lib", "store", "types", "replies", "errors", "config"}),
     "cli": frozenset(
         {"client", "lib", "rdb", "transfer", "server", "app", "dispatch", "store", "format", "resp", "replies", "config", "errors"}
-        | {"conffile"}
+        | {"clock", "conffile", "rewind"}
     ),
+    "rewind": frozenset({"app", "clock", "config", "dispatch", "resp", "store", "errors"}),
     "__init__": EVERYTHING,
     "__main__": frozenset({"cli"}),
 }
@@ -61,7 +62,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "lupa": ("scripting/child.py",),
     "asyncio": ("server/", "client/aio.py"),
     "uvloop": ("server/", "client/aio.py"),
-    "threading": ("engine/", "store/", "client/", "server/", "cli/", "scripting/turns.py"),
+    "threading": ("engine/", "store/", "transfer/saving.py", "client/", "server/", "cli/", "scripting/turns.py"),
     "time": ("clock.py", "dispatch/stats.py", "cli/"),
     "redis": ("client/", "cli/"),
     "click": ("cli/",),

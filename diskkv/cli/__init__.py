@@ -20,6 +20,8 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "settings": ("diskkv.cli.settings", "List every setting, its default and what it does."),
     "import": ("diskkv.cli.import_", "Bring in data: RDB and append-only files."),
     "export": ("diskkv.cli.export", "Write a store out: as RDB, commands or JSON."),
+    "backup": ("diskkv.cli.backup", "Back a store up, also while it is being served."),
+    "restore": ("diskkv.cli.restore", "Make a store of a backup, as it was at any moment."),
     "check": ("diskkv.cli.check", "Examine a store and report what is wrong with it."),
     "dump": ("diskkv.cli.dump", "Print what lies in a store, one record a line."),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -34,15 +35,20 @@ class RdbOutput:
     def __init__(self, file: BinaryIO, *, version: int, packing: bool) -> None:
         self._file = file
         self._version = version
+        self._db = -1
         self._writer = FileWriter(file.write, version=version, packing=packing)
         self._writer.begin(remarks())
 
     def take(self, item: Item) -> None:
         if isinstance(item, Sizes):
             self._writer.database(item.db, item.keys, item.expiring)
+            self._db = item.db
         elif isinstance(item, Library):
             self._writer.library(item.code)
         elif isinstance(item, Key):
+            if item.db != self._db:
+                self._writer.database(item.db, 0, 0)
+            self._db = item.db
             self._writer.key(item)
             if self._writer.version > self._version:
                 raise BadDump(
@@ -86,7 +92,7 @@ class LinesOutput:
 
 
 @click.command()
-@click.argument("store", type=click.Path(exists=True, file_okay=False))
+@click.argument("store", metavar="STORE")
 @click.argument("destination", type=click.Path(dir_okay=False))
 @click.option("--format", "form", type=click.Choice(["rdb", "aof", "jsonl"]), help="What to write.  [default: by the destination's ending]")
 @click.option("--rdb-version", type=click.IntRange(10, 12), default=10, show_default=True, help="10 is Redis 7.0's, 11 7.2's, 12 7.4's.")
@@ -99,16 +105,13 @@ def export(
     store: str, destination: str, form: str | None, rdb_version: int, no_compression: bool, match: str | None,
     databases: tuple[int, ...], maxmemory: str, quiet: bool,
 ) -> None:  # fmt: skip
-    """Write the data of STORE, a directory that nobody has open, to the file DESTINATION.
+    """Write the data of STORE, a directory that nobody has open or a server as HOST:PORT, to the file DESTINATION.
 
     rdb is what redis-server loads as dump.rdb; aof are commands, for redis-cli --pipe or as an append-only file; jsonl are lines of JSON,
     one or several a key, strings that are not UTF-8 in base64. All of it is streamed, however large a key is, and the file takes
     its name only when it is complete.
     """
-    from diskkv.app import open_executor
-    from diskkv.config import Settings
     from diskkv.lib.glob import compile_glob
-    from diskkv.transfer.reading import Snapshot
 
     form = form or {".rdb": "rdb", ".aof": "aof", ".jsonl": "jsonl"}.get(os.path.splitext(destination)[1])
     if form is None:
@@ -120,6 +123,59 @@ def export(
 
     report = Report()
     aside = f"{destination}.{os.getpid()}.part"
+    progress = Progress(lambda: _size(aside), None, lambda: report.keys, shown=not quiet and sys.stderr.isatty())
+    try:
+        with _opened(store, maxmemory) as items, open(aside, "wb") as file:
+            output: Output = LinesOutput(file, json=form == "jsonl")
+            if form == "rdb":
+                output = RdbOutput(file, version=rdb_version, packing=not no_compression)
+            for item in items:
+                if isinstance(item, Key):
+                    if not wanted(item.db, item.name):
+                        for _ in item.content.parts:
+                            pass
+                        continue
+                    report.keys += 1
+                elif isinstance(item, Skipped):
+                    report.leave_out(item.what)
+                elif isinstance(item, Sizes) and databases and item.db not in databases:
+                    continue
+                output.take(item)
+                progress.tick()
+            output.finish()
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, destination)
+    except (DiskkvError, OSError) as error:
+        raise click.ClickException(f"the export stopped after {report.keys} keys: {error}") from None
+    finally:
+        progress.finish()
+        with contextlib.suppress(OSError):
+            os.unlink(aside)
+    say(report, progress.seconds())
+    if report.left_out:
+        sys.exit(INCOMPLETE)
+
+
+def _size(path: str) -> int:
+    return os.path.getsize(path) if os.path.exists(path) else 0
+
+
+@contextlib.contextmanager
+def _opened(store: str, maxmemory: str) -> Iterator[Iterator[Item]]:
+    """Everything in a directory's store, or in a server. ClickException when it can't be opened."""
+    from diskkv.app import open_executor
+    from diskkv.cli.address import parse_address
+    from diskkv.cli.import_sources import Server
+    from diskkv.config import Settings
+    from diskkv.transfer.reading import Snapshot
+
+    address = None if os.path.isdir(store) else parse_address(store)
+    if address is not None:
+        yield Server(address, None, lambda text: click.echo(text, err=True)).items()
+        return
+    if not os.path.isdir(store):
+        raise click.UsageError(f"{store} is neither a directory nor HOST:PORT")
     try:
         executor = open_executor(store, Settings(maxmemory=maxmemory))
     except (StoreError, OSError) as error:
@@ -128,39 +184,9 @@ def export(
         with executor.store.lock:
             executor.store.checkpoint()
             snapshot = Snapshot(executor.store)
-        progress = Progress(lambda: os.path.getsize(aside), None, lambda: report.keys, shown=not quiet and sys.stderr.isatty())
         try:
-            with open(aside, "wb") as file:
-                output: Output = LinesOutput(file, json=form == "jsonl")
-                if form == "rdb":
-                    output = RdbOutput(file, version=rdb_version, packing=not no_compression)
-                for item in _chosen(snapshot.items(wanted), databases):
-                    output.take(item)
-                    if isinstance(item, Key):
-                        report.keys += 1
-                    elif isinstance(item, Skipped):
-                        report.leave_out(item.what)
-                    progress.tick()
-                output.finish()
-                file.flush()
-                os.fsync(file.fileno())
+            yield snapshot.items()
         finally:
-            progress.finish()
             snapshot.close()
-        os.replace(aside, destination)
-    except (DiskkvError, OSError) as error:
-        if os.path.exists(aside):
-            os.unlink(aside)
-        raise click.ClickException(f"the export stopped after {report.keys} keys: {error}") from None
     finally:
         executor.store.close()
-    say(report, progress.seconds())
-    if report.left_out:
-        sys.exit(INCOMPLETE)
-
-
-def _chosen(items: Iterator[Item], databases: tuple[int, ...]) -> Iterator[Item]:
-    """Without the sizes of databases that are not wanted."""
-    for item in items:
-        if not (isinstance(item, Sizes) and databases and item.db not in databases):
-            yield item

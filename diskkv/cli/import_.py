@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from diskkv.errors import BadDump, DiskkvError
+from diskkv.errors import DiskkvError, StoreError
 
 if TYPE_CHECKING:
     from diskkv.transfer.report import Report
@@ -20,34 +20,46 @@ INCOMPLETE = 3
 @click.command("import")
 @click.argument("source")
 @click.option("--into", type=click.Path(file_okay=False), help="The store's directory; made if it is not there.")
+@click.option("-h", "host", metavar="HOST", help="Into a server that is running: its host.  [default: 127.0.0.1]")
+@click.option("-p", "port", metavar="PORT", type=click.IntRange(1, 65535), help="Its port.")
+@click.option("--user", metavar="USER", help="Log in there as this user.")
+@click.option("-a", "--pass", "password", metavar="PASSWORD", help="Log in there with this password; better kept in REDISCLI_AUTH.")
 @click.option("--dry-run", is_flag=True, help="Read and check everything, keep nothing.")
+@click.option("--flush", is_flag=True, help="Delete all that is there before.")
 @click.option("--match", metavar="PATTERN", help="Only keys that match the pattern, as KEYS has them.")
 @click.option("--db", "databases", type=click.IntRange(0), multiple=True, help="Only this database; may be given several times.")
-@click.option("--maxmemory", default="128mb", show_default=True, help="The memory budget while it lasts.")
+@click.option("--maxmemory", default="64mb", show_default=True, help="The memory budget while it lasts.")
 @click.option("--quiet", is_flag=True, help="No progress line, even at a terminal.")
 def import_(
-    source: str, into: str | None, dry_run: bool, match: str | None, databases: tuple[int, ...], maxmemory: str, quiet: bool
-) -> None:
-    """Bring data into a store.
+    source: str, into: str | None, host: str | None, port: int | None, user: str | None, password: str | None, dry_run: bool, flush: bool,
+    match: str | None, databases: tuple[int, ...], maxmemory: str, quiet: bool,
+) -> None:  # fmt: skip
+    """Bring data into a store, or into a server.
 
     SOURCE is an RDB file of any version up to 12; an append-only file, with or without RDB preamble; a manifest of append-only files, or
-    the directory that it is in; or the lines of JSON that `diskkv export` writes.
+    the directory that it is in; or the lines of JSON that `diskkv export` writes; or a
+    server that is running, as HOST:PORT or redis://[[USER]:PASSWORD@]HOST:PORT, read as a replica would or else key by key.
 
-    Keys replace what stands under their names, so an import that was interrupted can simply be run again. What can't be represented
-    here is listed at the end, and the exit code is then 3.
+    Keys replace what stands under their names, so an import that was interrupted can simply be run again. The commands of an append-only
+    file add to what is there, so they go into an empty store only: after an interruption use --flush. What can't be represented is
+    listed at the end, and the exit code is then 3.
     """
-    from diskkv.cli.import_sources import recognise
-    from diskkv.cli.import_targets import Nowhere, OwnStore, Target
+    from diskkv.cli.address import Address, parse_address
+    from diskkv.cli.import_sources import Server, recognise
+    from diskkv.cli.import_targets import Nowhere, OwnStore, Remote, Target
     from diskkv.cli.progress import Progress
     from diskkv.lib.glob import compile_glob
     from diskkv.rdb.content import Commands, Key, Library, Skipped
     from diskkv.transfer.report import Report
 
-    if dry_run == (into is not None):
-        raise click.UsageError("say where to: --into DIR, or --dry-run")
+    remote = host is not None or port is not None
+    if dry_run + (into is not None) + remote != 1:
+        raise click.UsageError("say where to: --into DIR, -h HOST -p PORT, or --dry-run")
+    server = None if os.path.exists(source) else parse_address(source)
+    one = databases[0] if len(databases) == 1 else None
     try:
-        place = recognise(source)
-    except (BadDump, OSError) as error:
+        place = Server(server, one, lambda text: click.echo(text, err=True)) if server is not None else recognise(source)
+    except (DiskkvError, OSError) as error:
         raise click.ClickException(f"can't read {source}: {error}") from None
     if place.commands_only() and (match or databases):
         raise click.UsageError("--match and --db choose among keys, and this source has commands, too: import all of it")
@@ -57,9 +69,17 @@ def import_(
         return (not databases or db in databases) and (matches is None or bool(matches(key)))
 
     report = Report()
-    target: Target = Nowhere(report, wanted) if into is None else OwnStore(into, report, wanted, maxmemory=maxmemory, databases="16")
+    target: Target = Nowhere(report, wanted)
+    if into is not None:
+        target = OwnStore(into, report, wanted, maxmemory=maxmemory, databases="16")
+    elif remote:
+        target = Remote(Address(host or "127.0.0.1", port or 6379, user, password), report, wanted)
     progress = Progress(place.done, place.total, lambda: report.keys + report.commands, shown=not quiet and sys.stderr.isatty())
     try:
+        if flush:
+            target.flush()
+        elif place.commands_only() and not target.empty():
+            raise StoreError("there are keys already, and commands would add to them: use --flush to delete them before")
         for item in place.items():
             if isinstance(item, Key):
                 target.key(item)

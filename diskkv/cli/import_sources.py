@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
+from diskkv.cli.address import Address
 from diskkv.errors import BadDump
 from diskkv.rdb.aof import read_commands, read_manifest
 from diskkv.rdb.content import Item
 from diskkv.rdb.file import SIGNATURE, read_file
 from diskkv.rdb.jsonl import read_lines
 from diskkv.rdb.source import Source
+from diskkv.transfer.live import read_server
 
 
 class Place:
@@ -87,6 +89,24 @@ class Lines(Place):
         for line in file:
             self._done += len(line)
             yield line
+
+
+class Server(Place):
+    """A server that is running."""
+
+    def __init__(self, address: Address, database: int | None, notice: Callable[[str], None]) -> None:
+        self._link = address.connect()
+        self._database = database
+        self._notice = notice
+
+    def done(self) -> int:
+        return self._link.source.position
+
+    def items(self) -> Iterator[Item]:
+        try:
+            yield from read_server(self._link, self._database, self._notice)
+        finally:
+            self._link.close()
 
 
 def _begins(path: str) -> bytes:

@@ -9,18 +9,36 @@ from typing import Protocol
 import click
 
 from diskkv.app import open_executor
+from diskkv.cli.address import Address
+from diskkv.clock import system_clock
 from diskkv.config import Settings
 from diskkv.dispatch.session import Session
-from diskkv.errors import CommandError, StoreError
+from diskkv.errors import CommandError, DiskkvError, StoreError
+from diskkv.format import STRING
+from diskkv.rdb.commands import commands_of, encode_command
 from diskkv.rdb.content import Commands, Key, Library
+from diskkv.rdb.payload import write_payload
 from diskkv.transfer.loading import Loader
 from diskkv.transfer.report import Report
+
+# From so many elements or bytes on a key goes in pieces.
+LARGE = 5000
+LARGE_STRING = 16 << 20
+# How much is sent before the replies are read.
+SEND_BYTES = 1 << 20
+SEND_COMMANDS = 500
 
 Wanted = Callable[[int, bytes], bool]
 
 
 class Target(Protocol):
     """Something that takes keys, libraries and commands."""
+
+    def empty(self) -> bool:
+        """Whether nothing is there."""
+
+    def flush(self) -> None:
+        """Delete all that is there."""
 
     def key(self, key: Key) -> None: ...
 
@@ -40,6 +58,12 @@ class Nowhere:
     def __init__(self, report: Report, wanted: Wanted) -> None:
         self._report = report
         self._wanted = wanted
+
+    def empty(self) -> bool:
+        return True
+
+    def flush(self) -> None:
+        """Nothing is there."""
 
     def key(self, key: Key) -> None:
         for _ in key.content.parts:
@@ -62,6 +86,91 @@ class Nowhere:
         """Nothing was opened."""
 
 
+class Remote:
+    """A server that is running. What it refuses is noted, and the rest goes on."""
+
+    def __init__(self, address: Address, report: Report, wanted: Wanted) -> None:
+        try:
+            self._link = address.connect()
+        except (OSError, DiskkvError) as error:
+            raise click.ClickException(f"can't reach {address.host}:{address.port}: {error}") from None
+        self._report = report
+        self._wanted = wanted
+        self._db = 0
+        self._waiting: list[bytes] = []
+        self._names: list[str] = []
+        self._size = 0
+
+    def empty(self) -> bool:
+        text: bytes = self._link.ask(b"INFO", b"keyspace")
+        return b"keys=" not in text
+
+    def flush(self) -> None:
+        self._link.ask(b"FLUSHALL")
+
+    def key(self, key: Key) -> None:
+        content = key.content
+        if not self._wanted(key.db, key.name):
+            for _ in content.parts:
+                pass
+            self._report.filtered += 1
+            return
+        if key.expire is not None and key.expire <= system_clock():
+            for _ in content.parts:
+                pass
+            self._report.expired += 1
+            return
+        if key.db != self._db:
+            self._send(f"database {key.db}", [b"SELECT", b"%d" % key.db])
+            self._db = key.db
+        name = f"the key {key.name!r} of database {key.db}"
+        content.sound(LARGE)
+        if content.count is None or content.count > (LARGE_STRING if content.tag == STRING else LARGE):
+            # In pieces, because neither side should have it whole in memory; it is incomplete for a while.
+            self._send(name, [b"DEL", key.name])
+            for command in commands_of(key):
+                self._send(name, command)
+        else:
+            payload = write_payload(content)
+            command = [b"RESTORE", key.name, b"%d" % (key.expire or 0), payload, b"REPLACE", b"ABSTTL"]
+            if key.idle is not None:
+                command += [b"IDLETIME", b"%d" % key.idle]
+            self._send(name, command)
+        self._report.keys += 1
+
+    def library(self, library: Library) -> None:
+        self._send("a function library", [b"FUNCTION", b"LOAD", b"REPLACE", library.code])
+        self._report.libraries += 1
+
+    def commands(self, commands: Commands) -> None:
+        for argv in commands.batch:
+            self._send(f"a command {b' '.join(argv[:2])[:80]!r}", argv)
+        self._report.commands += len(commands.batch)
+
+    def _send(self, name: str, argv: list[bytes]) -> None:
+        data = encode_command(argv)
+        self._waiting.append(data)
+        self._names.append(name)
+        self._size += len(data)
+        if self._size >= SEND_BYTES or len(self._waiting) >= SEND_COMMANDS:
+            self.finish()
+
+    def finish(self) -> None:
+        self._link.send(b"".join(self._waiting))
+        self._waiting, self._size = [], 0
+        refused = ""
+        for name in self._names:
+            reply = self._link.reply()
+            if isinstance(reply, CommandError) and name != refused:
+                # Once, however many commands a key takes.
+                refused = name
+                self._report.leave_out(f"{name}: {reply}")
+        self._names = []
+
+    def close(self) -> None:
+        self._link.close()
+
+
 class OwnStore:
     """A store's directory, opened by this process."""
 
@@ -75,6 +184,12 @@ class OwnStore:
         self._loader = Loader(self._store, report, wanted)
         self._session: Session = self._executor.open_session()
         self._dirty = 0
+
+    def empty(self) -> bool:
+        return not any(db.count for db in self._store.databases)
+
+    def flush(self) -> None:
+        self._execute([b"FLUSHALL"])
 
     def key(self, key: Key) -> None:
         self._loader.take(key)

@@ -74,7 +74,10 @@ def _common(table: Makers) -> Makers:
 
     def decoded(encoded: Encoded) -> Any:
         value = decode_reply(encoded.wire)
-        return table[value.__class__](value)
+        try:
+            return table[value.__class__](value)
+        except RecursionError:
+            return exception(CommandError("the script's reply is nested too deeply"))
 
     table.update(
         {

@@ -40,7 +40,7 @@ def config_set(ctx: Session, *words: bytes) -> Any:
 def config_resetstat(ctx: Session) -> Any:
     """Set the figures of INFO to zero."""
     ctx.executor.stats.reset()
-    ctx.store.expired = ctx.store.expired_parts = ctx.store.freed = 0
+    ctx.store.expired = ctx.store.expired_parts = ctx.store.graves.freed = 0
     return OK
 
 

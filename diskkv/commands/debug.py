@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import re
 import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from diskkv.config import memory
 from diskkv.dispatch.args import bounded, integer, quoted
-from diskkv.dispatch.session import Session
+from diskkv.dispatch.session import Session, is_local
 from diskkv.dispatch.table import ADMIN, LOADING, NOSCRIPT, STALE, group
 from diskkv.errors import CommandError, NoSuchKey, SettingError, StoreError
 from diskkv.lib.glob import compile_glob
@@ -29,14 +28,13 @@ NOT_ALLOWED = (
 )
 # What DUMP puts around a value: its type, a version, a checksum.
 AROUND = 11
-LOCAL = re.compile(r"127\.0\.0\.1:|\[::1\]:|/|@|$")
 
 
 @command("DEBUG subcommand [arg [arg ...]]", ADMIN | NOSCRIPT | LOADING | STALE, since="1.0.0", arity=-2)
 def debug(ctx: Session, subcommand: bytes, *words: bytes) -> Any:
     """Do what tests of the server itself need."""
     allowed = ctx.executor.settings["enable-debug-command"]
-    if allowed == "no" or (allowed == "local" and not LOCAL.match(ctx.front.describe()["addr"])):
+    if allowed == "no" or (allowed == "local" and not is_local(ctx)):
         raise CommandError(NOT_ALLOWED)
     name = subcommand.upper()
     if name in ABSENT:

@@ -25,7 +25,7 @@ def dump(ctx: Session, key: bytes) -> bytes | None:
 @command("RESTORE key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]", WRITE | DENYOOM, since="2.6.0")
 def restore(ctx: Session, key: bytes, ttl: bytes, serialized_value: bytes, *options: bytes) -> Any:
     """Give a key the value that DUMP returned, to expire in `ttl` ms (0: never), or with ABSTTL at that time."""
-    replace, absolute, idle = _options(options)
+    replace, absolute, idle, frequency = _options(options)
     db = ctx.db
     if not replace and db.find(key) is not None:
         raise BusyKey
@@ -50,12 +50,14 @@ def restore(ctx: Session, key: bytes, ttl: bytes, serialized_value: bytes, *opti
         db.set_expire(value, when)
     if idle is not None:
         value.seen = ctx.now - 1000 * idle
+    if frequency is not None and ctx.executor.counting:
+        ctx.executor.frequencies.put(value, frequency)
     ctx.log_as(b"RESTORE", key, b"%d" % when, serialized_value, b"REPLACE", b"ABSTTL")
     return OK
 
 
-def _options(options: tuple[bytes, ...]) -> tuple[bool, bool, int | None]:
-    """REPLACE, ABSTTL, and how many seconds ago the key was last used. FREQ has no meaning without an LFU policy, as in Redis."""
+def _options(options: tuple[bytes, ...]) -> tuple[bool, bool, int | None, int | None]:
+    """REPLACE, ABSTTL, how many seconds ago the key was last used, and its count, which has no meaning without an LFU policy."""
     args = Args(options)
     replace = absolute = False
     idle = frequency = None
@@ -75,4 +77,4 @@ def _options(options: tuple[bytes, ...]) -> tuple[bool, bool, int | None]:
                     raise CommandError("Invalid FREQ value, must be >= 0 and <= 255")
             case _:
                 raise BadSyntax
-    return replace, absolute, idle
+    return replace, absolute, idle, frequency

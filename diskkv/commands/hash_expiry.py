@@ -1,6 +1,8 @@
 """Fields of hashes that expire, and the commands that read or set fields together with their expiry.
 
-A field whose time has come is not there: the look-up of its hash has seen to that before any of these commands is called.
+A field whose time has come is not there: the look-up of its hash has seen to that before any of these commands is called. In Redis 7.4
+HLEN, EXISTS, KEYS and HDEL go on counting it until it has been deleted there; otherwise replies are the same, but that OBJECT ENCODING
+is `listpackex` only once a field has had a time, not when a command that gives times found nothing to do.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import DENYOOM, FAST, READONLY, WRITE, group
 from diskkv.errors import CommandError, WrongArity
 from diskkv.lib.numbers import INT_MAX
-from diskkv.types.hashes import Hash
+from diskkv.types.hashes import TIMED, Hash
 
 command = group("hash")
 
@@ -82,6 +84,7 @@ def _set_expiry(ctx: Session, value: Hash, fields: Sequence[bytes], when: int, c
             continue
         if not chosen:
             value.touch()
+            value.flags |= TIMED
         chosen.append(field)
         replies.append(DELETED if past else DONE)
         if past:

@@ -77,9 +77,13 @@ def _memory(ctx: Session) -> Fields:
         **fields,
         "maxmemory": limit,
         "maxmemory_human": _human(limit),
-        "maxmemory_policy": "noeviction",
-        "lazyfree_pending_objects": ctx.store.dying(),
-        "lazyfreed_objects": ctx.store.freed,
+        "maxmemory_policy": ctx.executor.settings["maxmemory-policy"],
+        "used_memory_scripts_eval": ctx.executor.scripts.size(),
+        "number_of_cached_scripts": len(ctx.executor.scripts),
+        "number_of_functions": ctx.executor.scripts.libraries.count(),
+        "number_of_libraries": len(ctx.executor.scripts.libraries.all()),
+        "lazyfree_pending_objects": len(ctx.store.graves),
+        "lazyfreed_objects": ctx.store.graves.freed,
         "cache_used": cache.used,
         "cache_budget": cache.budget,
         "cache_evicted": cache.evicted,
@@ -108,13 +112,20 @@ def _human(size: int) -> str:
 
 
 def _persistence(ctx: Session) -> Fields:
-    writer = ctx.store.writer.statistics()
+    writer, saver = ctx.store.writer.statistics(), ctx.executor.saver
     log = ctx.store.log.statistics()
     return {
         "loading": 0,
         "async_loading": 0,
-        "rdb_bgsave_in_progress": 0,
-        "rdb_changes_since_last_save": ctx.store.writer.recorded + len(ctx.store.log.parts) + ctx.store.log.merged,
+        "rdb_changes_since_last_save": saver.changes(),
+        "rdb_bgsave_in_progress": int(saver.running),
+        "rdb_last_save_time": saver.saved_at // 1000,
+        "rdb_last_bgsave_status": "err" if saver.failed else "ok",
+        "rdb_last_bgsave_time_sec": saver.last_seconds,
+        "rdb_current_bgsave_time_sec": -1 if saver.begun is None else max(0, ctx.now - saver.begun) // 1000,
+        "rdb_saves": saver.saves,
+        "current_save_keys_processed": saver.done_keys if saver.running else 0,
+        "current_save_keys_total": saver.all_keys if saver.running else 0,
         "aof_enabled": 0 if ctx.store.path is None else 1,
         "aof_rewrite_in_progress": int(writer.active),
         "aof_last_bgrewrite_status": "ok" if ctx.store.writer.error is None else "err",
@@ -144,6 +155,7 @@ def _stats(ctx: Session) -> Fields:
         "expired_subkeys": ctx.store.expired_parts,
         "evicted_keys": 0,
         "evicted_clients": 0,
+        "migrate_cached_sockets": len(ctx.executor.peers),
         "pubsub_channels": len(pubsub.channels),
         "pubsub_patterns": len(pubsub.patterns),
         "total_error_replies": sum(stats.errors.values()),

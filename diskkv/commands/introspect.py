@@ -37,23 +37,22 @@ def command_count(ctx: Session) -> int:
 
 @command("COMMAND LIST [FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]", FLAGS, since="7.0.0")
 def command_list(ctx: Session, *words: bytes) -> list[bytes]:
-    """Return the names of all commands, or of some."""
-    chosen: Iterable[Command] = _commands(ctx)
+    """Return the names of all commands and subcommands, or of some."""
+    chosen: Iterable[Command] = [one for parent in _commands(ctx) for one in (parent, *parent.subcommands.values())]
     args = Args(words)
     if args:
         if args.word() != b"FILTERBY" or len(args) != 2:
             raise BadSyntax
         by, value = args.word(), args.next()
-        everything = [one for parent in chosen for one in (parent, *parent.subcommands.values())]
         match by:
             case b"MODULE":
                 chosen = []
             case b"ACLCAT":
                 category = value.lower().decode("utf-8", "replace")
-                chosen = [one for one in everything if category in categories(one)]
+                chosen = [one for one in chosen if category in categories(one)]
             case b"PATTERN":
                 matches = compile_glob(value, True)
-                chosen = [one for one in everything if matches(one.name.encode())]
+                chosen = [one for one in chosen if matches(one.name.encode())]
             case _:
                 raise BadSyntax
     return [one.name.encode() for one in chosen]

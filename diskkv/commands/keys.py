@@ -134,6 +134,9 @@ def object_refcount(ctx: Session, key: bytes) -> int | None:
     return 1 if ctx.db.find(key) is not None else None
 
 
+ADJUSTING = "Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+
+
 @command("OBJECT IDLETIME key", READONLY, since="2.2.3")
 def object_idletime(ctx: Session, key: bytes) -> int | None:
     """Return for how many seconds nobody has looked a key up; 0 for one that has just come from disk."""
@@ -143,17 +146,20 @@ def object_idletime(ctx: Session, key: bytes) -> int | None:
     if value is None:
         return None
     value.seen = seen
+    if ctx.executor.counting:
+        raise CommandError(f"An LFU maxmemory policy is selected, idle time not tracked. {ADJUSTING}")
     return max(0, ctx.now - seen) // 1000
 
 
 @command("OBJECT FREQ key", READONLY, since="4.0.0")
-def object_freq(ctx: Session, key: bytes) -> None:
-    """Say that no LFU policy is selected; null for a missing key."""
-    if ctx.db.find(key) is not None:
-        raise CommandError(
-            "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at "
-            "runtime LRU and LFU data will take some time to adjust."
-        )
+def object_freq(ctx: Session, key: bytes) -> int | None:
+    """Return about how often a key is used, on a logarithmic scale from 0 to 255. Requires an LFU policy to be selected."""
+    value = ctx.db.find(key)
+    if value is None:
+        return None
+    if not ctx.executor.counting:
+        raise CommandError(f"An LFU maxmemory policy is not selected, access frequency not tracked. {ADJUSTING}")
+    return ctx.executor.frequencies.count(value)
 
 
 @command("OBJECT HELP", LOADING | STALE, since="6.2.0")

@@ -61,7 +61,7 @@ def memory_doctor(ctx: Session) -> Verbatim:
 
 @command("MEMORY MALLOC-STATS", PLAIN, since="4.0.0")
 def memory_malloc_stats(ctx: Session) -> Verbatim:
-    """Say that the allocator has nothing to tell."""
+    """Return that the allocator has nothing to tell."""
     return Verbatim(b"Stats not supported for the current allocator")
 
 

@@ -19,7 +19,7 @@ from diskkv.dispatch.table import (
     group,
     help_lines,
 )
-from diskkv.errors import Busy, CommandError
+from diskkv.errors import Busy, CommandError, NoScript
 from diskkv.replies import OK
 
 command = group("scripting")
@@ -29,16 +29,23 @@ EITHER = NOSCRIPT | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS | STALE
 
 def run(ctx: Session, script: bytes, numkeys: bytes, words: tuple[bytes, ...], *, load: bool, read_only: bool) -> Any:
     """Run a script, given by its text (`load`) or its SHA-1."""
+    if not load and len(script) != 40:
+        raise NoScript
     count = integer(numkeys)
-    if count > len(words):
-        raise CommandError("Number of keys can't be greater than number of args")
-    if count < 0:
-        raise CommandError("Number of keys can't be negative")
+    run_counts(count, words)
     # The commands that it calls log themselves.
     ctx.log_nothing()
     scripts = ctx.executor.scripts
     sha = scripts.load(script, stays=False) if load else script
     return scripts.evaluate(ctx, sha, words[:count], words[count:], read_only=read_only)
+
+
+def run_counts(count: int, words: tuple[bytes, ...]) -> None:
+    """CommandError when a script can't have so many keys."""
+    if count > len(words):
+        raise CommandError("Number of keys can't be greater than number of args")
+    if count < 0:
+        raise CommandError("Number of keys can't be negative")
 
 
 def kill(ctx: Session, *, function: bool) -> None:

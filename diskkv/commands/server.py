@@ -23,8 +23,6 @@ from diskkv.replies import NO_REPLY, OK, Simple
 
 command = group("server")
 
-NO_DUMPS = "there are no RDB files here: the store is always on disk"
-
 
 @command("TIME", LOADING | STALE | FAST, since="2.6.0")
 def time_(ctx: Session) -> list[bytes]:
@@ -34,22 +32,24 @@ def time_(ctx: Session) -> list[bytes]:
 
 @command("LASTSAVE", LOADING | STALE | FAST, since="1.0.0")
 def lastsave(ctx: Session) -> int:
-    """Return the time in seconds of the last checkpoint."""
-    return ctx.store.writer.landed_at // 1000
+    """Return the time in seconds of the last save that succeeded, or of the start."""
+    return ctx.executor.saver.saved_at // 1000
 
 
 @command("SAVE", NO_ASYNC_LOADING | ADMIN | NOSCRIPT | NO_MULTI, since="1.0.0")
 def save(ctx: Session) -> Any:
-    """Say that no snapshot file is written."""
-    raise CommandError(NO_DUMPS)
+    """Write all data to an RDB file, and serve nobody meanwhile."""
+    ctx.executor.saver.save()
+    return OK
 
 
 @command("BGSAVE [SCHEDULE]", NO_ASYNC_LOADING | ADMIN | NOSCRIPT, since="1.0.0")
 def bgsave(ctx: Session, *mode: bytes) -> Any:
-    """Say that no snapshot file is written."""
+    """Begin to write all data to an RDB file."""
     if mode and (len(mode) > 1 or mode[0].upper() != b"SCHEDULE"):
         raise BadSyntax
-    raise CommandError(NO_DUMPS)
+    ctx.executor.saver.save_in_background()
+    return Simple(b"Background saving started")
 
 
 @command("BGREWRITEAOF", NO_ASYNC_LOADING | ADMIN | NOSCRIPT, since="1.0.0")
@@ -76,8 +76,22 @@ def shutdown(ctx: Session, *options: bytes) -> Any:
         return OK
     if ctx.store.failed is not None and b"FORCE" not in words:
         raise CommandError("Errors trying to SHUTDOWN. Check logs.")
+    saver = ctx.executor.saver
+    if b"NOSAVE" not in words and (b"SAVE" in words or saver.rules()) and ctx.store.path is not None:
+        _save_at_the_end(ctx, forced=b"FORCE" in words)
     ctx.executor.shutdown = "nosave" if b"NOSAVE" in words else "save"
     return NO_REPLY
+
+
+def _save_at_the_end(ctx: Session, *, forced: bool) -> None:
+    """SHUTDOWN's save; a background one, which will not come to its end, counts for nothing."""
+    if ctx.executor.saver.running:
+        return
+    try:
+        ctx.executor.saver.save()
+    except CommandError:
+        if not forced:
+            raise CommandError("Errors trying to SHUTDOWN. Check logs.") from None
 
 
 @command("SLOWLOG GET [count]", ADMIN | LOADING | STALE, since="2.2.12")

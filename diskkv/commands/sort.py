@@ -95,7 +95,10 @@ def _sorted(ctx: Session, key: bytes, order: Order) -> list[Any]:
     if kind not in (b"list", b"set", b"zset"):
         raise WrongType
     elements = list(value.elements()) if value is not None else []
-    if order.unsorted:
+    if order.unsorted and kind == b"set" and ctx.script:
+        # Nor must what a script is given.
+        elements = _in_order(ctx, elements, None, alpha=True, descending=order.descending)
+    elif order.unsorted:
         if kind == b"set" and order.store is not None:
             # A set has no order: what is stored must not depend on how it happens to lie.
             elements.sort(reverse=order.descending)

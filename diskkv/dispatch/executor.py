@@ -16,6 +16,7 @@ from diskkv.dispatch.acl.users import Users
 from diskkv.dispatch.args import quoted
 from diskkv.dispatch.blocking import Waiter, Waiters
 from diskkv.dispatch.cursors import Cursors
+from diskkv.dispatch.frequencies import Frequencies
 from diskkv.dispatch.positions import NoKeys, key_positions
 from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import Front, Session
@@ -36,6 +37,8 @@ from diskkv.errors import (
 )
 from diskkv.replies import NO_REPLY, QUEUED, Blocked
 from diskkv.store.store import Store
+from diskkv.transfer.peers import Peers
+from diskkv.transfer.saving import Saver
 
 journal = logging.getLogger("diskkv")
 
@@ -65,7 +68,12 @@ class Executor:
         self.pubsub = PubSub()
         self.waiters = Waiters(self)
         self.cursors = Cursors()
+        self.frequencies = Frequencies(self)
+        # an LFU policy is selected: every command goes through the gates, to be counted
+        self.counting = False
         self.stats = Stats()
+        self.saver = Saver(store, settings)
+        self.peers = Peers(store)
         self._usage = self.stats.usage
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick
         self.gated = False
@@ -129,6 +137,7 @@ class Executor:
             or store.log.sync_error is not None
             or (self.paused_until > 0 and self.paused())
             or store.writer.backlogged()
+            or self.counting
             or self.busy is not None
             or store.lost is not None
         )
@@ -339,11 +348,16 @@ class Executor:
                 # Nobody knows for how long: with damage, for ever.
                 return self._refuse(session, LogFailed(f"and the tree behind it is full: {self.store.writer.error}"), command)
             return POSTPONED
-        if session.no_touch:
-            return self.call_untouched(session, command, argv)
-        return self.call(session, command, argv)
+        return self.caller(session)(session, command, argv)
 
-    def call_untouched(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+    def caller(self, session: Session) -> Callable[[Session, Command, list[bytes]], Any]:
+        """By what way a session's commands are called: `call`, or one that sees to what counts as a use of a key."""
+        return self._call_untouched if session.no_touch else self._call_counted if self.counting else self.call
+
+    def _call_counted(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        return self.frequencies.call(self.call, session, command, argv)
+
+    def _call_untouched(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """CLIENT NO-TOUCH: run a command without its counting as a use of its keys. TOUCH means it."""
         if command.name == "touch":
             return self.call(session, command, argv)
@@ -469,8 +483,7 @@ class Executor:
             # The user's rights have changed since it was queued.
             self.stats.refused(refused, command)
             return refused
-        call = self.call_untouched if session.no_touch else self.call
-        return call(session, command, argv)
+        return self.caller(session)(session, command, argv)
 
     def _watched_expired(self, session: Session) -> bool:
         """Whether a key that existed when it was watched has expired since: looking it up deletes it, which touches its watchers."""

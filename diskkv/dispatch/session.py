@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from diskkv.errors import CommandError
@@ -55,7 +56,7 @@ class Session:
     __slots__ = (
         "authenticated", "blocked", "created", "db", "effects", "executor", "front", "gated", "id", "index", "last_command",
         "last_seen", "lib_name", "lib_version", "name", "no_evict", "no_touch", "patterns", "protocol", "queue", "queue_broken",
-        "reply_mode", "store", "subscriptions", "user", "watcher", "watching",
+        "reply_mode", "script", "store", "subscriptions", "user", "watcher", "watching",
     )  # fmt: skip
 
     def __init__(self, executor: Executor, front: Front | None = None) -> None:
@@ -88,6 +89,8 @@ class Session:
         self.reply_mode = "on"
         self.blocked: Any = None
         self.effects: list[tuple[bytes, ...]] | None = None
+        # script: what runs comes from a script, and is the caller's only in its name
+        self.script = False
         self.no_evict = False
         self.no_touch = False
 
@@ -177,3 +180,11 @@ class Session:
         self.queue_broken = False
         self.unwatch()
         self.regate()
+
+
+def is_local(session: Session) -> bool:
+    """Whether a client is on this machine: in this process, on a unix socket, or at a loopback address."""
+    return LOCAL.match(session.front.describe()["addr"]) is not None
+
+
+LOCAL = re.compile(r"127\.0\.0\.1:|\[::1\]:|/|@|$")

@@ -77,6 +77,12 @@ class Engine(Protocol):
     def snapshot(self) -> Snapshot:
         """What is there now, for reading later. Until it is closed, what is deleted or overwritten keeps its space."""
 
+    def copy(self, into: str) -> None:
+        """Make a copy that can be opened, in a new directory; links what never changes. StoreError when there are no files to copy.
+
+        REQUIRES: nobody writes meanwhile.
+        """
+
     def reopen(self) -> None:
         """Open anew after a failed write, forgetting the error. No scan may be under way."""
 

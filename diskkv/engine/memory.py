@@ -7,6 +7,8 @@ from typing import Any
 
 from sortedcontainers import SortedDict
 
+from diskkv.errors import StoreError
+
 
 class MemoryBatch:
     def __init__(self) -> None:
@@ -70,6 +72,9 @@ class MemoryEngine:
         copy = MemoryEngine()
         copy._records = self._records.copy()
         return copy
+
+    def copy(self, into: str) -> None:
+        raise StoreError("this store is in memory")
 
     def reopen(self) -> None:
         """Nothing to forget."""

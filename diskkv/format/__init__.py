@@ -38,6 +38,8 @@ A hash of which some fields expire has PARTS set, and due_ms, before which none 
 below, and the array of its fields' times in ms, nil for those that do not expire. The extras of a large one are its flags:u8, how many
 fields expire:u64, and a time:u64 after which none does; each of these fields has its time in its member record and a deadline record.
 
+EDITED is set on a short string that APPEND, SETRANGE or SETBIT have changed, which Redis would then hold as it holds long ones.
+
 The inline body of a hash, a set or a sorted set that Redis would keep in another form than its content tells begins with an integer, its
 flags or form: what stands as a byte in the extras of a large one.
 
@@ -73,6 +75,7 @@ EXPIRES = 1
 RECORDS = 2
 COMPRESSED = 4
 PARTS = 8
+EDITED = 16
 
 # kinds: what stands after the oid in a data record's key
 MEMBER = b"m"

@@ -11,6 +11,7 @@ from diskkv.format import (
     COMPRESSED,
     CONSUMER,
     DEADLINE,
+    EDITED,
     ELEMENT,
     ENTRY,
     EXPIRES,
@@ -90,8 +91,9 @@ def _extent(meta: Meta) -> str:
 
 
 def _flags(flags: int) -> str:
-    unknown = flags & ~(EXPIRES | RECORDS | COMPRESSED | PARTS)
-    return (" lz4" if flags & COMPRESSED else "") + (f" unknown flags {unknown:#x}" if unknown else "")
+    unknown = flags & ~(EXPIRES | RECORDS | COMPRESSED | PARTS | EDITED)
+    named = (" lz4" if flags & COMPRESSED else "") + (" edited" if flags & EDITED else "")
+    return named + (f" unknown flags {unknown:#x}" if unknown else "")
 
 
 def _data(key: bytes, value: bytes) -> str:

@@ -10,7 +10,7 @@ import lz4.block
 import msgpack
 
 from diskkv.errors import Damaged
-from diskkv.format import COMPRESSED, EXPIRES, PARTS, RECORDS
+from diskkv.format import COMPRESSED, EDITED, EXPIRES, PARTS, RECORDS
 from diskkv.format.ordered import pack_u64, unpack_u64
 
 # Below this LZ4 never paid on JSON, text or counters; above, it is kept when it saves an eighth.
@@ -30,6 +30,7 @@ class Meta(NamedTuple):
     length: int
     extras: bytes
     due: int | None = None
+    edited: bool = False
 
     def wakes(self) -> int:
         """The time of the expiry record that goes with it, 0 when there is none."""
@@ -43,14 +44,14 @@ def wakes(expire: int | None, due: int | None) -> int:
     return due if expire is None else min(expire, due)
 
 
-def encode_inline(tag: int, expire: int | None, body: bytes, due: int | None = None) -> bytes:
+def encode_inline(tag: int, expire: int | None, body: bytes, due: int | None = None, *, edited: bool = False) -> bytes:
     """The meta record of an object that lies in it whole."""
-    flags = 0
+    flags = EDITED if edited else 0
     if len(body) >= COMPRESS_FROM:
         packed = lz4.block.compress(body)
         if len(packed) < len(body) - (len(body) >> 3):
             body = packed
-            flags = COMPRESSED
+            flags |= COMPRESSED
     if due is not None:
         flags |= PARTS
         body = pack_u64(due) + body
@@ -89,7 +90,7 @@ def decode(raw: bytes) -> Meta:
         body = raw[at:]
         if flags & COMPRESSED:
             body = lz4.block.decompress(body)
-        return Meta(tag, expire, body, 0, 0, b"", due)
+        return Meta(tag, expire, body, 0, 0, b"", due, bool(flags & EDITED))
     except (IndexError, struct.error, lz4.block.LZ4BlockError) as error:
         raise Damaged(f"not a meta record: {raw[:32]!r}") from error
 

@@ -62,6 +62,7 @@ def _zset(name: bytes, content: Content) -> Iterator[list[bytes]]:
 def _stream(name: bytes, content: Content) -> Iterator[list[bytes]]:
     state = content.state
     assert state is not None
+    content.sound(WHOLE)
     if state.groups and content.count is not None and content.count <= WHOLE:
         # Commands can't make an entry pending that was deleted.
         yield [b"RESTORE", name, b"0", write_payload(content)]

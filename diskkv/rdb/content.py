@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from diskkv.format import HASH, ZSET
@@ -71,6 +72,20 @@ class Content:
     def gather(self) -> None:
         """Take all parts now, so that what is wrong with them shows before anything is done with them."""
         self.parts = iter(list(self.parts))
+
+    def sound(self, most: int) -> None:
+        """Find out a count that is not known, unless it is more than `most`."""
+        if self.count is None:
+            taken: list[Any] = []
+            found = 0
+            for part in self.parts:
+                taken.append(part)
+                found += len(part) // self.width()
+                if found > most:
+                    break
+            else:
+                self.count = found
+            self.parts = chain(taken, self.parts)
 
     def width(self) -> int:
         """How many items of a part make one of what `count` counts."""

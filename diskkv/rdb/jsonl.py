@@ -1,7 +1,8 @@
 """Keys as lines of JSON, without loss.
 
     line   := {"library": TEXT}
-            | {"db": number, "key": TEXT, "type": name, "expire": ms (if it expires), "value": VALUE, "state": STATE (of streams, in the
+            | {"db": number, "key": TEXT, "type": name, "expire": ms (if it expires), "timed": true (of a hash,
+               if fields of it expire), "value": VALUE, "state": STATE (of streams, in the
                last line), "more": true (if the next line goes on with this key)}
     TEXT   := the string if its bytes are UTF-8, else {"base64": digits}
     VALUE  := TEXT                                      of a string
@@ -36,6 +37,8 @@ def write_key(key: Key) -> Iterator[str]:
     head: dict[str, Any] = {"db": key.db, "key": write_text(key.name), "type": format.TAG_NAMES[content.tag]}
     if key.expire is not None:
         head["expire"] = key.expire
+    if content.timed:
+        head["timed"] = True
     part = next(content.parts, None)
     while part is not None:
         following = next(content.parts, None)
@@ -123,7 +126,7 @@ def read_lines(lines: Iterable[bytes]) -> Iterator[Item]:
             name = read_text(line["key"])
             expire = line.get("expire")
             state = StreamState() if tag == format.STREAM else None
-            timed = tag == format.HASH and (line.get("more", False) or any(len(pair) > 2 for pair in line["value"]))
+            timed = tag == format.HASH and (bool(line.get("timed")) or any(len(pair) > 2 for pair in line["value"]))
             count = None if line.get("more") else _count(tag, line["value"])
             parts = chain((_read_part(tag, line, timed, state),), _following(rest, tag, line, timed, state))
             found = Key(int(line["db"]), name, Content(tag, count, parts, timed=timed, state=state), expire)

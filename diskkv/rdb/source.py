@@ -61,6 +61,11 @@ class Source:
             self._counted = self._at
         return self._crc
 
+    def restart(self) -> None:
+        """Count position and checksum from here."""
+        self._buffer = self._buffer[self._at :]
+        self._at = self._counted = self._before = self._crc = 0
+
     def _fetch(self, count: int) -> None:
         """Have at least `count` bytes in the buffer. It grows with what really comes, not with what is asked for."""
         self.checksum()
@@ -102,6 +107,10 @@ class Source:
             with suppress(EndsEarly):
                 self._fetch(1)
         return self._at >= len(self._buffer)
+
+    def rest(self) -> bytes:
+        """What was fetched and not taken."""
+        return self._buffer[self._at :]
 
     def line(self) -> bytes:
         """What is left of a line, without the CRLF or LF at its end."""

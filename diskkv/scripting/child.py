@@ -25,11 +25,9 @@ def main() -> None:
     from lupa import lua51
 
     sources = {}
-    for name in ("world", "bit", "cjson", "cmsgpack", "struct"):
-        path = os.path.join(here, name + ".lua")
-        if os.path.exists(path):
-            with open(path, "rb") as file:
-                sources[name.encode()] = file.read()
+    for name in ("world", "numbers", "bit", "cjson", "cmsgpack", "struct"):
+        with open(os.path.join(here, name + ".lua"), "rb") as file:
+            sources[name.encode()] = file.read()
     lua = lua51.LuaRuntime(encoding=None, register_eval=False, register_builtins=False, unpack_returned_tuples=False)
     start = lua.execute(
         b"""

@@ -174,10 +174,10 @@ local function token(json, at)
       local _, exponent = find(json, "^[eE][-+]?%d+", rest + 1)
       rest = exponent or rest
     end
-    if rest and mark ~= "+" and mark ~= "." then
+    if rest and (mark ~= "+" or invalid_in) and mark ~= "." then
       local _, zeros = find(json, "^-?0[xX%d]", at)
       if zeros and not invalid_in then return "T_ERROR", "invalid number", at, at end
-      local value = tonumber(sub(json, at, rest))
+      local value = tonumber(sub(json, mark == "+" and at + 1 or at, rest))
       if value then return "T_NUMBER", value, at, rest + 1 end
     end
     if mark == "-" or find(mark, "%d") then

@@ -76,7 +76,10 @@ class Interpreter:
         """The next frame's letter and body, or None when none has begun within a time. Lost when the child has ended."""
         if not self._poll.poll(milliseconds):
             return None
-        data = os.read(self.fd, 65536)
+        try:
+            data = os.read(self.fd, 65536)
+        except BlockingIOError:
+            return None
         if len(data) >= HEAD:
             size = int(data[1:HEAD], 16)
             if len(data) == HEAD + size:
@@ -92,7 +95,12 @@ class Interpreter:
                 parts = [head]
                 size = HEAD + int(head[1:HEAD], 16)
                 continue
-            data = os.read(self.fd, 1 << 20)
+            try:
+                data = os.read(self.fd, 1 << 20)
+            except BlockingIOError:
+                # An event loop that has watched the pipe leaves it so.
+                self._poll.poll()
+                continue
             if not data:
                 self.kill()
                 raise Lost

@@ -71,13 +71,15 @@ class Libraries:
         if self._version != documents.version:
             self._version = documents.version
             self._libraries = {name: Library.unpack(name, raw) for name, raw in documents.named(PREFIX).items()}
-            self._functions = {function.name: (library, function) for library in self._libraries.values() for function in library.functions}
+            self._functions = {
+                function.name.lower(): (library, function) for library in self._libraries.values() for function in library.functions
+            }
         return self._libraries
 
     def function(self, name: bytes) -> tuple[Library, Function]:
         """A function and its library. CommandError when there is none of that name."""
         self.all()
-        found = self._functions.get(name.partition(b"\0")[0])
+        found = self._functions.get(name.partition(b"\0")[0].lower())
         if found is None:
             raise CommandError("Function not found")
         return found
@@ -102,7 +104,7 @@ class Libraries:
         if name in others and not replace:
             raise CommandError(f"Library '{name.decode()}' already exists")
         library = self._run(name, code, body)
-        taken = {function.name for other in others.values() if other.name != name for function in other.functions}
+        taken = {function.name.lower() for other in others.values() if other.name != name for function in other.functions}
         refuse_taken(library, taken)
         return library
 
@@ -150,13 +152,13 @@ class Libraries:
                 raise CommandError(f"Library '{name.decode()}' already exists")
             library = self._run(name, code, body)
             refuse_taken(library, taken)
-            taken.update(function.name for function in library.functions)
+            taken.update(function.name.lower() for function in library.functions)
             given[name] = library
         kept = {} if policy == b"FLUSH" else dict(self.all())
         for name in given:
             if kept.pop(name, None) is not None and policy != b"REPLACE":
                 raise CommandError(f"Library {name.decode()} already exists")
-        others = {function.name for other in kept.values() for function in other.functions}
+        others = {function.name.lower() for other in kept.values() for function in other.functions}
         for library in given.values():
             refuse_taken(library, others)
         for name in self.all().copy():
@@ -171,7 +173,7 @@ class Libraries:
 def refuse_taken(library: Library, taken: set[bytes]) -> None:
     """CommandError when a library has a function whose name is taken."""
     for function in library.functions:
-        if function.name in taken:
+        if function.name.lower() in taken:
             raise CommandError(f"Function {function.name.decode()} already exists")
 
 

@@ -32,6 +32,10 @@ UNKILLABLE = (
 )
 
 
+# Commands that wait if an option says so; scripts may not ask for it.
+WAITING_BY_OPTION = frozenset({"xread", "xreadgroup"})
+
+
 class Run:
     """A script that runs, in `lua`, for `caller`. Every method requires the store's lock."""
 
@@ -58,6 +62,7 @@ class Run:
         self._then: list[Callable[[Any], Any]] = []
         self.session = session = Session(executor)
         session.id = caller.id
+        session.script = True
         session.select(caller.index)
         session.user = caller.user
         session.no_touch = caller.no_touch
@@ -110,24 +115,23 @@ class Run:
 
     def _call(self, argv: list[bytes]) -> Any:
         executor, session = self.executor, self.session
+        command = executor.find(argv)
         try:
-            command = self._let_through(argv)
+            if isinstance(command, CommandError):
+                raise CommandError("Unknown Redis command called from script")
+            self._let_through(command, argv)
         except CommandError as error:
-            executor.stats.refused(error, None)
+            executor.stats.refused(error, command if isinstance(command, Command) else None)
             return error
         # SWAPDB exchanges the databases within a tick.
         session.db = executor.store.databases[session.index]
         executor.clock_mark = perf_ns()
-        call = executor.call_untouched if session.no_touch else executor.call
-        reply = call(session, command, argv)
+        reply = executor.caller(session)(session, command, argv)
         return reply.refusal if reply.__class__ is Blocked else reply
 
-    def _let_through(self, argv: list[bytes]) -> Command:
-        """The command that a script calls, if it may: the one gate of all inner commands, in Redis' order."""
+    def _let_through(self, command: Command, argv: list[bytes]) -> None:
+        """CommandError unless a script may call a command: the one gate of all inner commands, in Redis' order."""
         executor = self.executor
-        command = executor.find(argv)
-        if isinstance(command, CommandError):
-            raise CommandError("Unknown Redis command called from script")
         if not command.low <= len(argv) <= command.high:
             raise CommandError("Wrong number of args calling Redis command from script")
         flags = command.flags
@@ -143,7 +147,8 @@ class Run:
         if command.writes and not self.wrote:
             executor.store.admit()
             self.wrote = True
-        return command
+        if command.name in WAITING_BY_OPTION and asks_to_wait(argv):
+            raise CommandError(f"{command.name} command is not allowed with BLOCK option from scripts")
 
     # -- when it takes long
 
@@ -216,6 +221,13 @@ class Run:
         self.killed = True
         self.lua.kill()
         self.end(self.lost())
+
+
+def asks_to_wait(argv: list[bytes]) -> bool:
+    """Whether XREAD or XREADGROUP is called with BLOCK."""
+    words = [word.upper() for word in argv]
+    streams = words.index(b"STREAMS") if b"STREAMS" in words else len(words)
+    return b"BLOCK" in words[:streams]
 
 
 def _nobody(reply: Any) -> None:

@@ -39,6 +39,8 @@ class Scripts:
         self._known: dict[bytes, tuple[bytes, int]] = {}
         self._evaluated: dict[bytes, None] = {}
         self._lua: Interpreter | None = None
+        # the command of the script that runs, for FUNCTION STATS
+        self.argv: list[bytes] = []
         self.libraries = Libraries(executor.store, self)
         # what lets others have their turn while a script runs for long; a front with an event loop has its own
         self.drive: Callable[[Run], None] = drive_in_thread
@@ -174,6 +176,7 @@ class Scripts:
 
     def _run(self, run: Run, request: bytes) -> Any:
         executor = self._executor
+        run.argv = self.argv
         limit = executor.settings["busy-reply-threshold"]
         deadline = run.started + limit * 1_000_000 if limit > 0 else 1 << 63
         mark = executor.clock_mark

@@ -7,8 +7,8 @@ local setfenv, getfenv, loadstring, getinfo, exit, clock = setfenv, getfenv, loa
 local rawget, rawset, setmetatable, getmetatable, next, type = rawget, rawset, setmetatable, getmetatable, next, type
 local select, tostring, tonumber, error, xpcall, pcall = select, tostring, tonumber, error, xpcall, pcall
 local collectgarbage, unpack = collectgarbage, unpack
-local sub, find, byte, format, gsub, gmatch, lower =
-  string.sub, string.find, string.byte, string.format, string.gsub, string.gmatch, string.lower
+local sub, find, byte, rep, format, gsub, gmatch, lower =
+  string.sub, string.find, string.byte, string.rep, string.format, string.gsub, string.gmatch, string.lower
 local concat, floor, ceil, huge, remove, insert, sort, foreach = table.concat, math.floor, math.ceil, math.huge, table.remove, table.insert,
   table.sort, table.foreach
 local input, output = io.stdin, io.stdout
@@ -53,7 +53,8 @@ end
 local function receive()
   local head = input:read(8)
   if not head then exit(0) end
-  local body = input:read(tonumber(head, 16))
+  -- Lua would wait for another byte before it reads none.
+  local body = head == "00000000" and "" or input:read(tonumber(head, 16))
   if not body then exit(0) end
   exchanging = false
   return body
@@ -155,10 +156,28 @@ local function double(value)
     if value == 0 and 1 / value < 0 then return "-0" end
     return format("%.0f", value)
   end
+  -- The shortest digits that read back the same, laid out by the rule of `format_double` in lib/numbers.py.
+  local text
   for digits = 15, 17 do
-    local text = format("%." .. digits .. "g", value)
-    if tonumber(text) == value then return (gsub(text, "e([-+])0+", "e%1")) end
+    text = format("%." .. digits - 1 .. "e", value)
+    if tonumber(text) == value then break end
   end
+  local _, _, sign, first, rest, exponent = find(text, "^(-?)(%d)%.(%d*)e([-+]%d+)$")
+  local digits = gsub(first .. rest, "0+$", "")
+  local count, magnitude = #digits, tonumber(exponent)
+  local scale = magnitude - count + 1
+  if scale >= 0 and scale < 8 then
+    digits = digits .. rep("0", scale)
+  elseif scale < 0 and (scale > -7 or (magnitude < 4 and magnitude > -4)) then
+    if magnitude >= 0 then
+      digits = sub(digits, 1, magnitude + 1) .. "." .. sub(digits, magnitude + 2)
+    else
+      digits = "0." .. rep("0", -magnitude - 1) .. digits
+    end
+  else
+    digits = sub(digits, 1, 1) .. (count > 1 and "." .. sub(digits, 2) or "") .. format("e%+d", magnitude)
+  end
+  return sign .. digits
 end
 
 local resp = 2 -- what redis.setresp chose
@@ -174,10 +193,11 @@ local function put_bulk(text)
   put(text)
   put("\r\n")
 end
-local function one_line(text) return (gsub(text, "[\r\n]", " ")) end
+-- A line as C makes it of a text: up to its first NUL, line breaks as spaces.
+local function one_line(text) return (gsub(gsub(text, "%z.*$", ""), "[\r\n]", " ")) end
 
 -- As deep as Redis goes: each level takes one slot of the 8,000 that its C function may use.
-local DEEPEST = 7990
+local DEEPEST = 7995
 local put_value
 local function put_table(value, depth)
   local field = rawget(value, "err")
@@ -447,11 +467,31 @@ local function copy(library, ...)
   return result
 end
 
-local function own(t) if shadows[t] then error(where(2) .. "Attempt to modify a readonly table", 0) end end
+local function own(t) if t ~= nil and shadows[t] then error("Attempt to modify a readonly table", 0) end end
 local tables = copy(table)
-function tables.insert(t, ...) own(t) return insert(t, ...) end
-function tables.remove(t, ...) own(t) return remove(t, ...) end
-function tables.sort(t, ...) own(t) return sort(t, ...) end
+-- What a C function says, said of the script's line and not of ours.
+local function relayed(well, ...)
+  if well then return ... end
+  error(where(2) .. tostring((...)), 0)
+end
+function tables.insert(...)
+  local t = ...
+  own(t)
+  if type(t) ~= "table" then argument(1, "insert", "table expected, got " .. kind_of(select("#", ...), 1, t)) end
+  return relayed(pcall(insert, ...))
+end
+function tables.remove(...)
+  local t = ...
+  own(t)
+  if type(t) ~= "table" then argument(1, "remove", "table expected, got " .. kind_of(select("#", ...), 1, t)) end
+  return relayed(pcall(remove, ...))
+end
+function tables.sort(...)
+  local t = ...
+  own(t)
+  if type(t) ~= "table" then argument(1, "sort", "table expected, got " .. kind_of(select("#", ...), 1, t)) end
+  return sort(...)
+end
 function tables.foreach(t, f) return foreach(shadows[t] or t, f) end
 
 -- math.random is Redis' own generator, seeded anew for each child: 48 bits, in two halves that a double multiplies exactly.
@@ -494,7 +534,14 @@ end
 
 -- The globals -------------------------------------------------------------------------------------------------------------------------
 
-local strings = copy(string, "dump")
+local strings = copy(string)
+local dump = string.dump
+function strings.dump(...)
+  local f = ...
+  if type(f) ~= "function" then argument(1, "dump", "function expected, got " .. kind_of(select("#", ...), 1, f)) end
+  if getinfo(f, "S").source == HOST then raise("unable to dump given function") end
+  return relayed(pcall(dump, f))
+end
 getmetatable("").__index = strings
 getmetatable("").__metatable = shown
 
@@ -514,8 +561,14 @@ local base = {
   string = show(strings), table = show(tables), math = show(maths), redis = show(redis), os = show({clock = clock}), unpack = unpack,
 }
 function base.rawget(t, key) return rawget(shadows[t] or t, key) end
-function base.rawset(t, key, value) own(t) return rawset(t, key, value) end
-function base.setmetatable(t, meta) own(t) return setmetatable(t, meta) end
+function base.rawset(...)
+  own((...))
+  return relayed(pcall(rawset, ...))
+end
+function base.setmetatable(...)
+  own((...))
+  return relayed(pcall(setmetatable, ...))
+end
 function base.next(t, key) return next(shadows[t] or t, key) end
 function base.pairs(t)
   if type(t) ~= "table" then argument(1, "pairs", "table expected, got " .. (t == nil and "nil" or type(t))) end
@@ -535,8 +588,10 @@ function base.pcall(...)
   if select("#", ...) == 0 then argument(1, "pcall", "value expected") end
   return caught(pcall(...))
 end
+local COLLECTING = {stop = true, restart = true, collect = true, count = true, step = true, setpause = true, setstepmul = true}
 function base.collectgarbage(what)
   if what == "count" then return collectgarbage("count") end
+  if what ~= nil and not COLLECTING[what] then argument(1, "collectgarbage", "invalid option '" .. tostring(what) .. "'") end
   if what == nil or what == "collect" then return collectgarbage() end
   return 0
 end
@@ -568,10 +623,10 @@ end
 local function resolve(f, name)
   if type(f) ~= "number" then
     if f ~= nil and type(f) ~= "function" then argument(1, name, "number expected, got " .. type(f)) end
-    return f or 3
+    return f or 2
   end
   if f < 0 then argument(1, name, "level must be non-negative") end
-  return f == 0 and 0 or floor(f) + 2
+  return f == 0 and 0 or floor(f) + 1
 end
 function base.getfenv(f)
   local target = resolve(f, "getfenv")
@@ -596,9 +651,8 @@ end
 for name, value in next, base do globals[name] = value end
 globals._G = G
 
-for _, name in next, {"bit", "cjson", "cmsgpack", "struct"} do
-  if sources[name] then globals[name] = show(library(name)) end
-end
+library("numbers")
+for _, name in next, {"bit", "cjson", "cmsgpack", "struct"} do globals[name] = show(library(name)) end
 
 -- Libraries of functions --------------------------------------------------------------------------------------------------------------
 
@@ -714,6 +768,9 @@ local function call(f, name, protocol, ...)
     if type(result) ~= "table" then return answer_error("ERR Error running script: " .. tostring(result)) end
     if result[2] then return answer_error(result[1] .. " script: " .. name .. ", on " .. result[2] .. ".", result[3]) end
     return answer_error(result[1], result[3])
+  end
+  if type(result) == "table" and type(rawget(result, "err")) == "string" then
+    return answer_error(one_line(rawget(result, "err")), rawget(result, "ignore_error_stats_update") == true)
   end
   start_frame()
   put_value(result, 1)

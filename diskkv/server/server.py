@@ -17,6 +17,7 @@ from diskkv.config import Settings, memory
 from diskkv.dispatch.executor import Executor
 from diskkv.errors import CommandError, LogFailed, SettingError, StoreError
 from diskkv.server.connection import Connection
+from diskkv.server.listening import Listening
 from diskkv.server.memory import Trimmer
 
 try:
@@ -51,7 +52,8 @@ class Server:
         self.connections: set[Connection] = set()
         self.output_limits = parse_output_limits(self.settings["client-output-buffer-limit"])
         self._postponed: dict[Connection, None] = {}
-        self._servers: list[asyncio.AbstractServer] = []
+        self._listening = Listening(self.settings, loop, lambda: Connection(self, unix=False))
+        self._unix_server: asyncio.AbstractServer | None = None
         self._stopped: asyncio.Future[None] = loop.create_future()
         self._unix_path: str | None = None
         self._trimmer = Trimmer()
@@ -162,23 +164,7 @@ class Server:
     async def listen(self) -> list[str]:
         """Open every socket that the settings name; their addresses. SettingError when one can't be had."""
         settings = self.settings
-        port = settings["port"]
-        opened = []
-        if port:
-            for word in settings["bind"].split():
-                optional, host = word.startswith("-"), word.removeprefix("-")
-                host = {"*": "0.0.0.0", "::*": "::"}.get(host, host)
-                try:
-                    server = await self.loop.create_server(
-                        lambda: Connection(self, unix=False), host, port, backlog=settings["tcp-backlog"], reuse_address=True
-                    )
-                except OSError as error:
-                    if optional and error.errno is not None and not _port_taken(error):
-                        continue
-                    reason = "the port is taken" if _port_taken(error) else error.strerror or str(error)
-                    raise SettingError(f"can't listen on {host}:{port}: {reason}") from None
-                self._servers.append(server)
-                opened.append(f"{host}:{port}")
+        opened = await self._listening.begin()
         path = settings["unixsocket"]
         if path:
             if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
@@ -190,7 +176,7 @@ class Server:
                 os.chmod(path, int(settings["unixsocketperm"], 8))
             except (OSError, ValueError) as error:
                 raise SettingError(f"can't listen on {path}: {error}") from None
-            self._servers.append(server)
+            self._unix_server = server
             self._unix_path = path
             opened.append(path)
         if not opened:
@@ -203,8 +189,9 @@ class Server:
             self.loop.add_signal_handler(number, self.stop)
         self.loop.call_later(HOUSEKEEPING, self._keep_house)
         await self._stopped
-        for server in self._servers:
-            server.close()
+        self._listening.close()
+        if self._unix_server is not None:
+            self._unix_server.close()
         for connection in list(self.connections):
             connection.flush()
             connection.transport.close()
@@ -238,7 +225,9 @@ class Server:
                     connection.close()
 
     def _setting_changed(self, name: str) -> None:
-        if name == "client-output-buffer-limit":
+        if name in ("bind", "port"):
+            self._listening.changed(name)
+        elif name == "client-output-buffer-limit":
             self.output_limits = parse_output_limits(self.settings[name])
         elif name == "proto-max-bulk-len":
             for connection in self.connections:
@@ -265,10 +254,6 @@ def _loopback(transport: Any) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)
-
-
-def _port_taken(error: OSError) -> bool:
-    return "in use" in str(error).lower()
 
 
 def run(executor: Executor, ready: Any = None) -> None:

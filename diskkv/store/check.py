@@ -19,6 +19,7 @@ from diskkv.format import (
     COMPRESSED,
     CONSUMER,
     DEADLINE,
+    EDITED,
     ELEMENT,
     ENTRY,
     EXPIRES,
@@ -44,7 +45,7 @@ DAMAGE = "damage"
 LEFTOVER = "leftover"
 
 KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, DEADLINE})
-FLAGS = EXPIRES | RECORDS | COMPRESSED | PARTS
+FLAGS = EXPIRES | RECORDS | COMPRESSED | PARTS | EDITED
 SYSTEM_NAMES = frozenset({b"format", b"seed", b"state"})
 
 

@@ -19,19 +19,25 @@ was before (the torn end is cut off) and raises OSError.
 from __future__ import annotations
 
 import contextlib
+import errno
+import filecmp
 import os
 import re
+import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 from zlib import crc32
 
+from diskkv.clock import system_clock
 from diskkv.errors import Damaged, SettingError
 from diskkv.lib.multibulk import command_pieces
 
 HEADER = re.compile(rb"#T (\d{1,12}) ([0-9a-f]{8}) (\d{1,12})(?: (\d{1,12}))?\r\n")
 LONGEST_HEADER = 64
+# Once a second a tick begins with such a line and the time in seconds: Redis' annotation of its append-only files.
+STAMP = b"#TS:"
 POLICIES = ("always", "everysec", "no")
 
 
@@ -102,6 +108,10 @@ class Log:
         self.sync_error: str | None = None
         # somebody waits for all that has been committed to be on the disk: the next commit of the store sees to it
         self.sync_asked = False
+        # a directory for the segments that are not needed any more; empty: they are deleted
+        self.archive = ""
+        # what the next tick will begin with: once a second, what time it is
+        self._stamp = b""
         self._policy = policy
         self._file = -1
         self._segment = 0
@@ -174,6 +184,9 @@ class Log:
         """Append what has been put into `parts` as one tick. OSError when it could not be; the log is then as before."""
         parts = self.parts
         encoded: Any = [part if isinstance(part, bytes) else command_pieces(part) for part in parts]
+        if self._stamp:
+            encoded.insert(0, self._stamp)
+            self._stamp = b""
         offset, synced = self._offset, self._synced
         before = None if offset else self._before
         seed = _seed(offset, synced) if before is None else _seed(0, synced, before)
@@ -253,9 +266,11 @@ class Log:
             self._offset = self._synced = 0
 
     def drop_before(self, segment: int) -> None:
-        """Delete the segments that a checkpoint has made superfluous."""
+        """Delete the segments that a checkpoint has made superfluous, or archive them. OSError when that fails, and they stay."""
         for number in segments(self.path):
             if number < segment:
+                if self.archive:
+                    keep(segment_name(self.path, number), self.archive)
                 os.unlink(segment_name(self.path, number))
 
     # -- syncing
@@ -281,8 +296,13 @@ class Log:
         """Whether all that has been said is on the disk."""
         return not self.parts and not self._retired and self._offset == self._synced
 
+    def stamp(self, seconds: int) -> None:
+        """Have the next tick say what time it is."""
+        self._stamp = b"%b%d\r\n" % (STAMP, seconds)
+
     def _sync_every_second(self) -> None:
         while not self._stop.wait(1.0):
+            self.stamp(system_clock() // 1000)
             if self._policy == "no" and not self._retired:
                 continue
             try:
@@ -448,6 +468,30 @@ def _checked(header: re.Match[bytes], data: bytes, offset: int) -> bytes | None:
     if len(data) < int(header[1]) or crc32(data, _seed(offset, int(header[3]), before)) != int(header[2], 16):
         return None
     return data
+
+
+def split_stamp(tick: bytes) -> tuple[int | None, bytes]:
+    """The time in seconds that a tick begins with, if it says one, and its commands."""
+    if not tick.startswith(STAMP):
+        return None, tick
+    end = tick.index(b"\r\n")
+    return int(tick[len(STAMP) : end]), tick[end + 2 :]
+
+
+def keep(segment: str, archive: str) -> None:
+    """Copy a segment into the archive, unless it is there. OSError when that fails, or another one has its name."""
+    target = os.path.join(archive, os.path.basename(segment))
+    if os.path.exists(target):
+        if not filecmp.cmp(segment, target, shallow=False):
+            raise FileExistsError(errno.EEXIST, "the archive has another segment of this name: it belongs to another store", target)
+        return
+    make_directory(archive)
+    partial = target + ".partial"
+    shutil.copyfile(segment, partial)
+    with open(partial, "rb") as file:
+        os.fsync(file.fileno())
+    os.rename(partial, target)
+    sync_directory(archive)
 
 
 def segment_name(path: str, number: int) -> str:

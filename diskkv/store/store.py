@@ -13,7 +13,6 @@ import os
 import random
 import secrets
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,12 +22,13 @@ from diskkv.errors import BadFormat, LogFailed, StoreError, Undone
 from diskkv.format import FORMAT, keys
 from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
+from diskkv.store.backup import Backups
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
 from diskkv.store.directory import advised, lock_directory
 from diskkv.store.documents import Documents
 from diskkv.store.expiry import Expiry
-from diskkv.store.graves import DeadDatabase
+from diskkv.store.graves import DeadDatabase, Graveyard
 from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, make_directory, sync_directory
 from diskkv.store.shapes import Shapes
 from diskkv.store.sizes import Sizes
@@ -39,9 +39,6 @@ journal = logging.getLogger("diskkv")
 
 # How many entries one round of the keeper expires or frees under the lock: about a millisecond.
 KEEPER_STEPS = 200
-# How many dead values one round frees at most, if each is small: with one at a time, a client that replaced strings of 100 kB at full
-# speed was 700 MB ahead of the keeper.
-KEEPER_GRAVES = 16
 KEEPER_REST = 0.1
 # How long writes are refused before it is tried again whether the log can be written.
 PROBE_MS = 100
@@ -70,7 +67,6 @@ class Store:
         self.expired = 0
         self.expired_parts = 0
         # how many dead values' memory has been freed little by little
-        self.freed = 0
         self.replaying = False
         self.recovering = False
         self.failed: str | None = None
@@ -97,10 +93,14 @@ class Store:
         self.expiry = Expiry(self)
         self.writer = Writer(self)
         self.databases: list[Database] = []
+        # what the keeper does besides, each at most a few microseconds, under the lock between ticks; and what ends before the store
+        self.chores: list[Callable[[], None]] = []
+        self.before_close: list[Callable[[], None]] = []
         self.on_expired: Callable[[Database, bytes], None] | None = None
         # called, with the lock, when the store is about to close
         self.at_close: list[Callable[[], None]] = []
-        self._graveyard: deque[Value | DeadDatabase] = deque()
+        self.backups = Backups(self)
+        self.graves = Graveyard()
         self._next_oid = 1
         self._next_epoch = 1
         self._apply: Callable[[bytes], None] = _no_replay
@@ -218,9 +218,7 @@ class Store:
         self.dead.clear()
         self.erased.clear()
         self.documents.load(self.engine)
-        for buried in list(self._graveyard):
-            if isinstance(buried, DeadDatabase):
-                buried.clear()
+        self.graves.forget_databases()
         self.writer.commands = 0
         self.log.parts.clear()
         self._next_oid = state["oid"]
@@ -265,6 +263,8 @@ class Store:
         self._rouse.set()
         if self._keeper is not None:
             self._keeper.join()
+        for end in self.before_close:
+            end()
         with self.lock:
             for call in self.at_close:
                 call()
@@ -313,21 +313,9 @@ class Store:
         else:
             self.commit()
             self.writer.finish()
-        self.recovering = True
-        try:
-            self._read_anew()
-        finally:
-            self.recovering = False
-            self.landed.notify_all()
-
-    def _read_anew(self) -> None:
-        """Become what the engine and the log say. StoreError when they can't be read: then the store is `lost`."""
-        try:
-            self._recover(self.log.position())
-        except Exception as error:
-            self.failed = self.lost = f"{error}; restart, or save what can be read with `diskkv repair`"
-            journal.critical("the store can't be read anew, nothing is served any more: %s", error)
-            raise StoreError(self.lost) from error
+        # What is replayed is no change: nothing of it is to be logged again.
+        changes = self.changes
+        self._go_back()
 
     # -- a tick
 
@@ -412,11 +400,15 @@ class Store:
         raise Undone
 
     def _go_back(self) -> None:
-        """Become what the engine and the log say: everything since the last commit is undone."""
+        """Become what the engine and the log say: everything since the last commit is undone. When they can't be read, the store is `lost`."""
         self.recovering = True
         try:
             self.writer.finish()
-            self._read_anew()
+            self._recover(self.log.position())
+        except Exception as error:
+            self.failed = self.lost = f"{error}; restart, or save what can be read with `diskkv repair`"
+            journal.critical("the store can't be read anew, nothing is served any more: %s", error)
+            raise StoreError(self.lost) from error
         finally:
             self.recovering = False
             self.landed.notify_all()
@@ -516,15 +508,11 @@ class Store:
         """A value is dead: have its records deleted and its memory freed, little by little."""
         if value.oid:
             self.dead.append(keys.garbage_object(value.oid))
-            self._graveyard.append(value)
+            self.graves.add(value)
 
     def free_later(self, dead: Value) -> None:
         """Nobody holds a value any more: free its memory little by little, because a huge dict freed at once stops everything."""
-        self._graveyard.append(dead)
-
-    def dying(self) -> int:
-        """How many dead values' memory is still to be freed."""
-        return len(self._graveyard)
+        self.graves.add(dead)
 
     def bury_database(self, db: Database) -> None:
         """All of a database is dead (before it gets a new epoch)."""
@@ -536,7 +524,7 @@ class Store:
         self.large = [value for value in self.large if value.db is not db]
         self.writer.forget(db)
         self.dead.append(keys.garbage_epoch(db.epoch))
-        self._graveyard.append(DeadDatabase(self, db.objects))
+        self.graves.add(DeadDatabase(self, db.objects))
 
     def swap(self, first: int, second: int) -> None:
         """Exchange two databases (SWAPDB)."""
@@ -576,18 +564,14 @@ class Store:
                         rest = 0.001  # a front is in the middle of a tick, which is soon over
                     elif self.failed is None:
                         rest = self._expire_due()
+                        for chore in self.chores:
+                            chore()
                 except (StoreError, OSError) as error:
                     journal.error("expiring keys failed, will try again: %s", error)
                 self.cache.sweep(KEEPER_STEPS)
                 self.keeper_due = self.clock() + int(rest * 1000)
-            for _ in range(KEEPER_GRAVES):
-                if not self._graveyard:
-                    break
+            if self.graves.work(KEEPER_STEPS):
                 rest = min(rest, 0.0005)
-                if not self._graveyard[0].shed(KEEPER_STEPS):
-                    break
-                self._graveyard.popleft()
-                self.freed += 1
 
     def rouse_keeper(self) -> None:
         """Something is due sooner than the keeper knows."""
@@ -608,4 +592,4 @@ class Store:
 
 
 def _no_replay(tick: bytes) -> None:
-    raise StoreError("this store was opened without a way to replay its log")
+    raise StoreError("opened without a way to replay the log")

@@ -34,7 +34,7 @@ UNKNOWN = -1
 class Value:
     """The decoded object behind one key; see the module's docstring for its life."""
 
-    __slots__ = ("db", "expire", "flying", "freq", "key", "linked", "oid", "queue", "saved", "seen", "stamp", "touched", "weight")
+    __slots__ = ("db", "expire", "flying", "freq", "key", "linked", "oid", "queue", "saved", "seen", "stamp", "touched", "uses", "weight")
 
     tag: ClassVar[int] = 0
     # Parts of it expire by themselves: whoever looks it up asks `due` first. Said by a class of its own, to which such a value changes
@@ -50,6 +50,8 @@ class Value:
     saved: int | None
     weight: int
     oid: int
+    # not there until somebody counts (see `dispatch/frequencies.py`)
+    uses: tuple[int, int]
     touched: dict[Any, Any]
     flying: dict[Any, Any]
 

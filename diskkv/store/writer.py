@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -92,9 +93,8 @@ class Writer:
         # bytes of memory ahead of the engine that the log's growth does not tell of; noted by those types that have such
         self.ahead = 0
         self._flying_ahead = 0
-        # how many commands have been logged since the last checkpoint that landed, and before the one that is active
+        # how many commands have been logged
         self.recorded = 0
-        self._flying_recorded = 0
         self.checkpoints = 0
         self.failures = 0
         self.last_ms = 0
@@ -119,8 +119,14 @@ class Writer:
         self._encoded = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
+        self._errands: deque[Callable[[], None]] = deque()
 
     # -- for the store
+
+    def undisturbed(self, errand: Callable[[], None]) -> None:
+        """Have the thread run something soon, while nothing is written to the engine. May be called without the lock."""
+        self._errands.append(errand)
+        self._wake.set()
 
     def start(self) -> None:
         """Start the thread."""
@@ -185,7 +191,6 @@ class Writer:
         self._log_mark = store.log.written
         self._flying_commands, self.commands = self.commands, 0
         self._flying_ahead, self.ahead = self.ahead, 0
-        self._flying_recorded = self.recorded
         self._batch = batch = store.engine.batch(sync=True)
         # Of a database that is still there, the key's value sees to its records itself.
         living = {db.epoch for db in store.databases}
@@ -284,6 +289,9 @@ class Writer:
                 self._begin_after_rest()
             if self.active:
                 self._carry_out()
+            elif self._errands:
+                self._errands.popleft()()
+                self._wake.set()
             elif reclaims:
                 try:
                     self.reclaimer.step()
@@ -358,7 +366,6 @@ class Writer:
         self._forget_flight()
         self._landed_mark = self._log_mark
         self._flying_commands = self._flying_ahead = 0
-        self.recorded -= self._flying_recorded
         self.checkpoints += 1
         self.landed_at = self._store.clock()
         self.error = None

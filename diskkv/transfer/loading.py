@@ -15,9 +15,7 @@ from diskkv.store.store import Store
 from diskkv.transfer.report import Report
 from diskkv.transfer.values import put
 
-# What a part of a value costs in memory besides its bytes, on average.
-PART_COST = 1000
-# What a key does.
+# What a key costs in memory besides its value.
 KEY_COST = 600
 
 
@@ -59,8 +57,8 @@ class Loader:
                 self.flush()
 
     def grown(self, size: int) -> None:
-        """So many bytes have come in. REQUIRES: the lock, which is given up when it is time for a checkpoint."""
-        self._dirty += size + PART_COST
+        """So many bytes of memory have come in. REQUIRES: the lock, which is given up when it is time for a checkpoint."""
+        self._dirty += size
         if self._dirty >= self._limit:
             self.flush()
 
@@ -72,9 +70,21 @@ class Loader:
         store.writer.finish()
         if store.writer.error is not None:
             raise StoreError(f"the checkpoint failed: {store.writer.error}")
+        self._wait_for_graves()
         store.writer.freeze()
         store.writer.encode_all()
         self._dirty = 0
+
+    def _wait_for_graves(self) -> None:
+        """Wait until the memory of what has left it is free: the keeper, left alone, would not keep up with what comes in."""
+        store = self._store
+        store.graves.urgent = True
+        try:
+            while store.graves:
+                store.rouse_keeper()
+                store.landed.wait(0.002)
+        finally:
+            store.graves.urgent = False
 
     def finish(self) -> None:
         """Have everything on the disk."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from diskkv.format import keys
-from diskkv.rdb.content import Key, Sizes
+from diskkv.format.meta import unpack_items
+from diskkv.rdb.content import Key, Library, Sizes
 from diskkv.store.store import Store
 from diskkv.transfer.values import content_of
 
 # A reader's own small cache: of large values it holds what it is looking at.
 BUDGET = 8 << 20
+# The documents that are function libraries: what they are named, and their code comes first in them.
+LIBRARY = b"library:"
 
 
 class Snapshot:
@@ -31,9 +34,12 @@ class Snapshot:
         """How many keys there are in all."""
         return sum(db.count for db in self._store.databases)
 
-    def items(self, wanted: Callable[[int, bytes], bool] | None = None) -> Iterator[Key | Sizes]:
-        """Every key of every database, those that have expired left out. Before a database's first comes its size."""
+    def items(self) -> Iterator[Key | Sizes | Library]:
+        """The function libraries, and every key of every database but those that have expired. Before a database's first key comes
+        its size."""
         store = self._store
+        for raw in store.documents.named(LIBRARY).values():
+            yield Library(unpack_items(raw)[0])
         for number, db in enumerate(store.databases):
             if not db.count:
                 continue
@@ -41,8 +47,6 @@ class Snapshot:
             width = len(db.prefix)
             for raw_key, raw in self._engine.scan(db.prefix, keys.after(db.prefix)):
                 name = raw_key[width:]
-                if wanted is not None and not wanted(number, name):
-                    continue
                 value = db.decode(name, raw)
                 if value.expire is None or value.expire > store.now:
                     yield Key(number, name, content_of(value), value.expire)

@@ -31,6 +31,9 @@ PIECE = 1 << 18
 WHOLE = 128
 # What a pending entry costs until it is in the engine.
 PENDING_COST = 400
+# What an element costs besides its bytes, and a stream's entry besides its fields.
+ELEMENT_COST = 200
+ENTRY_COST = 400
 
 T = TypeVar("T")
 
@@ -98,13 +101,18 @@ def check(content: Content) -> None:
 def put(db: Database, key: bytes, content: Content, rest: Callable[[int], None] | None = None) -> Value:
     """Give a key a content, in place of whatever it has; the value, which does not expire.
 
-    `rest` is called between parts, with about how many bytes came in: there the store may commit and make a checkpoint.
+    `rest` is called between parts, with about how many bytes of memory that takes: there the store may commit and make a checkpoint.
     """
     return FILLERS[content.tag](db, key, content, rest or _go_on)
 
 
 def _go_on(size: int) -> None:
     """Nothing is to be done between parts."""
+
+
+def _cost(part: Iterable[bytes]) -> int:
+    """About what some elements take in memory until they are in the engine."""
+    return sum([ELEMENT_COST + len(element) for element in part])
 
 
 Rest = Callable[[int], None]
@@ -127,7 +135,7 @@ def _fill_list(db: Database, key: bytes, content: Content, rest: Rest) -> Value:
     value = db.replace(key, List)
     for part in content.parts:
         value.push_right(part)
-        rest(sum(map(len, part)))
+        rest(_cost(part))
     return value
 
 
@@ -137,23 +145,25 @@ def _fill_set(db: Database, key: bytes, content: Content, rest: Rest) -> Value:
         if len(part) == content.count and len(part) <= WHOLE:
             value.become(dict.fromkeys(part, PRESENT))
         else:
+            value.assume_absent(part)
             value.add(part)
-            rest(sum(map(len, part)))
+            rest(_cost(part))
     return _counted(value, content)
 
 
 def _fill_hash(db: Database, key: bytes, content: Content, rest: Rest) -> Value:
     value = db.replace(key, Hash)
     for part in content.parts:
+        value.assume_absent(part[:: content.width()])
         if content.timed:
             value.set([item for at in range(0, len(part), 3) for item in part[at : at + 2]])
             for field, when in zip(part[::3], part[2::3], strict=True):
                 if when:
                     value.set_expiry(field, when)
-            rest(sum(len(item) for item in part if item.__class__ is bytes))
+            rest(_cost(part[::3]) + _cost(part[1::3]))
         else:
             value.set(part)
-            rest(sum(map(len, part)))
+            rest(_cost(part))
     return _counted(value, content)
 
 
@@ -161,14 +171,18 @@ def _fill_zset(db: Database, key: bytes, content: Content, rest: Rest) -> Value:
     value = db.replace(key, ZSet)
     assign = value.assign
     for part in content.parts:
+        value.assume_absent(part[::2])
         for at in range(0, len(part), 2):
             assign(part[at], part[at + 1])
-        rest(16 * len(part))
+        rest(2 * _cost(part[::2]))
     return _counted(value, content)
 
 
 def _counted(value: Hash | Set | ZSet, content: Content) -> Value:
-    if content.count is not None and len(value) != content.count:
+    # In one that is not complete a member that came twice was counted twice.
+    count = len(value) if value.complete else sum(1 for _ in value.walk())
+    if count != len(value) or content.count not in (None, count):
+        value.db.remove(value)
         raise BadDump("a collection has a member twice")
     return value
 
@@ -179,7 +193,7 @@ def _fill_stream(db: Database, key: bytes, content: Content, rest: Rest) -> Valu
         size = 0
         for number, items in part:
             value.append(number, items)
-            size += sum(map(len, items))
+            size += ENTRY_COST + _cost(items)
         rest(size)
     state = content.state
     assert state is not None

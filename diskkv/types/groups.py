@@ -113,7 +113,7 @@ class Group:
     def enter(self, consumer: Consumer) -> None:
         """A consumer comes to be, or was read from its record."""
         self.consumers[consumer.name] = self.by_number[consumer.number] = consumer
-        self.stream.resized(CONSUMER_WEIGHT + len(consumer.name))
+        self.stream.weigh(CONSUMER_WEIGHT + len(consumer.name))
 
     # -- changing
 

@@ -1,16 +1,18 @@
 """Hashes: a map from field to value, both bytes.
 
-The header of a large hash has one more byte, its flags: WIDE once it has had more fields than Redis keeps in a listpack.
+The header of a large hash has one more byte, its flags.
 
 Fields that expire. A hash becomes a `TimedHash` when its first field is given a time, and a `Hash` again some time after its last one has
 lost it; it is the same object, which changes its class. So all the hashes of which no field expires, nearly all of them, ask nothing about
-it. A look-up of a TimedHash has those fields expire first whose time has come (`Database.find`), so nobody ever meets one that has.
+it. A look-up of a TimedHash has those fields expire first whose time has come (`Database.find`), so nobody ever meets one that has, and
+counts are exact. The keeper comes by at each field's millisecond and takes a few at a time, so a look-up finds little to do, unless very
+many fields of one hash have the same time; if that is all its fields, the key goes at once, whatever its size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from diskkv.format import DEADLINE, HASH, MEMBER, keys
@@ -18,12 +20,11 @@ from diskkv.format.meta import Meta, pack_items, pack_mortal, pack_value, unpack
 from diskkv.format.ordered import pack_u64, unpack_u64
 from diskkv.store.value import Value, data_type
 from diskkv.types.deadlines import COST, FAR, Deadlines
-from diskkv.types.members import SMALL_COUNT, Members
+from diskkv.types.members import SMALL_COUNT, SUNK, Members
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
 
-WIDE = 1
 # Fields of it have expired, or were to.
 TIMED = 2
 
@@ -35,17 +36,13 @@ class Hash(Members):
     """A map of fields."""
 
     # `deadlines` is there in a TimedHash only.
-    __slots__ = ("deadlines", "flags")
+    __slots__ = ("deadlines",)
 
     deadlines: Deadlines
 
     tag = HASH
     # Measured on 100,000 short fields: dict entry 87 bytes with its spare room, two bytes objects 33 each, rounded up to 16.
     ENTRY = 160
-
-    def __init__(self, db: Database, key: bytes) -> None:
-        super().__init__(db, key)
-        self.flags = 0
 
     # -- what commands use
 
@@ -54,6 +51,9 @@ class Hash(Members):
         self.touch()
         if len(pairs) == 2:
             return 1 if self.put(pairs[0], pairs[1]) is None else 0
+        if len(pairs) > 2 * self.db.store.shapes.hash_entries:
+            # Redis does not look whether fields are named twice.
+            self.flags |= SUNK
         added = 0
         for at in range(0, len(pairs), 2):
             if self.put(pairs[at], pairs[at + 1]) is None:
@@ -99,14 +99,11 @@ class Hash(Members):
             self.deadlines = Deadlines(meta.due)
             if meta.body is None:
                 self.deadlines = Deadlines(meta.due, unpack_u64(meta.extras, 1), unpack_u64(meta.extras, 9))
-        super().load(meta)
         if meta.extras:
             self.flags = meta.extras[0]
+        super().load(meta)
 
     def fill(self, items: list[Any]) -> None:
-        if items and items[0].__class__ is int:
-            self.flags = items[0]
-            del items[0]
         self.resident = dict(zip(items[::2], items[1::2], strict=True))
         self.weight += self.ENTRY * len(self.resident) + sum(map(len, items))
 
@@ -116,17 +113,22 @@ class Hash(Members):
 
     def extras(self) -> bytes:
         if len(self) > self.db.store.shapes.hash_entries:
-            self.flags |= WIDE
+            self.flags |= SUNK
         return bytes((self.flags,))
 
     def enlarge(self) -> None:
         super().enlarge()
         if len(self.resident) > self.db.store.shapes.hash_entries:
-            self.flags |= WIDE
+            self.flags |= SUNK
+
+    def _taken(self, member: bytes, value: Any, count: int) -> None:
+        shapes = self.db.store.shapes
+        if count > shapes.hash_entries or len(value) > shapes.hash_value or len(member) > shapes.hash_value:
+            self.flags |= SUNK
 
     def encoding(self) -> bytes:
         shapes = self.db.store.shapes
-        if self.flags & WIDE or len(self) > shapes.hash_entries:
+        if self.flags & SUNK or len(self) > shapes.hash_entries:
             return b"hashtable"
         if any(len(field) > shapes.hash_value or len(value) > shapes.hash_value for field, value in self.items()):
             return b"hashtable"
@@ -272,8 +274,13 @@ class TimedHash(Hash):
         fields = self._due_fields(now, limit)
         if fields:
             self.touch()
-            for field in fields:
-                self.drop(field)
+            for field, when in fields.items():
+                if self.complete or self.resident.get(field) is not None:
+                    self.drop(field)
+                else:
+                    self._drop_unseen(field, when)
+            if self.oid and self.weight > self.ceiling:
+                self._spill()
         else:
             # What was due is no longer: not a change to anybody, but the expiry record has to go.
             store = self.db.store
@@ -283,21 +290,36 @@ class TimedHash(Hash):
             self.vanish()
             return len(fields), [(b"DEL", self.key)]
         self._look_ahead()
-        return len(fields), [(b"HDEL", self.key, *fields[at : at + 1000]) for at in range(0, len(fields), 1000)]
+        names = list(fields)
+        return len(names), [(b"HDEL", self.key, *names[at : at + 1000]) for at in range(0, len(names), 1000)]
 
-    def _due_fields(self, now: int, limit: int | None) -> list[bytes]:
+    def _drop_unseen(self, field: bytes, when: int) -> None:
+        """Remove a field that is in the engine only, without reading what it holds."""
+        self.resident[field] = self.touched[field] = None
+        self.size -= 1
+        self.resized(self.ENTRY + len(field))
+        self.deadlines.change(field, when, None)
+
+    def _due_fields(self, now: int, limit: int | None) -> dict[bytes, int]:
+        """The fields, with their times, that are to expire."""
         deadlines = self.deadlines
         if not self.oid:
-            return [field for field, when in deadlines.times.items() if when <= now][:limit]
-        found: dict[bytes, None] = {}
+            due = ((field, when) for field, when in deadlines.times.items() if when <= now)
+            return dict(islice(due, limit))
+        found: dict[bytes, int] = {}
+        engine, prefix = self.db.store.engine, keys.data_prefix(self.oid) + DEADLINE
         while limit is None or len(found) < limit:
             entry = deadlines.next(self.db, self.oid)
             if entry is None or entry[0] > now:
                 break
             when, field = deadlines.pop()
-            if self.expiry(field) == when:
-                found[field] = None
-        return list(found)
+            # Who is not resident has not been changed since the engine was written: there the entry is, if it is still true.
+            if self.complete or field in self.resident:
+                if deadlines.times.get(field) == when:
+                    found[field] = when
+            elif engine.get(prefix + pack_u64(when) + field) is not None:
+                found[field] = when
+        return found
 
     # -- memory and engine
 
@@ -352,7 +374,7 @@ class TimedHash(Hash):
     # -- what the store needs
 
     def fill(self, items: list[Any]) -> None:
-        times = items.pop(1)
+        times = items.pop(0)
         super().fill(items)
         pairs = zip(self.resident, times, strict=True)
         self.deadlines.times = {field: when for field, when in pairs if when is not None}

@@ -14,6 +14,9 @@ Random members. `Picks` is a list of all members, made when a large complete obj
 additions and removals keep it right at O(1) each, so draws are exactly uniform. An incomplete object answers from a window of
 neighbours in hash order at a random place, which nobody without the seed can tell from chance; `pop` uses a window up.
 
+What Redis would keep the object in (OBJECT ENCODING) is judged from what is in it, but Redis never goes back to a form for smaller ones. So
+whoever takes something out asks first whether it was this that was too much, and `flags` remembers it. Putting something in asks nothing.
+
 What a type adds: `ENTRY`, `weigh`, `pack` and `unpack` (below), `body` and the inline part of `load`. One that keeps other records
 beside the members (sorted sets) extends `put`, `drop` and `records`.
 """
@@ -46,6 +49,8 @@ POP_WINDOW = 256
 # From one wanted member in so many on, reading all of an incomplete object is cheaper than a window for each.
 READ_ALL_FROM = 64
 CURSOR_END = 1 << 32
+# In `flags`: Redis would keep it in a hashtable or a skiplist from now on, whatever is still taken out of it.
+SUNK = 1
 
 
 class Weigher(Protocol):
@@ -57,7 +62,7 @@ class Weigher(Protocol):
 class Members(Value):
     """A map from member to value; see the module's docstring. `len` is exact and O(1)."""
 
-    __slots__ = ("ceiling", "complete", "limit", "overlay", "picks", "resident", "size")
+    __slots__ = ("ceiling", "complete", "flags", "limit", "overlay", "picks", "resident", "size")
 
     # What a resident member costs besides its bytes, and a value's bytes. (A builtin or a staticmethod: it must not bind.)
     ENTRY: ClassVar[int] = 100
@@ -69,6 +74,7 @@ class Members(Value):
         super().__init__(db, key)
         self.resident = {}
         self.complete = True
+        self.flags = 0
         self.size = 0
         self.limit = self.weight + SMALL_BYTES
         self.ceiling = 0
@@ -198,7 +204,24 @@ class Members(Value):
             self.resized(delta)
             if delta > 0:
                 self._grown()
+            elif not self.flags & SUNK:
+                self._taken(b"", old, 0)
         return old
+
+    def assume_absent(self, members: Iterable[bytes]) -> None:
+        """Spare some members that are about to be put the look-up in the engine.
+
+        REQUIRES: they are not there; or else that whoever calls this counts the members in the end, and discards the object.
+        """
+        if self.complete:
+            return
+        resident, entry = self.resident, self.ENTRY
+        grown = 0
+        for member in members:
+            if member not in resident:
+                resident[member] = None
+                grown += entry + len(member)
+        self.resized(grown)
 
     def drop(self, member: bytes) -> Any:
         """Remove a member; its value, or None when it was absent. REQUIRES: `touch` has been called by this command.
@@ -214,9 +237,13 @@ class Members(Value):
                 if self.picks is not None:
                     self.picks.stale.add(member)
             self.resized(-self.ENTRY - len(member) - self.weigh(old))
+            if not self.flags & SUNK:
+                self._taken(member, old, len(self.resident) + 1)
             return old
         old = self.get(member)
         if old is not None:
+            if not self.flags & SUNK:
+                self._taken(member, old, self.size)
             self.resident[member] = self.touched[member] = None
             self.size -= 1
             self.resized(-self.weigh(old))
@@ -234,6 +261,9 @@ class Members(Value):
         if removed and not len(self):
             self.vanish()
         return removed
+
+    def _taken(self, member: bytes, value: Any, count: int) -> None:
+        """A member, or only the value of one, goes from an object of `count` members, or an unknown number of them: see above."""
 
     def _grown(self) -> None:
         if self.oid:
@@ -433,7 +463,10 @@ class Members(Value):
             self.complete = False
             self.ceiling = self.db.cache.budget // 4
         else:
-            self.fill(unpack_items(meta.body))
+            items = unpack_items(meta.body)
+            if items and items[0].__class__ is int:
+                self.flags = items.pop(0)
+            self.fill(items)
 
     def length(self) -> int:
         return len(self)
@@ -484,6 +517,7 @@ class Members(Value):
         target.touch()
         for member, value in self.items():
             target.put(member, value)
+        target.flags |= self.flags
 
 
 class Picks:

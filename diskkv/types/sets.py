@@ -1,7 +1,8 @@
 """Sets: members without values (`PRESENT` stands for one), and the three operations on several sets.
 
 Redis keeps small sets of integers in numeric order and shows them so; `ordered` tells whether a set is such a one. The header of a large
-set has one more byte, its form: an all-integer set of up to 512 members is large here and an intset there.
+set has one more byte, its form: an all-integer set of up to 512 members is large here and an intset there. A small set remembers in its
+flags what has been taken out of it: MIXED, something that is no integer.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from diskkv.format import SET
 from diskkv.format.meta import Meta, pack_items
 from diskkv.lib.numbers import parse_int
 from diskkv.store.shapes import Shapes
-from diskkv.store.value import data_type
-from diskkv.types.members import Members
+from diskkv.store.value import Value, data_type
+from diskkv.types.members import SUNK, Members
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
@@ -26,6 +27,8 @@ PRESENT = b""
 HASHTABLE = 0
 INTSET = 1
 LISTPACK = 2
+# In `flags`.
+MIXED = 2
 NAMES = {HASHTABLE: b"hashtable", INTSET: b"intset", LISTPACK: b"listpack"}
 
 
@@ -88,28 +91,55 @@ class Set(Members):
 
     def load(self, meta: Meta) -> None:
         super().load(meta)
-        if meta.extras:
-            self.form = meta.extras[0]
+        if meta.body is None:
+            self.form = meta.extras[0] if meta.extras else HASHTABLE
+            self.flags = SUNK
 
     def fill(self, items: list[Any]) -> None:
         self.resident = dict.fromkeys(items, PRESENT)
         self.weight += self.ENTRY * len(items) + sum(map(len, items))
 
     def body(self) -> bytes:
-        return pack_items(list(self.resident))
+        return pack_items([self.flags, *self.resident] if self.flags else list(self.resident))
 
     def extras(self) -> bytes:
         return bytes((self.form,))
 
     def enlarge(self) -> None:
-        self.form = form_of(self.resident, self.db.store.shapes)
+        self.form = self._form()
         super().enlarge()
+        # From now on the form is kept up with every change.
+        self.flags = SUNK
 
     def encoding(self) -> bytes:
         return NAMES[self._form()]
 
+    def copy_to(self, target: Value) -> None:
+        super().copy_to(target)
+        if isinstance(target, Set) and self.oid:
+            # What is left of a large set may be small, and the copy then is.
+            target.form = self.form
+            target.flags = SUNK if target.oid or self.form == HASHTABLE else MIXED if self.form == LISTPACK else 0
+
     def _form(self) -> int:
-        return self.form if self.oid else form_of(self.resident, self.db.store.shapes)
+        if self.oid:
+            return self.form
+        flags = self.flags
+        if flags & SUNK:
+            return HASHTABLE
+        form = form_of(self.resident, self.db.store.shapes)
+        return LISTPACK if form == INTSET and flags & MIXED else form
+
+    def _taken(self, member: bytes, value: Any, count: int) -> None:
+        shapes = self.db.store.shapes
+        if not self.flags & MIXED:
+            if member.isdigit() or parse_int(member) is not None:
+                if count > shapes.set_intset and count > shapes.set_entries:
+                    self.flags |= SUNK
+                return
+            self.flags |= MIXED
+        if count > shapes.set_entries or len(member) > shapes.set_value:
+            self.flags |= SUNK
 
     def _reform(self, member: bytes) -> None:
         """A large set has got another member: it may no longer be what it was. There is no way back."""

@@ -191,7 +191,7 @@ class Stream(Value):
 
     def set_last(self, last: int, added: int | None, max_deleted: int) -> None:
         """XSETID: say what the last id was; and, unless None and 0, how many were added and the highest id deleted."""
-        self.touch()
+        self.stir()
         self.last = last
         if added is not None:
             self.added = added
@@ -365,10 +365,17 @@ class Stream(Value):
         found = self.known_groups
         if found is None:
             found = self.known_groups = {group.name: group for group in self._stored_groups().values()}
-            self.resized(sum(GROUP_WEIGHT + len(name) for name in found))
+            self.weigh(sum(GROUP_WEIGHT + len(name) for name in found))
             for consumer in self._stored_consumers({group.number: group for group in found.values()}):
                 consumer.group.enter(consumer)
         return found
+
+    def weigh(self, delta: int) -> None:
+        """As `resized`, also for a value that is only being read (an export's), of which no accounts are kept."""
+        if self.linked:
+            self.resized(delta)
+        else:
+            self.weight += delta
 
     def create_group(self, name: bytes, last: int, read: int) -> Group:
         """A new consumer group, which has been given what lies up to `last`. REQUIRES: there is none of that name."""
@@ -393,7 +400,7 @@ class Stream(Value):
         self.db.store.dead.append(keys.garbage_group(self.oid, group.number))
 
     def stir(self) -> None:
-        """As `touch`, for changes in consumer groups alone: those who WATCH the key are not told, as in Redis."""
+        """As `touch`, for what changes no entry (consumer groups, XSETID): those who WATCH the key are not told, as in Redis."""
         self.note()
         self.db.store.changes += 1
 

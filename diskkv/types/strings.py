@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from diskkv.store.database import Database
 
 LARGE = 64 * 1024
+# Redis keeps longer strings apart from their headers: `raw`.
+EMBEDDED = 44
 PIECE_OVERHEAD = 150
 
 
@@ -28,13 +30,15 @@ PIECE_OVERHEAD = 150
 class String(Value):
     """A byte string. `data` is all of it when it is small (`oid` 0); else see `read`."""
 
-    __slots__ = ("data", "pieces", "size")
+    __slots__ = ("data", "edited", "pieces", "size")
 
     tag = STRING
     data: bytes
     # of a large string only
     size: int
     pieces: dict[int, bytes]
+    # What APPEND, SETRANGE or SETBIT last made of a short one; not there before, and out of date when `data` is another object.
+    edited: bytes
 
     def __init__(self, db: Database, key: bytes) -> None:
         super().__init__(db, key)
@@ -75,7 +79,10 @@ class String(Value):
         """Add to the end; the new length."""
         if not self.oid and len(self.data) + len(data) <= LARGE:
             self.set(self.data + data)
-            return len(self.data)
+            length = len(self.data)
+            if length > len(data) and length <= EMBEDDED:
+                self.edited = self.data
+            return length
         self.write(len(self), data)
         return self.size
 
@@ -85,6 +92,8 @@ class String(Value):
         if not self.oid and end <= LARGE:
             old = self.data.ljust(at, b"\0")
             self.set(old[:at] + data + old[at + len(data) :])
+            if len(self.data) <= EMBEDDED:
+                self.edited = self.data
             return
         self.touch()
         if not self.oid:
@@ -167,6 +176,8 @@ class String(Value):
         else:
             self.data = meta.body
             self.weight += len(meta.body)
+            if meta.edited:
+                self.edited = self.data
 
     def body(self) -> bytes:
         return self.data
@@ -176,10 +187,16 @@ class String(Value):
 
     def save(self, batch: Any) -> None:
         # The commonest record by far, so the short way is written out.
+        data = self.data
         if self.oid or self.expire is not None or self.saved:
             super().save(batch)
+            if len(data) <= EMBEDDED and self._edited() and not self.oid:
+                batch.put(self.db.prefix + self.key, encode_inline(STRING, self.expire, data, edited=True))
             return
-        data = self.data
+        if len(data) <= EMBEDDED and self._edited():
+            batch.put(self.db.prefix + self.key, encode_inline(STRING, None, data, edited=True))
+            self.saved = 0
+            return
         batch.put(self.db.prefix + self.key, b"\x01\x00" + data if len(data) < 512 else encode_inline(STRING, None, data))
         self.saved = 0
 
@@ -207,13 +224,18 @@ class String(Value):
             raise TypeError("a string is copied to a string")
         if not self.oid:
             target.set(self.data)
+            if self._edited():
+                target.edited = self.data
             return
         for at in range(0, self.size, CHUNK):
             target.write(at, self.read(at, min(at + CHUNK, self.size)))
 
+    def _edited(self) -> bool:
+        return getattr(self, "edited", None) is self.data
+
     def encoding(self) -> bytes:
-        """As Redis decides it: `int`, `embstr` up to 44 bytes, else `raw`."""
-        if self.oid or len(self.data) > 44:
+        """As Redis decides it: `int`, `embstr` up to 44 bytes, else `raw`, as is one edited in place."""
+        if self.oid or len(self.data) > EMBEDDED or self._edited():
             return b"raw"
         if len(self.data) <= 20 and parse_int(self.data) is not None:
             return b"int"

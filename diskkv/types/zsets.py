@@ -21,7 +21,7 @@ from diskkv.format import BUCKET, MEMBER, RANKED, ZSET, keys
 from diskkv.format.meta import Meta, pack_items
 from diskkv.format.ordered import pack_f64, pack_u32, unpack_f64, unpack_u32
 from diskkv.store.value import data_type
-from diskkv.types.members import SMALL_COUNT, Members
+from diskkv.types.members import SMALL_COUNT, SUNK, Members
 from diskkv.types.ranked import FIRST, Content, Item, Ranked
 
 if TYPE_CHECKING:
@@ -329,13 +329,23 @@ class ZSet(Members):
         super().load(meta)
         if meta.body is None:
             self.moved = {}
+            self.flags = meta.extras[0] if meta.extras else 0
 
     def fill(self, items: list[Any]) -> None:
         self.resident = dict(zip(items[::2], items[1::2], strict=True))
         self.weight += sum(map(len, self.resident)) + len(self.resident) * self.ENTRY
 
     def body(self) -> bytes:
-        return pack_items([part for entry in self.resident.items() for part in entry])
+        items: list[Any] = [part for entry in self.resident.items() for part in entry]
+        return pack_items([self.flags, *items] if self.flags else items)
+
+    def extras(self) -> bytes:
+        return bytes((self.flags,)) if self.flags else b""
+
+    def _taken(self, member: bytes, value: Any, count: int) -> None:
+        shapes = self.db.store.shapes
+        if count > shapes.zset_entries or len(member) > shapes.zset_value:
+            self.flags |= SUNK
 
     def pack(self, value: float) -> bytes:
         return pack_f64(value)
@@ -413,7 +423,7 @@ class ZSet(Members):
     def encoding(self) -> bytes:
         """As Redis decides it for a zset of this size: `listpack` or `skiplist`."""
         shapes = self.db.store.shapes
-        if len(self) > shapes.zset_entries or any(len(member) > shapes.zset_value for member in self.members()):
+        if self.flags & SUNK or len(self) > shapes.zset_entries or any(len(member) > shapes.zset_value for member in self.members()):
             return b"skiplist"
         return b"listpack"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -14,7 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from diskkv.cli import main
+from diskkv.format.meta import pack_items
 from diskkv.rdb.checksum import crc64
+from diskkv.replies import OK
 from tests.rdb.values import MAKERS
 from tests.support.oracle import Oracle, plain, start
 from tests.support.runner import Runner
@@ -206,6 +209,25 @@ def test_bad_sources_are_refused(tmp_path: Path) -> None:
     assert diskkv("import", tmp_path / "missing", "--dry-run").exit_code == 1
     assert diskkv("import", tmp_path, "--dry-run").exit_code == 1
     shutil.rmtree(tmp_path)
+
+
+def test_function_libraries_go_along(tmp_path: Path) -> None:
+    code = b"#!lua name=lib\nredis.register_function('answer', function() return 42 end)"
+    run = Runner(tmp_path / "store")
+    with run.executor.store.lock:
+        run.executor.store.documents.put(b"library:lib", pack_items([code, b"answer", None, 0]))
+    assert run("SAVE") == OK
+    run.close()
+    for name in ("saved", "exported"):
+        (tmp_path / name).mkdir()
+    os.rename(tmp_path / "store" / "dump.rdb", tmp_path / "saved" / "dump.rdb")
+    assert diskkv("export", tmp_path / "store", tmp_path / "exported" / "dump.rdb").exit_code == 0
+    for name in ("saved", "exported"):
+        oracle = start("--dir", str(tmp_path / name))
+        while b"loading:1" in oracle.run("INFO", "persistence"):
+            pass
+        assert oracle.run("FCALL", "answer", 0) == 42
+        oracle.close()
 
 
 def test_large_values_come_in_pieces(tmp_path: Path) -> None:

@@ -36,9 +36,10 @@ SCRIPTS = [
 ESCAPES = [
     "return python", "return python.eval", "return io", "return debug", "return package", "return require", "return dofile",
     "return loadfile", "return module", "return newproxy", "return print", "return os.exit()", "return os.getenv('x')",
-    "return string.dump(function() end)", "getmetatable('').__index = {}", "getmetatable(redis).__index = {}", "rawset(_G, 'x', 1)",
+    "return string.dump(redis.call)", "return loadstring(string.dump(function() end))()",
+    "getmetatable('').__index = {}", "getmetatable(redis).__index = {}", "rawset(_G, 'x', 1)",
     "rawset(redis, 'x', 1)", "table.insert(string, 1)", "table.remove(string)", "table.sort(redis)", "setmetatable(_G, {})",
-    "setmetatable(redis, nil)", "return ('x').dump(function() end)", "\x1bLua\x51\x00", "assert(loadstring('\\27Lua'))()",
+    "setmetatable(redis, nil)", "\x1bLua\x51\x00", "assert(loadstring('\\27Lua'))()",
     "return redis.call.__class__", "return cjson.null.__class__", "return _G._G._G.python", "host(0)", "redis.x = 1", "cjson.encode = 1",
     "return rawget(_G, 'debug').x", "return rawget(redis, 'host').x", "return unpack({}, 1, 1e8)",
     "math.x = 1", "local f = redis.call f.x = 1", "setfenv(redis.call, {})", "setfenv(0, {})", "setfenv(2, {})", "setfenv(3, {})",

@@ -65,9 +65,7 @@ def test_shutdown_is_told_to_the_front(run: Runner) -> None:
     assert text(run("SHUTDOWN")) == "ERR Command not allowed inside a transaction"
 
 
-def test_saving(run: Runner) -> None:
-    assert text(run("SAVE")).startswith("ERR there are no RDB files here")
-    assert text(run("BGSAVE", "SCHEDULE")).startswith("ERR there are no RDB files here")
+def test_the_log_is_shortened_on_demand(run: Runner) -> None:
     run.checkpoint()
     before = run.executor.store.writer.checkpoints
     run("SET", "a", 1)
@@ -173,7 +171,7 @@ def test_commands_are_described_as_redis_describes_them(run: Runner, oracle: Ora
         assert {category.text for category in ours[6]} == set(theirs[6])
     keys = run("COMMAND", "INFO", "mset")[0][8]
     assert plain(keys)[0][2:] == oracle.run("COMMAND", "INFO", "mset")[0][8][0][2:]
-    assert len(run("COMMAND")) == run("COMMAND", "COUNT") == len(run("COMMAND", "LIST"))
+    assert len(run("COMMAND")) == run("COMMAND", "COUNT") == sum(b"|" not in name for name in run("COMMAND", "LIST"))
 
 
 def test_command_list_filters(run: Runner) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import rules, stream_words
+from . import rules, script_words, stream_words
 
 TABLES: dict[str, str] = {}
 
@@ -242,6 +242,26 @@ TABLES["server"] = """
 1 LASTSAVE
 """
 
+TABLES["alone"] = """
+2 ROLE [x]
+2 (REPLICAOF | SLAVEOF) (NO ONE | no one | no x | localhost x | localhost 70000 | NO | <odd> <odd> <odd>)
+2 FAILOVER {ABORT | FORCE | TIMEOUT <count> | TO localhost <count> | <odd>}
+2 WAIT 0 (0 | 1 | -1 | x | <odd>)
+1 WAIT (x | <odd>) 1
+2 CLUSTER (INFO | NODES | SLOTS | SHARDS | MYID | LINKS | RESET | RESET HARD | FLUSHSLOTS | BUMPEPOCH | SAVECONFIG | NOPE | HELP x)
+2 CLUSTER (COUNTKEYSINSLOT | KEYSLOT | FORGET | REPLICAS | REPLICATE | MEET | ADDSLOTS | SETSLOT) [<count>] [<count>] [<odd>]
+1 (READONLY | READWRITE | ASKING) [x]
+1 MODULE (LIST | LIST x | NOPE | UNLOAD)
+1 MEMORY (PURGE | PURGE x | NOPE | USAGE | USAGE nonesuch SAMPLES | USAGE nonesuch SAMPLES -1 | USAGE nonesuch SAMPLES x)
+2 CONFIG GET (timeout | time* | databases | nope | maxclients | TIMEOUT | tim[de]out)
+2 CONFIG SET (timeout <odd> | timeout x | databases 3 | nope 1 | timeout 0 timeout 0 | timeout | timeout 0 nope 1 | maxmemory x)
+1 CONFIG (NOPE | RESETSTAT x | REWRITE | REWRITE x | GET | SET)
+6 DEBUG DIGEST-VALUE (<str> | <hash> | <list> | <set>)
+2 DEBUG DIGEST-VALUE (<str> | <hash> | <list> | <set>)+
+1 DEBUG (RELOAD | LOADAOF x | NOPE | SLEEP | SLEEP 0 | ERROR <text> | OBJECT nonesuch | POPULATE <count> x y z | LOG x)
+1 DEBUG PROTOCOL (string | integer | bignum | null | array | set | map | true | false | verbatim | attrib | nope)
+"""
+
 TABLES["connection"] = """
 4 PING [<value>]
 3 ECHO <value>
@@ -279,6 +299,7 @@ TABLES["transactions"] = """
 
 TABLES["acl"] = rules.TABLE
 TABLES["stream"] = stream_words.TABLE
+TABLES["scripting"] = script_words.TABLE
 
 DEFAULT_GROUPS = tuple(TABLES)
 
@@ -293,8 +314,10 @@ SHARES: dict[str, float] = {
     "hyperloglog": 4,
     "geo": 6,
     "stream": 16,
+    "scripting": 3,
     "generic": 18,
     "server": 0.3,
+    "alone": 1,
     "connection": 2,
     "transactions": 0.5,
 }

@@ -15,6 +15,7 @@ from .servers import Server
 from .tables import DEFAULT_GROUPS
 
 COMMANDS = 2000
+DEBUGGING = ("--enable-debug-command", "yes")
 FRESH = random.SystemRandom().randrange(1 << 32)
 
 
@@ -29,20 +30,20 @@ def _require_oracle() -> None:
 @pytest.fixture(scope="module")
 def oracle() -> Iterator[Server]:
     _require_oracle()
-    with servers.redis("--appendonly", "no") as server:
+    with servers.redis("--appendonly", "no", *DEBUGGING) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def tested(oracle: Server) -> Iterator[Server]:
-    with servers.diskkv("--appendfsync", "everysec") as server:
+    with servers.diskkv("--appendfsync", "everysec", *DEBUGGING) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def cramped(oracle: Server) -> Iterator[Server]:
     """A diskkv whose budget is so small that hardly anything stays in memory."""
-    with servers.diskkv("--appendfsync", "everysec", "--maxmemory", "1mb") as server:
+    with servers.diskkv("--appendfsync", "everysec", *DEBUGGING, "--maxmemory", "1mb") as server:
         yield server
 
 
@@ -67,5 +68,5 @@ def test_a_tiny_budget_changes_no_reply(cramped: Server, oracle: Server, seed: i
 
 def test_the_oracle_agrees_with_itself(oracle: Server) -> None:
     """The tester asks nothing that chance or the clock decides: two Redis servers never differ."""
-    with servers.redis("--appendonly", "no") as other:
+    with servers.redis("--appendonly", "no", *DEBUGGING) as other:
         check(other, oracle, FRESH, "both", 6000)

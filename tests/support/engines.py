@@ -44,6 +44,9 @@ class Around:
     def snapshot(self) -> Snapshot:
         return self.inner.snapshot()
 
+    def copy(self, into: str) -> None:
+        self.inner.copy(into)
+
     def reopen(self) -> None:
         self.inner.reopen()
 

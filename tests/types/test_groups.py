@@ -172,6 +172,7 @@ def test_watchers_of_a_stream_are_told_of_entries_not_of_groups(run: Runner) -> 
         (["XGROUP", "CREATE", "x", "h", "0"], False),
         (["XREADGROUP", "GROUP", "h", "ann", "STREAMS", "x", ">"], False),
         (["XGROUP", "DESTROY", "x", "h"], False),
+        (["XSETID", "x", "11-0"], False),
         (["XDEL", "x", "1-0"], True),
         (["XADD", "x", "12-0", "f", "v"], True),
     ):

@@ -32,7 +32,8 @@ def copy(source: Path, target: Path) -> Path:
     (target / "src").mkdir()
     for name in PROGRAMS:
         built = source / "src" / name
-        program = str(built.resolve()) if built.is_file() else shutil.which(name)
+        # Not resolved: the programs of Debian are one, which goes by the name that it is called by.
+        program = str(built.absolute()) if built.is_file() else shutil.which(name)
         if program is not None:
             (target / "src" / name).symlink_to(program)
         elif name in ("redis-cli", "redis-benchmark"):
@@ -60,4 +61,4 @@ def version(source: Path) -> tuple[int, int]:
 def server(source: Path) -> str:
     """The redis-server built in a checkout, or else the one in PATH."""
     built = source / "src" / "redis-server"
-    return str(built.resolve()) if built.is_file() else shutil.which("redis-server") or "redis-server"
+    return str(built.absolute()) if built.is_file() else shutil.which("redis-server") or "redis-server"

@@ -16,6 +16,7 @@ from typing import Any
 
 import plyvel
 
+from diskkv.engine.leveldb.copying import copy_tree
 from diskkv.engine.leveldb.mappings import occupy
 from diskkv.engine.leveldb.mending import mend, undo_last_edit
 from diskkv.errors import Damaged, StoreError, StoreLocked
@@ -139,6 +140,9 @@ class LevelEngine:
             return LevelSnapshot(self._db, self._failure)
         except FAILURES as error:
             raise self._failure(error) from None
+
+    def copy(self, into: str) -> None:
+        copy_tree(self.path, into)
 
     def reopen(self) -> None:
         self._db.close()

@@ -1,0 +1,103 @@
+"""The sockets on which clients arrive; `bind` and `port` may change while they are served."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable
+
+from diskkv.config import Settings
+from diskkv.errors import SettingError
+
+journal = logging.getLogger("diskkv")
+
+Place = tuple[str, int]
+# What CONFIG SET answers when a change comes to nothing; the server's report says more.
+REASONS = {"port": "Unable to listen on this port. Check server logs.", "bind": "Failed to bind to specified addresses."}
+ANYWHERE = {"*": "0.0.0.0", "::*": "::"}
+
+
+class Listening:
+    """The TCP sockets that the settings name. `protocol` makes what serves a connection."""
+
+    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop, protocol: Callable[[], asyncio.BaseProtocol]) -> None:
+        self._settings = settings
+        self._loop = loop
+        self._protocol = protocol
+        # what is open, and what serves it, a moment later
+        self._sockets: dict[Place, socket.socket] = {}
+        self._servers: dict[Place, asyncio.AbstractServer] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def begin(self) -> list[str]:
+        """Open them all; their addresses. SettingError when one can't be had."""
+        self._sockets = self._open(self._wanted())
+        for place, raw in self._sockets.items():
+            await self._serve(place, raw)
+        return [f"{host}:{port}" for host, port in self._sockets]
+
+    def changed(self, name: str) -> None:
+        """`bind` or `port` has changed: open what is new, close what is gone. SettingError, and nothing is changed, if that can't be."""
+        wanted = self._wanted()
+        try:
+            opened = self._open({place: optional for place, optional in wanted.items() if place not in self._sockets})
+        except SettingError as error:
+            journal.warning("%s", error)
+            raise SettingError(REASONS[name]) from None
+        for place in [place for place in self._sockets if place not in wanted]:
+            self._close(place)
+        for place, raw in opened.items():
+            self._sockets[place] = raw
+            task = self._loop.create_task(self._serve(place, raw))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def close(self) -> None:
+        """No client arrives any more."""
+        for place in list(self._sockets):
+            self._close(place)
+
+    def _close(self, place: Place) -> None:
+        del self._sockets[place]
+        server = self._servers.pop(place, None)
+        if server is not None:
+            server.close()
+
+    async def _serve(self, place: Place, raw: socket.socket) -> None:
+        server = await self._loop.create_server(self._protocol, sock=raw, backlog=self._settings["tcp-backlog"])
+        if self._sockets.get(place) is raw:
+            self._servers[place] = server
+        else:
+            # Closed again before it was served.
+            server.close()
+
+    def _wanted(self) -> dict[Place, bool]:
+        """Where to listen, and whether it may fail."""
+        port = self._settings["port"]
+        if not port:
+            return {}
+        places = {}
+        for word in self._settings["bind"].split():
+            host = word.removeprefix("-")
+            places[ANYWHERE.get(host, host), port] = word.startswith("-")
+        return places
+
+    def _open(self, places: dict[Place, bool]) -> dict[Place, socket.socket]:
+        opened: dict[Place, socket.socket] = {}
+        for (host, port), optional in places.items():
+            try:
+                family = socket.AF_INET6 if ":" in host else socket.AF_INET
+                raw = socket.create_server((host, port), family=family, backlog=self._settings["tcp-backlog"])
+            except OSError as error:
+                taken = error.errno == errno.EADDRINUSE
+                if optional and not taken:
+                    continue
+                for other in opened.values():
+                    other.close()
+                reason = "the port is taken" if taken else error.strerror or str(error)
+                raise SettingError(f"can't listen on {host}:{port}: {reason}") from None
+            raw.setblocking(False)
+            opened[host, port] = raw
+        return opened

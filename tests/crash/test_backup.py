@@ -1,0 +1,151 @@
+"""Backups: of one moment whatever goes on, cheap when there are earlier ones, and followed by the archived log to any moment."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from diskkv.cli import main
+from diskkv.errors import StoreError
+from diskkv.rewind import choose, restore_until
+from diskkv.store.backup import Label, latest, read_label, restore
+from tests.crash.powered import STEP_MS, Player
+from tests.support.contents import contents
+
+
+def found_in(path: Path, seed: int, **settings: str) -> int:
+    """How many ticks a restored store holds; it must be what that many ticks leave, and in order."""
+    player = Player(path, seed, **settings)
+    calm = Player(":memory:", seed)
+    try:
+        found = player.found()
+        while calm.played < found:
+            calm.tick()
+        player.clock.advance(found * STEP_MS)
+        assert contents(player.runner.executor.store) == contents(calm.runner.executor.store)
+        assert player.runner.findings() == []
+        return found
+    finally:
+        player.runner.close()
+        calm.runner.close()
+
+
+def test_backups_under_load_are_of_one_moment(tmp_path: Path) -> None:
+    player = Player(tmp_path / "store", 5)
+    stop = threading.Event()
+
+    def load() -> None:
+        while not stop.is_set():
+            player.tick()
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    taken = []
+    try:
+        for _ in range(4):
+            before = player.played
+            label = player.runner.executor.store.backups.take(str(tmp_path / "backups"))
+            taken.append((before, player.played + 1, player.runner.executor.store.backups.status.path, label))
+    finally:
+        stop.set()
+        thread.join()
+        player.runner.close()
+    for number, (before, after, path, label) in enumerate(taken):
+        assert read_label(Path(path)) == label
+        restore(Path(path), tmp_path / f"restored{number}")
+        assert before <= found_in(tmp_path / f"restored{number}", 5) <= after
+
+
+def test_what_an_earlier_backup_has_is_not_copied_again(tmp_path: Path) -> None:
+    player = Player(tmp_path / "store", 6)
+    for _ in range(400):
+        player.tick()
+    player.runner.checkpoint()
+    player.runner.reopen()
+    store = player.runner.executor.store
+    first = store.backups.take(str(tmp_path / "backups"))
+    # The clock stands still: two backups of one moment.
+    second = store.backups.take(str(tmp_path / "backups"))
+    assert first.new_files == first.files
+    tables = len(list((tmp_path / "store" / "tree").glob("*.ldb")))
+    assert tables
+    assert second.files - second.new_files >= tables
+    player.runner.close()
+    assert not (tmp_path / "store" / "backup").exists()
+
+
+def test_the_archive_leads_to_any_moment(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    settings = {"archive-dir": str(archive)}
+    player = Player(tmp_path / "store", 7, **settings)
+    store = player.runner.executor.store
+    begun = player.clock() // 1000 + 1000
+    at: list[int] = []
+    for second in range(40):
+        # The log's own clock is the system's; this one says what it is told.
+        store.log.stamp(begun + second)
+        if second == 3:
+            player.clock.now, now = (begun + second) * 1000, player.clock.now
+            store.backups.take(str(tmp_path / "backups"))
+            player.clock.now = now
+        for _ in range(20):
+            player.tick()
+            store.log.stamp(begun + second)
+        at.append(player.played)
+    player.runner.close()
+    archives = [archive, tmp_path / "store" / "log"]
+    backup = choose(tmp_path / "backups", None)
+    for number, second in enumerate((3, 17, 39)):
+        restore_until(backup, tmp_path / f"to{number}", archives, (begun + second) * 1000)
+        assert found_in(tmp_path / f"to{number}", 7) == at[second]
+    restore_until(backup, tmp_path / "end", archives, None)
+    assert found_in(tmp_path / "end", 7) == player.played
+    with pytest.raises(StoreError, match="segment is missing"):
+        restore_until(backup, tmp_path / "gap", [tmp_path / "store" / "log"], None)
+
+
+def test_what_is_no_backup_is_refused(tmp_path: Path) -> None:
+    player = Player(tmp_path / "store", 8)
+    player.tick()
+    player.runner.executor.store.backups.take(str(tmp_path / "backups"))
+    player.runner.close()
+    path = latest(tmp_path / "backups")
+    assert path is not None
+    assert latest(tmp_path / "backups", until=0) is None
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    with pytest.raises(StoreError, match="not empty"):
+        restore(path, tmp_path / "full")
+    (path / "BACKUP").write_text(json.dumps({"time": 1}))
+    with pytest.raises(StoreError, match="not a backup"):
+        restore(path, tmp_path / "new")
+    with pytest.raises(StoreError, match="no backup"):
+        choose(tmp_path / "full", None)
+
+
+def test_a_store_in_memory_has_none(tmp_path: Path) -> None:
+    player = Player(":memory:", 9)
+    assert str(player.runner("DISKKV.BACKUP", "START", str(tmp_path))) == "ERR this store is in memory"
+    assert player.runner("DISKKV.BACKUP", "STATUS")[b"state"] == b"none"
+    player.runner.close()
+
+
+def test_the_command_line(tmp_path: Path) -> None:
+    player = Player(tmp_path / "store", 10)
+    for _ in range(50):
+        player.tick()
+    player.runner.close()
+    runner = CliRunner()
+    made = runner.invoke(main, ["backup", str(tmp_path / "backups"), "--store", str(tmp_path / "store")])
+    assert made.exit_code == 0, made.output
+    again = runner.invoke(main, ["restore", str(tmp_path / "backups"), str(tmp_path / "restored")])
+    assert again.exit_code == 0, again.output
+    assert found_in(tmp_path / "restored", 10) == 50
+    assert runner.invoke(main, ["restore", str(tmp_path / "backups"), str(tmp_path / "restored")]).exit_code == 1
+    early = runner.invoke(main, ["restore", str(tmp_path / "backups"), str(tmp_path / "early"), "--until", "1999-01-01"])
+    assert early.exit_code == 1
+    assert isinstance(read_label(choose(tmp_path / "backups", None)), Label)
