@@ -315,7 +315,10 @@ class Store:
             self.writer.finish()
         # What is replayed is no change: nothing of it is to be logged again.
         changes = self.changes
-        self._go_back()
+        try:
+            self._go_back()
+        finally:
+            self.changes = changes
 
     # -- a tick
 

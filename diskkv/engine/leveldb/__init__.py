@@ -18,7 +18,7 @@ import plyvel
 
 from diskkv.engine.leveldb.copying import copy_tree
 from diskkv.engine.leveldb.mappings import occupy
-from diskkv.engine.leveldb.mending import mend, undo_last_edit
+from diskkv.engine.leveldb.mending import judge, mend, undo_last_edit
 from diskkv.errors import Damaged, StoreError, StoreLocked
 
 # RuntimeError is what plyvel raises on a closed database: between a failed `reopen` and the next.
@@ -52,11 +52,13 @@ class LevelEngine:
             create_aside(self.path)
         try:
             mend(self.path, thorough=False)
+            judge(self.path)
             try:
                 self._db = plyvel.DB(self.path, create_if_missing=False, **self._options)
             except plyvel.CorruptionError:
                 if not mend(self.path, thorough=True) and not undo_last_edit(self.path):
                     raise
+                judge(self.path)
                 self._db = plyvel.DB(self.path, create_if_missing=False, **self._options)
         except plyvel.CorruptionError as error:
             raise Damaged(f"{self.path}: {error}") from None

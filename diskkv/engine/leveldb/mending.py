@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -53,6 +54,27 @@ def mend(path: str, *, thorough: bool) -> bool:
                 _cut(file, end, len(data) - end)
                 mended = True
     return mended
+
+
+def judge(path: str) -> None:
+    """Damaged when the files that say what there is lack something. LevelDB itself notices missing tables, but not that its manifest has lost
+    its end, with the tables that were named there, whose contents it then takes for none: but the log that these came of is gone, too.
+    """
+    current = os.path.join(path, "CURRENT")
+    try:
+        with open(current, "rb") as handle:
+            name = handle.read()
+        if not re.fullmatch(rb"MANIFEST-\d+\n", name):
+            raise Damaged(f"{current}: names no manifest")
+        file = os.path.join(path, os.fsdecode(name.strip()))
+        with open(file, "rb") as handle:
+            data = handle.read()
+    except FileNotFoundError as error:
+        raise Damaged(f"{error.filename}: is missing") from None
+    logs = [number for _, record in _records(data) for kind, number in _edits(record) if kind == LOG_NUMBER and number]
+    # A tree that `repair` has made is in no log.
+    if logs and not os.path.exists(os.path.join(path, f"{logs[-1]:06d}.log")):
+        raise Damaged(f"{file}: has lost its end: the log {logs[-1]:06d}.log, which it says is in use, is gone")
 
 
 def undo_last_edit(path: str) -> bool:
@@ -122,7 +144,7 @@ def _edits(record: bytes) -> Iterator[tuple[int, int]]:
         length = varint()
         at += length
 
-    while at < len(record):
+    while at < len(record) and record[at] <= PREVIOUS_LOG:
         kind = varint()
         if kind == COMPARATOR:
             skip_counted()
@@ -163,7 +185,7 @@ def _readable(file: str, data: bytes) -> int:
             if kind in (FULL, FIRST):
                 raise Damaged(
                     f"{file}: unreadable at offset {end}, although a later record, at {fragment.start}, proves that it was on the disk. "
-                    "Restore the store from a backup."
+                    "It can't have been torn by a loss of power."
                 )
         elif not kind or inside is (kind in (FULL, FIRST)):
             broken = True
