@@ -200,7 +200,7 @@ class Executor:
         except CommandError as error:
             reply = error
         except StoreError as error:
-            reply = self._unreadable(command, argv, error)
+            reply = self._unreadable(session, command, argv, error)
             if store.changes != before:
                 store.spoiled = command.name
         except Exception:
@@ -232,13 +232,15 @@ class Executor:
             self.stats.note(command, usage, argv, spent, reply, session)
         return reply
 
-    def _unreadable(self, command: Command, argv: list[bytes], error: StoreError) -> CommandError:
+    def _unreadable(self, session: Session, command: Command, argv: list[bytes], error: StoreError) -> CommandError:
         """What to answer when the engine can't read what a command needs."""
         journal.error("%s can't be answered: %s", command.name, error)
         try:
             keys = [argv[position] for position in key_positions(command, argv)]
         except NoKeys:
             keys = []
+        for key in keys:
+            session.db.unload(key)
         what = f"the key '{quoted(keys[0][:128])}'" if len(keys) == 1 else "something that the command needs"
         return Unreadable(what, str(error))
 

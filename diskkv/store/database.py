@@ -294,6 +294,13 @@ class Database:
 
     # -- for the cache
 
+    def unload(self, key: bytes) -> None:
+        """Reading the key's value has failed somewhere: if the engine has all of it, forget what is in memory, which may be half of it."""
+        value = self.objects.get(key)
+        if value is not None and value.stamp < self.cache.pinned_from:
+            self.cache.forget(value)
+            self.dropped(value)
+
     def dropped(self, value: Value) -> None:
         """The cache has evicted a value."""
         if self.objects.get(value.key) is value:

@@ -403,7 +403,7 @@ class Store:
         raise Undone
 
     def _go_back(self) -> None:
-        """Become what the engine and the log say: everything since the last commit is undone. When they can't be read, the store is `lost`."""
+        """Become what the engine and the log say: everything since the last commit is undone. Without them the store is `lost`."""
         self.recovering = True
         try:
             self.writer.finish()

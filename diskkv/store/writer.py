@@ -166,6 +166,7 @@ class Writer:
             self._take()
         except Exception as error:
             journal.exception("a checkpoint could not begin")
+            self._grow_tired(error)
             self._give_back(str(error))
             return
         self._encoded.clear()
@@ -247,6 +248,7 @@ class Writer:
                     value.stamp = stamp + 1
         except Exception as error:
             journal.exception("a value can't be encoded")
+            self._grow_tired(error)
             self._give_back(str(error))
             return
         self._at = at + SLICE

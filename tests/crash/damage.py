@@ -29,7 +29,7 @@ READS: dict[str, list[tuple[Any, ...]]] = {
     "string": [("GET",), ("STRLEN",), ("GETRANGE", 70_000, 70_100)],
     "hash": [("HGETALL",), ("HLEN",), *(("HGET", number) for number in (3, 70, 150)), ("HSCAN", 0, "COUNT", 5000)],
     "set": [("SMEMBERS",), ("SCARD",), ("SISMEMBER", 7), ("SMISMEMBER", 3, 70, 150, 299)],
-    "zset": [("ZRANGE", 0, -1, "WITHSCORES"), ("ZCARD",), ("ZSCORE", 9), ("ZRANK", 9), ("ZRANGE", 0, 25, "REV", "BYSCORE"), ("ZCOUNT", 3, 30)],
+    "zset": [("ZRANGE", 0, -1, "WITHSCORES"), ("ZCARD",), ("ZSCORE", 9), ("ZRANK", 9), ("ZRANGE", 0, 25, "BYSCORE"), ("ZCOUNT", 3, 30)],
     "list": [("LRANGE", 0, -1), ("LLEN",), ("LINDEX", 70), ("LPOS", 7)],
     "stream": [("XRANGE", "-", "+"), ("XLEN",), ("XREVRANGE", "+", "-", "COUNT", 3)],
 }

@@ -57,8 +57,10 @@ def mend(path: str, *, thorough: bool) -> bool:
 
 
 def judge(path: str) -> None:
-    """Damaged when the files that say what there is lack something. LevelDB itself notices missing tables, but not that its manifest has lost
-    its end, with the tables that were named there, whose contents it then takes for none: but the log that these came of is gone, too.
+    """Damaged when the files that say what there is lack something.
+
+    LevelDB itself notices missing tables, but not that its manifest has lost its end, with the tables that were named there, whose
+    contents it then takes for none: but the log that these came of is gone, too.
     """
     current = os.path.join(path, "CURRENT")
     try:
@@ -71,7 +73,11 @@ def judge(path: str) -> None:
             data = handle.read()
     except FileNotFoundError as error:
         raise Damaged(f"{error.filename}: is missing") from None
-    logs = [number for _, record in _records(data) for kind, number in _edits(record) if kind == LOG_NUMBER and number]
+    try:
+        logs = [number for _, record in _records(data) for kind, number in _edits(record) if kind == LOG_NUMBER and number]
+    except IndexError:
+        # An edit that can't be read: LevelDB finds its checksum wrong.
+        return
     # A tree that `repair` has made is in no log.
     if logs and not os.path.exists(os.path.join(path, f"{logs[-1]:06d}.log")):
         raise Damaged(f"{file}: has lost its end: the log {logs[-1]:06d}.log, which it says is in use, is gone")
@@ -94,9 +100,12 @@ def undo_last_edit(path: str) -> bool:
     if len(records) < 2:
         return False
     names = set(os.listdir(path))
-    before = [edit for start, record in records[:-1] for edit in _edits(record)]
     start, last = records[-1]
-    edits = list(_edits(last))
+    try:
+        before = [edit for _, record in records[:-1] for edit in _edits(record)]
+        edits = list(_edits(last))
+    except IndexError:
+        return False
     missing = [number for kind, number in edits if kind == NEW_FILE and not names & _table_names(number)]
     replaced = [number for kind, number in edits if kind == DELETED_FILE]
     logs = [number for kind, number in before if kind == LOG_NUMBER][-1:]
