@@ -48,10 +48,7 @@ def test_a_file_for_redis_is_taken_as_it_is(tmp_path: Path) -> None:
     assert settings["appendfsync"] == "always"
     assert settings["requirepass"] == 'a "b" A\n'
     assert settings["client-output-buffer-limit"].endswith("pubsub 1048576 2097152 60")
-    assert ignored == [
-        "daemonize", "pidfile", "save", "rdbcompression", "dbfilename", "replica-read-only", "appendonly", "lazyfree-lazy-expire",
-        "oom-score-adj-values", "hz",
-    ]  # fmt: skip
+    assert ignored == ["daemonize", "pidfile", "replica-read-only", "appendonly", "lazyfree-lazy-expire", "oom-score-adj-values", "hz"]
 
 
 @pytest.mark.parametrize(

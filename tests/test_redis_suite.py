@@ -63,7 +63,7 @@ def test_a_hanging_test_is_named() -> None:
 def test_differences_are_weighed_against_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
     there = units.Outcome({"a": "ok", "b": "ok", "c": "ok", "d": "err"})
     here = units.Outcome({"a": "ok", "b": "err", "d": "ok"}, {"b": "why"}, ["lost"])
-    judge = verdict.Verdict()
+    judge = verdict.Verdict("7.2")
     report = judge.weigh("unit/x", there, here, words=True)
     assert "1 of 3 pass" in report
     assert all(text in report for text in ("err: b", "why", "not reached: c", "lost"))
@@ -72,7 +72,7 @@ def test_differences_are_weighed_against_the_list(monkeypatch: pytest.MonkeyPatc
 
 
 def test_listed_tests_fail_and_those_that_pass_are_told() -> None:
-    judge = verdict.Verdict()
+    judge = verdict.Verdict("7.2")
     listed = next(one for one in judge.listed if one.id == "suite-shared")
     unit, _, name = listed.command.pattern.partition(": ")
     judge.weigh(unit, units.Outcome({name: "ok"}), units.Outcome({name: "err"}), words=False)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from diskkv.commands.debug import ABSENT, HELP, LOCAL, SUBCOMMANDS
+from diskkv.commands.debug import ABSENT, HELP, SUBCOMMANDS
+from diskkv.dispatch.session import LOCAL
 from diskkv.errors import CommandError
 from diskkv.replies import OK
 from diskkv.resp.encode import encode

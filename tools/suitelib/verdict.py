@@ -1,7 +1,8 @@
 """Weighs what the two servers made of the suite.
 
-What passes on redis-server and not on diskkv must stand in `data/deviations.tsv`, in a line whose condition is `@suite`: its command is
-a regular expression for the test as `unit: name`, and its reason says why. The columns of the replies are not used (`*`).
+What passes on redis-server and not on diskkv must stand in `data/deviations.tsv`, in a line whose condition is `@suite`, or
+`@suite-7.0` for the suite of that version alone: its command is a regular expression for the test as `unit: name`, and its reason says
+why. The columns of the replies are not used (`*`).
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ CONDITION = "@suite"
 
 
 class Verdict:
-    """The sum over all units."""
+    """The sum over all units of the suite of a version, such as `7.0`."""
 
-    def __init__(self) -> None:
-        self.listed = [one for one in deviations.load().listed if one.condition == CONDITION]
+    def __init__(self, version: str) -> None:
+        self.listed = [one for one in deviations.load().listed if one.condition in (CONDITION, f"{CONDITION}-{version}")]
         self.judged = 0
         self.passed = 0
         self.unlisted: list[str] = []
