@@ -83,6 +83,25 @@ def judge(path: str) -> None:
         raise Damaged(f"{file}: has lost its end: the log {logs[-1]:06d}.log, which it says is in use, is gone")
 
 
+def live_tables(path: str) -> set[int] | None:
+    """The numbers of the tables that belong to a tree; None when its manifest can't be read."""
+    live: set[int] = set()
+    try:
+        with open(os.path.join(path, "CURRENT"), "rb") as handle:
+            name = os.fsdecode(handle.read().strip())
+        with open(os.path.join(path, name), "rb") as handle:
+            data = handle.read()
+        for _, record in _records(data):
+            for kind, number in _edits(record):
+                if kind == NEW_FILE:
+                    live.add(number)
+                elif kind == DELETED_FILE:
+                    live.discard(number)
+    except (OSError, ValueError, IndexError):
+        return None
+    return live
+
+
 def undo_last_edit(path: str) -> bool:
     """Cut the last edit off the manifest if it was written, but never came into force: whether it was.
 
@@ -182,6 +201,25 @@ def _has_hole(data: bytes) -> bool:
         if not fragment.kind:
             return bool(data[fragment.start :].strip(b"\0"))
     return False
+
+
+def cut_at_hole(file: str) -> int:
+    """Cut a file off where it can't be read, whatever follows; how many bytes that were. For copies only."""
+    with open(file, "rb") as handle:
+        data = handle.read()
+    end, inside = 0, False
+    for fragment in _fragments(data, checked=True):
+        if not fragment.kind or inside is (fragment.kind in (FULL, FIRST)):
+            break
+        inside = fragment.kind in (FIRST, MIDDLE)
+        if not inside:
+            end = fragment.end
+    else:
+        if not inside:
+            end = len(data)
+    if end < len(data):
+        _cut(file, end, len(data) - end)
+    return len(data) - end
 
 
 def _readable(file: str, data: bytes) -> int:
