@@ -63,11 +63,12 @@ def open_executor(
         elif name == "checkpoint-log-size":
             size = settings["checkpoint-log-size"]
             store.log_bytes, store.log_work = size, max(1, LOG_WORK * size // LOG_BYTES)
+        elif name in ("slowlog-log-slower-than", "latency-monitor-threshold"):
+            executor.stats.set_limits(settings["slowlog-log-slower-than"], settings["latency-monitor-threshold"])
+        elif name == "latency-tracking":
+            executor.stats.track_latency()
         elif name == "archive-dir":
             store.log.archive = settings["archive-dir"]
-        elif name == "slowlog-log-slower-than":
-            microseconds = settings["slowlog-log-slower-than"]
-            executor.stats.slow_after = microseconds * 1000 if microseconds >= 0 else 1 << 62
         elif name == "slowlog-max-len":
             executor.stats.limit_slow(settings["slowlog-max-len"])
         elif name == "requirepass":
@@ -76,9 +77,14 @@ def open_executor(
             executor.counting = executor.frequencies.on
         elif name in SHAPING:
             setattr(store.shapes, SHAPING[name], settings[name])
+        elif name == "notify-keyspace-events":
+            executor.observers.notify(settings["notify-keyspace-events"])
+        elif name == "tracking-table-max-keys":
+            executor.observers.tracking.limit()
 
     for name in (
-        "maxmemory", "maxmemory-policy", "slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size", "archive-dir", *SHAPING
+        "maxmemory", "maxmemory-policy", "notify-keyspace-events", "slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size",
+        "archive-dir", *SHAPING,
     ):  # fmt: skip
         changed(name)
     settings.listeners.append(changed)

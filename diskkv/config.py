@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from diskkv.errors import MeansNothing, SettingError, UnknownSetting
+from diskkv.lib.eventclasses import Classes, parse_classes
 from diskkv.lib.glob import compile_glob
-from diskkv.lib.numbers import parse_int
+from diskkv.lib.numbers import parse_float, parse_int
 
 UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1 << 10, "m": 1000**2, "mb": 1 << 20, "g": 1000**3, "gb": 1 << 30}
 
@@ -67,6 +68,25 @@ def only(value: str, why: str) -> Callable[[str], str]:
         return value
 
     return read
+
+
+def event_classes(text: str) -> Classes:
+    """Letters of notify-keyspace-events."""
+    try:
+        return parse_classes(text)
+    except ValueError:
+        raise SettingError("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.") from None
+
+
+def percentiles(text: str) -> str:
+    """Numbers from 0 to 100."""
+    shown = []
+    for word in text.split():
+        value = parse_float(word.encode("utf-8", "surrogateescape"))
+        if value is None or not 0 <= value <= 100:
+            raise SettingError("latency-tracking-info-percentiles should contain numbers between 0.0 and 100.0")
+        shown.append(f"{value:.17g}")
+    return " ".join(shown)
 
 
 def save_rules(text: str) -> str:
@@ -176,7 +196,9 @@ TABLE = (
     Setting("lfu-decay-time", number(0, 2**31 - 1), "1", "minutes after which it falls by one; 0 never"),
     Setting("appendfsync", choice("everysec", "always", "no"), "everysec", "when the log is forced to the disk"),
     Setting(
-        "checkpoint-log-size", memory, "48mb",
+        "checkpoint-log-size",
+        memory,
+        "48mb",
         "how much log, or as much work, may gather before a checkpoint; bounds the time that opening takes",
     ),
     Setting("archive-dir", str, "", "where segments of the log go that are not needed any more, to restore any moment; empty: nowhere"),
@@ -204,9 +226,17 @@ TABLE = (
     Setting("client-query-buffer-limit", memory, "1gb", "how much of an incomplete request is buffered"),
     Setting("proto-max-bulk-len", memory, "512mb", "the longest string"),
     Setting(
-        "client-output-buffer-limit", output_limits, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
-        "class hard soft seconds: clients that read too slowly are dropped", merge=merge_output_limits,
+        "client-output-buffer-limit",
+        output_limits,
+        "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
+        "class hard soft seconds: clients that read too slowly are dropped",
+        merge=merge_output_limits,
     ),
+    Setting("notify-keyspace-events", event_classes, "", "which classes of keyspace events are published, and on which channels"),
+    Setting("tracking-table-max-keys", number(0, ANY), "1000000", "how many keys are remembered for client tracking; 0 for no limit"),
+    Setting("latency-tracking", yes_no, "yes", "keep a histogram of each command's latencies"),
+    Setting("latency-tracking-info-percentiles", percentiles, "50 99 99.9", "which of their percentiles INFO latencystats shows"),
+    Setting("latency-monitor-threshold", number(0, ANY), "0", "milliseconds from which an event's latency is recorded; 0 never"),
     Setting("slowlog-log-slower-than", number(-1, ANY), "10000", "microseconds from which a command is slow; -1 never"),
     Setting(
         "busy-reply-threshold", number(0, ANY), "5000", "milliseconds after which a script lets others have BUSY; 0 never",
@@ -279,9 +309,6 @@ REFUSED = {
         ),
         "there are no modules": "loadmodule enable-module-command",
         "streams have no nodes": "stream-node-max-bytes",
-        "there are no keyspace notifications": "notify-keyspace-events",
-        "there is no client-side caching": "tracking-table-max-keys",
-        "latencies are not recorded": "latency-tracking latency-tracking-info-percentiles latency-monitor-threshold",
         "no settings are protected": "enable-protected-configs",
         "keys expire at their millisecond": "active-expire-effort hz dynamic-hz",
         "memory is Python's": (

@@ -117,6 +117,14 @@ class Several:
 
 
 @dataclass(frozen=True, slots=True)
+class Followed:
+    """A reply, and what leaves behind it: messages that the command caused and its own client hears."""
+
+    reply: Any
+    pushes: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """A reply that came encoded, in the protocol that its client spoke (a script's result); `resp/decode.py` gives the values in it."""
 

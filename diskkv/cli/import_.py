@@ -28,11 +28,12 @@ INCOMPLETE = 3
 @click.option("--flush", is_flag=True, help="Delete all that is there before.")
 @click.option("--match", metavar="PATTERN", help="Only keys that match the pattern, as KEYS has them.")
 @click.option("--db", "databases", type=click.IntRange(0), multiple=True, help="Only this database; may be given several times.")
+@click.option("--databases", "numbers", type=click.IntRange(1), default=16, show_default=True, help="How many databases the store has.")
 @click.option("--maxmemory", default="64mb", show_default=True, help="The memory budget while it lasts.")
 @click.option("--quiet", is_flag=True, help="No progress line, even at a terminal.")
 def import_(
     source: str, into: str | None, host: str | None, port: int | None, user: str | None, password: str | None, dry_run: bool, flush: bool,
-    match: str | None, databases: tuple[int, ...], maxmemory: str, quiet: bool,
+    match: str | None, databases: tuple[int, ...], numbers: int, maxmemory: str, quiet: bool,
 ) -> None:  # fmt: skip
     """Bring data into a store, or into a server.
 
@@ -71,7 +72,7 @@ def import_(
     report = Report()
     target: Target = Nowhere(report, wanted)
     if into is not None:
-        target = OwnStore(into, report, wanted, maxmemory=maxmemory, databases="16")
+        target = OwnStore(into, report, wanted, maxmemory=maxmemory, databases=str(numbers))
     elif remote:
         target = Remote(Address(host or "127.0.0.1", port or 6379, user, password), report, wanted)
     progress = Progress(place.done, place.total, lambda: report.keys + report.commands, shown=not quiet and sys.stderr.isatty())

@@ -14,7 +14,7 @@ from diskkv.client.shared import Shut
 from diskkv.dispatch.executor import POSTPONED, Postponed
 from diskkv.dispatch.table import Flag
 from diskkv.errors import CommandError, LogFailed, WrongPass
-from diskkv.replies import Blocked, Several
+from diskkv.replies import Blocked, Followed, Several
 
 if TYPE_CHECKING:
     from diskkv.client.shared import Shared
@@ -152,6 +152,8 @@ class Caller:
                     break
                 elif kind is Several:
                     out.extend([self._plain(item) for item in reply.items])
+                elif kind is Followed:
+                    out.extend([self._plain(item) for item in (reply.reply, *reply.pushes)])
                 else:
                     if session.protocol == 3:
                         plain = PLAIN[3]
@@ -173,6 +175,8 @@ class Caller:
         session.authenticated = True
         session.no_touch = False
         self.executor.pubsub.forget(session)
+        self.executor.observers.tracking.end(session)
+        self.executor.observers.monitors.end(session)
         session.reply_mode = "on"
         session.leave_multi()
         return RedisError(STATEFUL.format(name.decode("utf-8", "replace").upper()))
@@ -251,6 +255,10 @@ class Caller:
     def leave(self) -> None:
         """The client needs the session no more."""
         self.lock = Shut(self.cause or "the client is closed")
+        wait = self.waiting
+        if wait is not None:
+            # For a script; it finds that all is shut.
+            wait.alarm.set()
         self.shared.leave(self)
 
     def cut(self, cause: str) -> None:

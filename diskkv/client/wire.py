@@ -137,7 +137,7 @@ class Line:
             return False
         session = caller.session
         same = session.user is caller.user and session.protocol == self.protocol
-        return same and not session.unusual() and session.watcher is None and not session.subscribed()
+        return same and not session.unusual() and session.watcher is None
 
     def pack_command(self, *args: Any) -> list[list[bytes]]:
         """A command in the form that `send_packed_command` takes."""

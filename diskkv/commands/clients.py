@@ -65,9 +65,7 @@ def client_info(ctx: Session) -> Verbatim:
     return Verbatim((client_line(ctx, "client|info") + "\n").encode("utf-8", "surrogateescape"))
 
 
-@command(
-    "CLIENT LIST [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]", ADMIN | QUIET, since="2.4.0"
-)
+@command("CLIENT LIST [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]", ADMIN | QUIET, since="2.4.0")
 def client_list(ctx: Session, *words: bytes) -> Verbatim:
     """Return what is known of all clients, or of some."""
     sessions: Iterable[Session] = ctx.executor.sessions.values()
@@ -105,7 +103,7 @@ def _type(raw: bytes) -> bytes:
 
 
 def _type_of(session: Session) -> bytes:
-    return b"pubsub" if session.subscribed() else b"normal"
+    return b"pubsub" if session.listening() else b"normal"
 
 
 def _last_command(session: Session) -> str:

@@ -14,8 +14,8 @@ from diskkv.replies import OK, PONG, Simple
 
 command = group("connection")
 
-# The Redis whose behaviour this is; clients decide by it what they may use.
-REDIS_VERSION = "7.2.4"
+# Clients decide by it what they may use. The behaviour is 7.2's; fields that expire and client-side caching ask for 7.4.
+REDIS_VERSION = "7.4.0"
 GREETING = NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY
 
 
@@ -24,7 +24,7 @@ def ping(ctx: Session, *message: bytes) -> Any:
     """Reply PONG, or the message."""
     if len(message) > 1:
         raise WrongArity("ping")
-    if ctx.protocol == 2 and ctx.subscribed():
+    if ctx.protocol == 2 and ctx.listening():
         return [b"pong", message[0] if message else b""]
     return message[0] if message else PONG
 

@@ -9,6 +9,7 @@ from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import FAST, READONLY, WRITE, group
 from diskkv.errors import BadSyntax, CommandError
 from diskkv.replies import OK
+from diskkv.store.exchange import exchange
 
 command = group("server")
 
@@ -26,6 +27,7 @@ def flushdb(ctx: Session, *mode: bytes) -> Any:
     """Delete every key of the database, at once whatever its size."""
     _check_mode(mode)
     ctx.db.flush()
+    ctx.executor.observers.tracking.flushed()
     return OK
 
 
@@ -35,6 +37,7 @@ def flushall(ctx: Session, *mode: bytes) -> Any:
     _check_mode(mode)
     for db in ctx.store.databases:
         db.flush()
+    ctx.executor.observers.tracking.flushed()
     return OK
 
 
@@ -51,7 +54,7 @@ def swapdb(ctx: Session, index1: bytes, index2: bytes) -> Any:
     if not (0 <= first < count and 0 <= second < count):
         raise CommandError("DB index is out of range")
     if first != second:
-        ctx.store.swap(first, second)
+        exchange(ctx.store, first, second)
         ctx.executor.reselect()
         ctx.db = ctx.store.databases[ctx.index]
     return OK

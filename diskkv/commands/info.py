@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from diskkv.commands.connection import REDIS_VERSION
+from diskkv.dispatch.latency import percentile
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import LOADING, STALE, group
 from diskkv.replies import Verbatim
@@ -33,7 +34,7 @@ def info(ctx: Session, *sections: bytes) -> Verbatim:
 
 
 def _server(ctx: Session) -> Fields:
-    uptime = max(ctx.now - ctx.executor.started, 0) // 1000
+    uptime = max(ctx.now - ctx.executor.stats.started, 0) // 1000
     system = os.uname()
     return {
         "redis_version": REDIS_VERSION,
@@ -57,6 +58,7 @@ def _clients(ctx: Session) -> Fields:
         "connected_clients": len(ctx.executor.sessions),
         "maxclients": ctx.executor.settings["maxclients"],
         "blocked_clients": ctx.executor.waiters.count,
+        "tracking_clients": len(ctx.executor.observers.tracking.sessions),
         "total_blocking_keys": sum(len(db.awaited) for db in ctx.store.databases),
         "total_blocking_keys_on_nokey": sum(
             any(waiter.blocked.vanishing for waiter in waiters) for db in ctx.store.databases for waiters in db.awaited.values()
@@ -70,7 +72,7 @@ def _memory(ctx: Session) -> Fields:
     used = cache.used + engine.get("memory_bytes", 0)
     limit = ctx.executor.settings["maxmemory"]
     fields: Fields = {"used_memory": used, "used_memory_human": _human(used)}
-    resident = _resident_bytes()
+    resident = resident_bytes()
     if resident:
         fields |= {"used_memory_rss": resident, "used_memory_rss_human": _human(resident)}
     return {
@@ -92,7 +94,7 @@ def _memory(ctx: Session) -> Fields:
     }
 
 
-def _resident_bytes() -> int:
+def resident_bytes() -> int:
     """The process's memory as the system sees it; 0 where that can't be told."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
@@ -158,6 +160,8 @@ def _stats(ctx: Session) -> Fields:
         "migrate_cached_sockets": len(ctx.executor.peers),
         "pubsub_channels": len(pubsub.channels),
         "pubsub_patterns": len(pubsub.patterns),
+        "pubsubshard_channels": len(pubsub.shards),
+        **ctx.executor.observers.tracking.statistics(),
         "total_error_replies": sum(stats.errors.values()),
         **{f"acl_access_denied_{DENIED[reason]}": count for reason, count in ctx.executor.users.denials.totals.items()},
     }
@@ -202,6 +206,18 @@ def _errorstats(ctx: Session) -> Fields:
     return {f"errorstat_{code}": f"count={count}" for code, count in ctx.executor.stats.errors.items()}
 
 
+def _latencystats(ctx: Session) -> Fields:
+    settings = ctx.executor.settings
+    if not settings["latency-tracking"]:
+        return {}
+    wanted = [float(word) for word in settings["latency-tracking-info-percentiles"].split()]
+    return {
+        f"latency_percentiles_usec_{used.name}": ",".join(f"p{one:.15g}={percentile(usage.tracked(), one):.3f}" for one in wanted)
+        for used, usage in ctx.executor.stats.usage.items()
+        if any(usage.tracked())
+    }
+
+
 def _cluster(ctx: Session) -> Fields:
     return {"cluster_enabled": 0}
 
@@ -223,7 +239,8 @@ SECTIONS: dict[str, Callable[[Session], Fields]] = {
     "Modules": _modules,
     "Commandstats": _commandstats,
     "Errorstats": _errorstats,
+    "Latencystats": _latencystats,
     "Cluster": _cluster,
     "Keyspace": _keyspace,
 }
-ON_DEMAND = {"Commandstats"}
+ON_DEMAND = {"Commandstats", "Latencystats"}

@@ -12,6 +12,7 @@ from diskkv.dispatch.args import Args, bounded, quoted
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import FAST, WRITE, group
 from diskkv.errors import BadSyntax, CommandError
+from diskkv.lib.eventclasses import Classes
 from diskkv.lib.numbers import INT_MAX, parse_int
 from diskkv.types.groups import Consumer, Group
 from diskkv.types.ledgers import ID_MAX
@@ -187,6 +188,7 @@ def _claimer(ctx: Session, key: bytes, found: Group, name: bytes, time: int) -> 
     if consumer is None:
         consumer = found.create_consumer(name, now)
         ctx.log_as(b"XGROUP", b"CREATECONSUMER", key, found.name, name)
+        ctx.say(Classes.STREAM, b"xgroup-createconsumer", key)
     else:
         found.notice(consumer, now)
     return consumer

@@ -10,6 +10,7 @@ from diskkv.dispatch.args import Args, integer, quoted
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import DENYOOM, FAST, LOADING, READONLY, STALE, WRITE, group, help_lines
 from diskkv.errors import BadSyntax, CommandError, NoSuchGroup
+from diskkv.lib.eventclasses import Classes
 from diskkv.lib.numbers import INT_MAX
 from diskkv.replies import NIL_ARRAY, OK, Simple
 from diskkv.types.groups import Group
@@ -84,6 +85,7 @@ def xgroup_create(ctx: Session, key: bytes, name: bytes, mark: bytes, *options: 
     if name in value.groups():
         raise CommandError("Consumer Group name already exists", code="BUSYGROUP")
     value.create_group(name, last, read)
+    ctx.say(Classes.STREAM, b"xgroup-create", key)
     return OK
 
 
@@ -97,6 +99,7 @@ def xgroup_setid(ctx: Session, key: bytes, name: bytes, mark: bytes, *options: b
         raise wrong_subcommand("SETID", "XGROUP")
     last = value.last if mark == b"$" else identifier(mark, bounds=True)
     found.set_last(last, read)
+    ctx.say(Classes.STREAM, b"xgroup-setid", key)
     return OK
 
 
@@ -108,6 +111,7 @@ def xgroup_destroy(ctx: Session, key: bytes, name: bytes) -> int:
     if found is None:
         return 0
     value.destroy_group(found)
+    ctx.say(Classes.STREAM, b"xgroup-destroy", key)
     if key in ctx.db.awaited:
         ctx.store.ready(ctx.db, key)
     return 1
@@ -120,6 +124,7 @@ def xgroup_createconsumer(ctx: Session, key: bytes, name: bytes, consumer: bytes
     if consumer in found.consumers:
         return 0
     found.create_consumer(consumer, ctx.now)
+    ctx.say(Classes.STREAM, b"xgroup-createconsumer", key)
     return 1
 
 
@@ -128,7 +133,10 @@ def xgroup_delconsumer(ctx: Session, key: bytes, name: bytes, consumer: bytes) -
     """Delete a consumer of a group with all that is pending for it; reply how many entries that was."""
     found = existing_group(_stream(ctx, key), key, name)
     held = found.consumers.get(consumer)
-    return 0 if held is None else found.delete_consumer(held)
+    if held is None:
+        return 0
+    ctx.say(Classes.STREAM, b"xgroup-delconsumer", key)
+    return found.delete_consumer(held)
 
 
 @command("XGROUP HELP", LOADING | STALE, since="5.0.0")

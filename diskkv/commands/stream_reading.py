@@ -14,6 +14,7 @@ from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import BLOCKING, MOVABLEKEYS, READONLY, WRITE, Keys, group
 from diskkv.errors import BadSyntax, CommandError, NoSuchGroup
 from diskkv.format import STREAM
+from diskkv.lib.eventclasses import Classes
 from diskkv.lib.numbers import INT_MAX
 from diskkv.replies import NIL_ARRAY, Blocked, Named
 from diskkv.types.groups import Consumer, Group
@@ -145,6 +146,7 @@ def xreadgroup(ctx: Session, *words: bytes) -> Any:
         if consumer is None:
             consumer = of.create_consumer(reading.consumer, ctx.now)
             ctx.log_as(b"XGROUP", b"CREATECONSUMER", key, name, reading.consumer)
+            ctx.say(Classes.STREAM, b"xgroup-createconsumer", key)
         else:
             of.notice(consumer, ctx.now)
         if after != ID_MAX:

@@ -9,6 +9,7 @@ from diskkv.dispatch.args import Args, integer
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import DENYOOM, FAST, READONLY, WRITE, group
 from diskkv.errors import BadSyntax, CommandError, NoSuchKey, WrongArity
+from diskkv.lib.eventclasses import Classes
 from diskkv.replies import NIL_ARRAY, OK, Simple
 from diskkv.types.ledgers import ID_MAX
 from diskkv.types.stream_ids import format_id, next_id, next_in, parse_bound, parse_id, parse_time
@@ -194,6 +195,7 @@ def xadd(ctx: Session, key: bytes, *words: bytes) -> bytes | None:
     if trimming is not None:
         trimmed: Sequence[bytes] = ()
         if trimming.apply(value):
+            ctx.say(Classes.STREAM, b"xtrim", key)
             # What ACKED leaves is not the last entries: the same words find the same again.
             acked = trimming.references == ACKED and value.group_count
             trimmed = words[: -len(items) - 1] if acked else trimming.logged(value)
@@ -302,4 +304,5 @@ def xsetid(ctx: Session, key: bytes, last_id: bytes, *options: bytes) -> Simple:
         if added is not None and added < len(value):
             raise CommandError("The entries_added specified in XSETID is smaller than the target stream length")
     value.set_last(last, added, highest)
+    ctx.say(Classes.STREAM, b"xsetid", key)
     return OK

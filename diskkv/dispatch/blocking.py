@@ -55,6 +55,8 @@ class Waiters:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self.count = 0
+        # while it is not 0 nobody is served: what made the keys ready is still to be told of
+        self.held = 0
 
     def park(self, session: Session, argv: list[bytes], blocked: Blocked, resume: Callable[[Any], None]) -> Waiter:
         """A command answered `Blocked`: call `resume(reply)` once it can be answered. The front keeps the deadline itself."""
@@ -67,10 +69,11 @@ class Waiters:
                 growth = Growth(session, key)
                 waiter.growths.append((key, growth))
                 session.db.watched.setdefault(key, []).append(growth)
+                session.db.heeded = True
         session.blocked = waiter
         self.count += 1
         # Counted when it is over, and once, however often it is tried.
-        self._executor.stats.usage_of(command).calls -= 1
+        self._executor.stats.usage_of(command).parked += 1
         if blocked.run is not None:
             blocked.run.resume = self._resume_run(waiter)
             self._executor.scripts.drive(blocked.run)
@@ -91,7 +94,7 @@ class Waiters:
             return
         session.blocked = None
         self.count -= 1
-        self._executor.stats.usage_of(waiter.command).calls += 1
+        self._executor.stats.usage_of(waiter.command).parked -= 1
         awaited = session.db.awaited
         for key in waiter.blocked.keys:
             waiters = awaited.get(key)
@@ -104,6 +107,7 @@ class Waiters:
             watched[key].remove(growth)
             if not watched[key]:
                 del watched[key]
+                session.db.heed()
 
     def serve(self) -> None:
         """Let those who wait for the keys that have become ready try again, first come first served."""
@@ -111,7 +115,7 @@ class Waiters:
         if self._executor.slept:
             self._executor.slept = False
             store.tick()
-        while store.ready_keys:
+        while store.ready_keys and not self.held:
             ready, store.ready_keys = store.ready_keys, []
             for db, key in dict.fromkeys(ready):
                 self._serve_key(db, key)
@@ -124,8 +128,22 @@ class Waiters:
             if (value is None or value.tag != waiter.blocked.tag) and not waiter.blocked.vanishing:
                 continue
             # Waiting clients run their command inside somebody else's: what they change is logged as theirs, on its own.
-            reply = self._executor.retry(waiter)
-            self._executor.stats.usage_of(waiter.command).calls -= 1
+            reply, pushes = self._try(waiter)
+            self._executor.stats.usage_of(waiter.command).parked += 1
             if reply.__class__ is not Blocked:
                 self.cancel(waiter)
                 waiter.resume(reply)
+            for push in pushes:
+                waiter.session.front.push(push)
+
+    def _try(self, waiter: Waiter) -> tuple[Any, list[Any]]:
+        """A waiting client's reply, and what it is told meanwhile, which is to leave behind that."""
+        executor, session = self._executor, waiter.session
+        outer, executor.observers.running = executor.observers.running, session
+        pushes: list[Any] = []
+        session.pending = pushes
+        try:
+            return executor.retry(waiter), pushes
+        finally:
+            executor.observers.running = outer
+            session.pending = None

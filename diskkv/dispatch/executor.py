@@ -17,13 +17,14 @@ from diskkv.dispatch.args import quoted
 from diskkv.dispatch.blocking import Waiter, Waiters
 from diskkv.dispatch.cursors import Cursors
 from diskkv.dispatch.frequencies import Frequencies
+from diskkv.dispatch.observers import Observers
 from diskkv.dispatch.positions import NoKeys, key_positions
 from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import Front, Session
 from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
 from diskkv.errors import Busy, CommandError, ExecAborted, LogFailed, NoAuth, OutOfMemory, SettingError, UnknownCommand, WrongArity
-from diskkv.replies import NO_REPLY, QUEUED, Blocked
+from diskkv.replies import NO_REPLY, QUEUED, Blocked, Followed, Several
 from diskkv.store.store import Store
 from diskkv.transfer.peers import Peers
 from diskkv.transfer.saving import Saver
@@ -56,6 +57,7 @@ class Executor:
         self.pubsub = PubSub()
         self.waiters = Waiters(self)
         self.cursors = Cursors()
+        self.observers = Observers(self)
         self.frequencies = Frequencies(self)
         # an LFU policy is selected: every command goes through the gates, to be counted
         self.counting = False
@@ -85,7 +87,7 @@ class Executor:
         self.slept = False
         # scripts may call what they may not (DEBUG SET-DISABLE-DENY-SCRIPTS)
         self.scripts_unrestricted = False
-        self.started = store.clock()
+        self.stats.started = store.clock()
         # when what runs now began, as far as the statistics are concerned
         self.clock_mark = 0
         self._nested = 0
@@ -110,6 +112,8 @@ class Executor:
         """The client has gone."""
         self.sessions.pop(session.id, None)
         self.pubsub.forget(session)
+        self.observers.tracking.end(session)
+        self.observers.monitors.end(session)
         session.unwatch()
         if session.blocked is not None:
             self.waiters.cancel(session.blocked)
@@ -211,8 +215,8 @@ class Executor:
         usage = self._usage.get(command)
         if usage is None:
             usage = self.stats.usage_of(command)
-        usage.calls += 1
         usage.nanoseconds += spent
+        usage.buckets[spent.bit_length()] += 1
         if spent > self.stats.slow_after or reply.__class__ in ERRORS:
             self.stats.note(command, usage, argv, spent, reply, session)
         return reply
@@ -259,7 +263,7 @@ class Executor:
             return refused
         self._nested += 1
         try:
-            return self.call(waiter.session, waiter.command, waiter.argv)
+            return self.call_gated(waiter.session, waiter.command, waiter.argv)
         finally:
             self._nested -= 1
 
@@ -280,6 +284,26 @@ class Executor:
         return error
 
     def _execute_gated(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        if session.tracking is None and not session.monitoring and not session.listening():
+            return self._execute_in_mode(session, command, argv)
+        self.observers.running = session
+        pushes: list[Any] = []
+        session.pending = pushes
+        try:
+            reply = self._execute_in_mode(session, command, argv)
+        finally:
+            self.observers.running = session.pending = None
+        if session.tracking is not None and session.queue is None and not command.name.startswith("client|"):
+            session.tracking.caching = False
+        if not pushes:
+            return reply
+        if reply.__class__ is Blocked or reply is POSTPONED:
+            for push in pushes:
+                session.front.push(push)
+            return reply
+        return Followed(reply, pushes)
+
+    def _execute_in_mode(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         if session.reply_mode != "on":
             return self._execute_quietly(session, command, argv)
         return self._through_gates(session, command, argv)
@@ -301,7 +325,7 @@ class Executor:
                 self.store.admit()
             except LogFailed as error:
                 return self._refuse(session, error, command)
-        if session.protocol == 2 and session.subscribed() and not flags & Flag.WHILE_SUBSCRIBED:
+        if session.protocol == 2 and session.listening() and not flags & Flag.WHILE_SUBSCRIBED:
             return self._refuse(
                 session,
                 CommandError(
@@ -310,6 +334,8 @@ class Executor:
                 ),
                 command,
             )
+        if session.monitoring and flags & (Flag.WRITE | Flag.READONLY | Flag.MAY_REPLICATE):
+            return self._refuse(session, CommandError("Replica can't interact with the keyspace"), command)
         if self.busy is not None and not flags & Flag.ALLOW_BUSY:
             return self._refuse(session, Busy(self.busy.word), command)
         if self.paused() and (self.paused_all or flags & (Flag.WRITE | Flag.MAY_REPLICATE)) and command.name != "client|unpause":
@@ -319,7 +345,14 @@ class Executor:
             return QUEUED
         if (command.writes or command.name == "exec") and self.store.writer.backlogged():
             return POSTPONED
-        return self.caller(session)(session, command, argv)
+        return self.call_gated(session, command, argv)
+
+    def call_gated(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        """`call`, as CLIENT NO-TOUCH and CLIENT TRACKING would have it."""
+        reply = self.caller(session)(session, command, argv)
+        if session.tracking is not None:
+            self.observers.tracking.remember(session, command, argv)
+        return reply
 
     def caller(self, session: Session) -> Callable[[Session, Command, list[bytes]], Any]:
         """By what way a session's commands are called: `call`, or one that sees to what counts as a use of a key."""
@@ -352,12 +385,12 @@ class Executor:
         reply = self._through_gates(session, command, argv)
         if reply.__class__ is Blocked or reply is POSTPONED:
             return reply
-        if mode == "skip":
-            if session.reply_mode == "skip":
-                session.reply_mode = "on"
-                session.regate()
-            return NO_REPLY
-        return reply if session.reply_mode == "on" else NO_REPLY
+        if mode == session.reply_mode == "skip":
+            session.reply_mode = "on"
+            session.regate()
+            return reply if reply.__class__ is Several else NO_REPLY
+        # What SUBSCRIBE answers are pushes, which are sent whatever the mode.
+        return reply if session.reply_mode == "on" or reply.__class__ is Several else NO_REPLY
 
     def paused(self) -> bool:
         """Whether CLIENT PAUSE is in force."""
@@ -415,6 +448,8 @@ class Executor:
         """Make a session as if it were new (RESET); its number, its library and what it has answered stay."""
         session.leave_multi()
         self.pubsub.forget(session)
+        self.observers.tracking.end(session)
+        self.observers.monitors.end(session)
         session.select(0)
         session.protocol = 2
         session.name = b""
@@ -460,7 +495,7 @@ class Executor:
             # The user's rights have changed since it was queued.
             self.stats.refused(refused, command)
             return refused
-        return self.caller(session)(session, command, argv)
+        return self.call_gated(session, command, argv)
 
     def _watched_expired(self, session: Session) -> bool:
         """Whether a key that existed when it was watched has expired since: looking it up deletes it, which touches its watchers."""
@@ -525,6 +560,8 @@ class Hidden:
     """Stands for a database where nothing may be looked up."""
 
     objects: Mapping[bytes, Any] = MappingProxyType({})
+    awaited: Mapping[bytes, Any] = MappingProxyType({})
+    watched: Mapping[bytes, Any] = MappingProxyType({})
 
 
 HIDDEN: Any = Hidden()

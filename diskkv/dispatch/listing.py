@@ -14,6 +14,8 @@ BUFFERS = ("qbuf", "qbuf-free", "argv-mem", "multi-mem", "rbs", "rbp", "obl", "o
 def client_line(session: Session, last_command: str) -> str:
     """A client as CLIENT LIST shows it, without a line break: what is not known is left out."""
     known = session.front.describe()
+    if "tot-mem" in known:
+        known["multi-mem"] = str(sum(len(word) for _, argv in session.queue or () for word in argv))
     now = session.now
     text = bytes.decode
     fields: dict[str, Any] = {
@@ -24,16 +26,16 @@ def client_line(session: Session, last_command: str) -> str:
         "name": text(session.name),
         "age": max(now - session.created, 0) // 1000,
         "idle": max(now - session.last_seen, 0) // 1000,
-        "flags": _flags(session) + known.get("flags", "") or "N",
+        "flags": _flags(session, known.get("flags", "")) or "N",
         "db": session.index,
         "sub": len(session.subscriptions),
         "psub": len(session.patterns),
-        "ssub": 0,
+        "ssub": len(session.shards),
         "multi": len(session.queue) if session.queue is not None else -1,
         **{name: known[name] for name in BUFFERS if name in known},
         "cmd": last_command or "NULL",
         "user": text(session.user.name),
-        "redir": -1,
+        "redir": session.tracking.redirect if session.tracking is not None else -1,
         "resp": session.protocol,
         "lib-name": text(session.lib_name),
         "lib-ver": text(session.lib_version),
@@ -41,12 +43,18 @@ def client_line(session: Session, last_command: str) -> str:
     return " ".join(f"{name}={value}" for name, value in fields.items())
 
 
-def _flags(session: Session) -> str:
+def _flags(session: Session, known: str) -> str:
+    tracked = session.tracking
     states = {
-        "P": session.subscribed() > 0,
+        "O": session.monitoring,
+        "P": session.listening(),
         "x": session.queue is not None,
         "b": session.blocked is not None,
+        "t": tracked is not None,
+        "R": tracked is not None and tracked.broken,
+        "B": tracked is not None and tracked.bcast,
         "d": session.watcher is not None and session.watcher.touched,
+        "U": "U" in known,
         "e": session.no_evict,
         "T": session.no_touch,
     }

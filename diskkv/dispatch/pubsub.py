@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 
 class PubSub:
-    """All subscriptions. Messages go to `session.front.push`."""
+    """All subscriptions. Messages go to `session.push`."""
 
     def __init__(self) -> None:
         self.channels: dict[bytes, dict[Session, None]] = {}
         self.patterns: dict[bytes, dict[Session, None]] = {}
+        self.shards: dict[bytes, dict[Session, None]] = {}
 
     def subscribe(self, session: Session, channel: bytes) -> None:
         session.subscriptions[channel] = None
@@ -38,12 +39,24 @@ class PubSub:
         _drop(self.patterns, pattern, session)
         session.regate()
 
+    def ssubscribe(self, session: Session, channel: bytes) -> None:
+        session.shards[channel] = None
+        self.shards.setdefault(channel, {})[session] = None
+        session.regate()
+
+    def sunsubscribe(self, session: Session, channel: bytes) -> None:
+        session.shards.pop(channel, None)
+        _drop(self.shards, channel, session)
+        session.regate()
+
     def forget(self, session: Session) -> None:
         """The client has gone, or was reset."""
         for channel in list(session.subscriptions):
             self.unsubscribe(session, channel)
         for pattern in list(session.patterns):
             self.punsubscribe(session, pattern)
+        for channel in list(session.shards):
+            self.sunsubscribe(session, channel)
 
     def publish(self, channel: bytes, message: bytes) -> int:
         """Send a message to everyone who hears the channel; how many copies went out (PUBLISH)."""
@@ -52,15 +65,23 @@ class PubSub:
         if listeners:
             push = Push((b"message", channel, message))
             for session in list(listeners):
-                session.front.push(push)
+                session.push(push)
             sent += len(listeners)
         for pattern, sessions in list(self.patterns.items()):
             if compile_glob(pattern)(channel):
                 push = Push((b"pmessage", pattern, channel, message))
                 for session in list(sessions):
-                    session.front.push(push)
+                    session.push(push)
                 sent += len(sessions)
         return sent
+
+    def spublish(self, channel: bytes, message: bytes) -> int:
+        """Send a message to everyone who hears the shard's channel; how many copies went out (SPUBLISH)."""
+        listeners = list(self.shards.get(channel, ()))
+        push = Push((b"smessage", channel, message))
+        for session in listeners:
+            session.push(push)
+        return len(listeners)
 
 
 def _drop(table: dict[bytes, dict[Session, None]], name: bytes, session: Session) -> None:

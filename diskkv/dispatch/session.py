@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from diskkv.dispatch.acl.users import User
     from diskkv.dispatch.executor import Executor
     from diskkv.dispatch.table import Command
+    from diskkv.dispatch.tracking import Tracked
+    from diskkv.lib.eventclasses import Classes
     from diskkv.store.database import Database
     from diskkv.store.store import Store
 
@@ -55,8 +57,8 @@ class Session:
 
     __slots__ = (
         "authenticated", "blocked", "created", "db", "effects", "executor", "front", "gated", "id", "index", "last_command",
-        "last_seen", "lib_name", "lib_version", "name", "no_evict", "no_touch", "patterns", "protocol", "queue", "queue_broken",
-        "reply_mode", "script", "store", "subscriptions", "user", "watcher", "watching",
+        "last_seen", "lib_name", "lib_version", "monitoring", "name", "no_evict", "no_touch", "patterns", "pending", "protocol",
+        "queue", "queue_broken", "reply_mode", "script", "shards", "store", "subscriptions", "tracking", "user", "watcher", "watching",
     )  # fmt: skip
 
     def __init__(self, executor: Executor, front: Front | None = None) -> None:
@@ -86,6 +88,11 @@ class Session:
         self.watching: list[tuple[int, bytes]] = []
         self.subscriptions: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
+        self.shards: dict[bytes, None] = {}
+        self.tracking: Tracked | None = None
+        self.monitoring = False
+        # what was pushed while the session's own command was running: it leaves behind the reply. None: nothing is, or nobody listens.
+        self.pending: list[Any] | None = None
         self.reply_mode = "on"
         self.blocked: Any = None
         self.effects: list[tuple[bytes, ...]] | None = None
@@ -120,6 +127,11 @@ class Session:
         if self.effects is None:
             self.effects = []
 
+    def say(self, kind: Classes, event: bytes, key: bytes) -> None:
+        """Name a keyspace event that can't be told from what happens to the key; see `notices.py`."""
+        if self.store.listener is not None:
+            self.executor.observers.said(self.db, key, kind, event)
+
     def select(self, index: int) -> None:
         """Choose a database. CommandError when there is none of that number."""
         if not 0 <= index < len(self.store.databases):
@@ -130,6 +142,17 @@ class Session:
     def subscribed(self) -> int:
         """How many channels and patterns the client is subscribed to."""
         return len(self.subscriptions) + len(self.patterns)
+
+    def listening(self) -> bool:
+        """Whether the client is subscribed to anything, channels of shards too."""
+        return bool(self.subscriptions or self.patterns or self.shards)
+
+    def push(self, reply: Any) -> None:
+        """Send the client something that its present command did not ask for: at once, or behind that command's reply."""
+        if self.pending is None:
+            self.front.push(reply)
+        else:
+            self.pending.append(reply)
 
     def admitted(self) -> bool:
         """Whether the client has given a password, or needs none."""
@@ -145,7 +168,9 @@ class Session:
             self.queue is not None
             or self.reply_mode != "on"
             or self.no_touch
-            or (self.protocol == 2 and self.subscribed() > 0)
+            or self.tracking is not None
+            or self.monitoring
+            or self.listening()
         )
 
     def unwatch(self) -> None:
@@ -157,6 +182,7 @@ class Session:
                 watchers.remove(self.watcher)
                 if not watchers:
                     del watched[key]
+                    self.store.databases[index].heed()
             self.watching = []
             self.watcher = None
 
@@ -167,6 +193,7 @@ class Session:
         if (self.index, key) not in self.watching:
             self.watching.append((self.index, key))
             self.db.watched.setdefault(key, []).append(self.watcher)
+            self.db.heeded = True
 
     def enter_multi(self) -> None:
         """Queue what follows (MULTI)."""

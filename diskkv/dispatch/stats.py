@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from diskkv.dispatch.latency import Latencies, new_buckets
 from diskkv.dispatch.table import Flag
 from diskkv.errors import CommandError, ScriptError
 
@@ -20,12 +21,27 @@ SHOWN_BYTES = 128
 
 
 class Usage:
-    """One command's figures; `nanoseconds` is the time spent inside it."""
+    """One command's figures; `nanoseconds` is the time spent inside it, `buckets` the histogram of the calls (see `latency.py`)."""
 
-    __slots__ = ("calls", "failed", "nanoseconds", "rejected")
+    __slots__ = ("buckets", "failed", "nanoseconds", "parked", "rejected", "untracked")
 
     def __init__(self) -> None:
-        self.calls = self.nanoseconds = self.failed = self.rejected = 0
+        self.nanoseconds = self.failed = self.rejected = 0
+        self.buckets = new_buckets()
+        # parked: calls that began to wait, and will be counted when they end; untracked: the histogram when latency-tracking was turned on
+        self.parked = 0
+        self.untracked: list[int] | None = None
+
+    @property
+    def calls(self) -> int:
+        """How often the command was run."""
+        return sum(self.buckets) - self.parked
+
+    def tracked(self) -> list[int]:
+        """The histogram since latency-tracking was turned on."""
+        if self.untracked is None:
+            return self.buckets
+        return [now - then for now, then in zip(self.buckets, self.untracked, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +63,13 @@ class Stats:
         self.usage: dict[Command, Usage] = {}
         self.errors: dict[str, int] = {}
         self.slow: deque[SlowEntry] = deque()
-        # nanoseconds; a command is slow above it
+        self.latencies = Latencies()
+        # nanoseconds; `note` is called of a command above it. The slow log's own limit, and the latency monitor's, are not below it.
         self.slow_after = 10_000_000
+        self.slow_log_after = 10_000_000
         self.slow_limit = 128
+        # when the executor began, in ms
+        self.started = 0
         self.connections = 0
         self.rejected_connections = 0
         self._next_slow = 0
@@ -64,8 +84,10 @@ class Stats:
             usage.failed += 1
             if not (isinstance(reply, ScriptError) and reply.counted):
                 self.errors[reply.code] = self.errors.get(reply.code, 0) + 1
-        if nanoseconds > self.slow_after:
+        if nanoseconds > self.slow_log_after:
             self._note_slow(command, argv, nanoseconds, session)
+        if self.latencies.threshold:
+            self.latencies.add(b"fast-command" if command.flags & Flag.FAST else b"command", nanoseconds // 1_000_000, int(time.time()))
 
     def refused(self, error: CommandError, command: Command | None) -> None:
         """A command was unknown, or did not get past the gates."""
@@ -81,6 +103,17 @@ class Stats:
         self.usage.clear()
         self.errors.clear()
         self.connections = self.rejected_connections = 0
+
+    def set_limits(self, slow_log: int, latency: int) -> None:
+        """slowlog-log-slower-than, in microseconds, and latency-monitor-threshold, in milliseconds."""
+        self.slow_log_after = slow_log * 1000 if slow_log >= 0 else 1 << 62
+        self.latencies.threshold = latency
+        self.slow_after = min(self.slow_log_after, latency * 1_000_000 - 1 if latency else 1 << 62)
+
+    def track_latency(self) -> None:
+        """latency-tracking was turned on: histograms begin now."""
+        for usage in self.usage.values():
+            usage.untracked = list(usage.buckets)
 
     def limit_slow(self, limit: int) -> None:
         """Remember at most so many slow commands."""

@@ -12,6 +12,13 @@ _IN_SINGLE = re.compile(rb"[^'\\]+")
 _HEX = re.compile(rb"x([0-9a-fA-F]{2})")
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
 _ENDS = b" \t\n\r\v\f"
+_SPECIAL = re.compile(rb'[^\x20-\x7e]|["\\]')
+_ESCAPED = {b"\\": rb"\\", b'"': rb"\"", b"\n": rb"\n", b"\r": rb"\r", b"\t": rb"\t", b"\b": rb"\b", b"\a": rb"\a"}
+
+
+def quote(word: bytes) -> bytes:
+    """What stands for a word between double quotes, all of it printable."""
+    return _SPECIAL.sub(lambda match: _ESCAPED.get(match[0]) or b"\\x%02x" % ord(match[0]), word)
 
 
 def split_words(line: bytes) -> list[bytes] | None:

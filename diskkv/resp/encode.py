@@ -12,7 +12,21 @@ from typing import Any
 from diskkv.errors import CommandError
 from diskkv.lib.multibulk import HEADS, encode_bulks
 from diskkv.lib.numbers import format_double
-from diskkv.replies import Digits, Encoded, Named, NilArray, NoReply, OrderedSet, Pairs, Push, Score, Several, Simple, Verbatim
+from diskkv.replies import (
+    Digits,
+    Encoded,
+    Followed,
+    Named,
+    NilArray,
+    NoReply,
+    OrderedSet,
+    Pairs,
+    Push,
+    Score,
+    Several,
+    Simple,
+    Verbatim,
+)
 
 Encoder = Callable[[Any], bytes]
 
@@ -176,6 +190,7 @@ def _with_rest(table: Encoders, sequence: Encoder) -> Encoders:
             NoReply: _nothing,
             CommandError: _error,
             Several: lambda several: _items(table, several.items),
+            Followed: lambda followed: _items(table, (followed.reply, *followed.pushes)),
         }
     )
     return table

@@ -127,6 +127,8 @@ class Run:
         session.db = executor.store.databases[session.index]
         executor.clock_mark = perf_ns()
         reply = executor.caller(session)(session, command, argv)
+        if self.caller.tracking is not None:
+            executor.observers.tracking.remember(self.caller, command, argv)
         return reply.refusal if reply.__class__ is Blocked else reply
 
     def _let_through(self, command: Command, argv: list[bytes]) -> None:

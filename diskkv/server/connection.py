@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,10 @@ READ_AHEAD = 1 << 20
 OUTPUT_AHEAD = 4 << 20
 # Only replies as long as this are counted while a packet is executed: no packet asks for many megabytes of shorter ones.
 COUNTED = 4096
+
+
+class Told(bytes):
+    """Bytes that answer no request: what a client is told beside its replies."""
 
 
 class Connection(asyncio.Protocol):
@@ -174,7 +179,8 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self.push(reply)
+        if self.connected:
+            self._send(ENCODERS[self.session.protocol][reply.__class__](reply))
         if self._todo or self._unread or self.parser.more:
             self.server.loop.call_soon(self.go_on)
 
@@ -254,12 +260,23 @@ class Connection(asyncio.Protocol):
     # -- replies
 
     def push(self, reply: Any) -> None:
-        """Send something that this packet did not ask for. REQUIRES: the lock; opens a tick if none is."""
+        """Send something that this packet did not ask for. REQUIRES: the lock; opens a tick if none is.
+
+        May be called by the keeper's thread, which expires keys: the loop's own sends it then.
+        """
         if not self.connected:
             return
-        self.server.begin_tick()
-        self.touch()
-        self.out.append(ENCODERS[self.session.protocol][reply.__class__](reply))
+        raw = Told(ENCODERS[self.session.protocol][reply.__class__](reply))
+        if threading.get_ident() != self.server.thread:
+            self.server.loop.call_soon_threadsafe(self._send, raw)
+        else:
+            self._send(raw)
+
+    def _send(self, raw: bytes) -> None:
+        with self.server.lock:
+            self.server.begin_tick()
+            self.touch()
+            self.out.append(raw)
 
     def touch(self) -> None:
         """Have `flush` called at the tick's end; what was done in this tick can't be done again."""
@@ -269,7 +286,8 @@ class Connection(asyncio.Protocol):
 
     def fail(self, error: CommandError) -> None:
         """Answer the error in place of every reply of this tick."""
-        self.out[:] = [ENCODERS[2][CommandError](error)] * len(self.out)
+        refusal = ENCODERS[2][CommandError](error)
+        self.out[:] = [raw if raw.__class__ is Told else refusal for raw in self.out]
 
     def redo(self, error: CommandError) -> None:
         """The tick's changes were undone: do this client's reads again, or answer the error in place of every reply."""
@@ -299,11 +317,14 @@ class Connection(asyncio.Protocol):
         elif not self._stalled:
             self.server.loop.call_soon(self.go_on)
         if self.closing and self.connected:
+            # Whoever looks for the client from now on, such as one that redirects its invalidations, is to find it gone.
+            with self.server.lock:
+                self.server.executor.close_session(self.session)
             self.transport.close()
 
     def _check_output(self) -> None:
         """Drop a client that reads too slowly, by client-output-buffer-limit's hard and soft limits."""
-        hard, soft, seconds = self.server.output_limits["pubsub" if self.session.subscribed() else "normal"]
+        hard, soft, seconds = self.server.output_limits["pubsub" if self.session.listening() else "normal"]
         size = self.transport.get_write_buffer_size()
         now = self.server.loop.time()
         if soft and size > soft:
@@ -345,13 +366,25 @@ class Connection(asyncio.Protocol):
         else:
             address, local = (_address(self.transport.get_extra_info(which)) for which in ("peername", "sockname"))
         raw: socket.socket | None = self.transport.get_extra_info("socket")
+        waiting = sum(map(len, self.out))
+        behind = self.transport.get_write_buffer_size() if self.connected else 0
+        # What came in this tick counts: the request that asks is in it.
+        unread = self.parser.buffered() + self._unread_size + sum(map(len, self._chunks or ()))
         return {
             "addr": address,
             "laddr": local,
+            "flags": "U" if self.unix else "",
             "fd": str(raw.fileno() if raw is not None else -1),
-            "qbuf": str(self.parser.buffered() + self._unread_size),
-            "obl": str(sum(map(len, self.out))),
-            "omem": str(self.transport.get_write_buffer_size() if self.connected else 0),
+            "qbuf": str(unread),
+            "qbuf-free": "0",
+            "argv-mem": "0",
+            "rbs": "0",
+            "rbp": "0",
+            "obl": str(waiting),
+            "oll": "0",
+            "omem": str(behind),
+            "tot-mem": str(unread + waiting + behind),
+            "events": "rw" if behind else "r",
         }
 
 

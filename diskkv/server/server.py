@@ -11,6 +11,7 @@ import signal
 import socket
 import stat
 import sys
+import threading
 from typing import Any
 
 from diskkv.config import Settings, memory
@@ -47,6 +48,7 @@ class Server:
         self.settings: Settings = executor.settings
         self.lock = self.store.lock
         self.loop = loop
+        self.thread = threading.get_ident()
         self.ticking = False
         self.active: list[Connection] = []
         self.connections: set[Connection] = set()
@@ -170,9 +172,7 @@ class Server:
             if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
                 os.unlink(path)
             try:
-                server = await self.loop.create_unix_server(
-                    lambda: Connection(self, unix=True), path, backlog=settings["tcp-backlog"]
-                )
+                server = await self.loop.create_unix_server(lambda: Connection(self, unix=True), path, backlog=settings["tcp-backlog"])
                 os.chmod(path, int(settings["unixsocketperm"], 8))
             except (OSError, ValueError) as error:
                 raise SettingError(f"can't listen on {path}: {error}") from None
@@ -220,7 +220,7 @@ class Server:
             if connection.connected and connection.transport.get_write_buffer_size():
                 connection._check_output()
             session = connection.session
-            if idle and session.blocked is None and not session.subscribed() and now - session.last_seen > idle:
+            if idle and session.blocked is None and not session.listening() and not session.monitoring and now - session.last_seen > idle:
                 with self.lock:
                     connection.close()
 

@@ -38,6 +38,8 @@ class Database:
         self.store = store
         self.cache = store.cache
         self.watched: dict[bytes, list[Watcher]] = {}
+        # whether anybody wants to hear of changed keys: watchers or the store's listener
+        self.heeded = store.listener is not None
         # key -> whoever waits for it to come to exist, in order; kept by the dispatcher
         self.awaited: dict[bytes, dict[Any, None]] = {}
 
@@ -49,7 +51,7 @@ class Database:
         self.expiring = expiring
         self.objects = {}
         for key in self.watched:
-            self.signal(key)
+            self.alert(key)
 
     # -- looking up
 
@@ -90,15 +92,21 @@ class Database:
                 self.store.loads += 1
             if value is None:
                 if remember:
+                    if self.heeded:
+                        self._missed(key)
                     gone = Gone(self, key)
                     gone.linked = True
                     self.objects[key] = gone
                     self.cache.insert(gone)
                 return None
         if value.__class__ is Gone:
+            if remember and self.heeded:
+                self._missed(key)
             return None
         if value.expire is not None and value.expire <= self.store.now and not self.store.replaying:
             self.store.expire(self, value)
+            if remember and self.heeded:
+                self._missed(key)
             return None
         if value.timed and self.store.expire_parts(self, value):
             return None
@@ -173,6 +181,8 @@ class Database:
 
     def _enter(self, value: Value) -> None:
         """Make a linked value its key's, and dirty."""
+        if self.heeded:
+            self._tell(value)
         self.objects[value.key] = value
         store = self.store
         value.stamp = store.stamp
@@ -180,8 +190,6 @@ class Database:
         store.changes += 1
         if value.oid:
             store.large.append(value)
-        if self.watched:
-            self.signal(value.key)
 
     def replace(self, key: bytes, kind: type[V]) -> V:
         """A fresh, linked value in place of whatever the key has (SET, the STORE commands). It does not expire."""
@@ -276,7 +284,7 @@ class Database:
         deleted = self.count
         for key in list(self.watched):
             if self.find(key) is not None:
-                self.signal(key)
+                self.alert(key)
         for key in self.awaited:
             self._tell_of_end(key)
         store.bury_database(self)
@@ -288,9 +296,38 @@ class Database:
         return deleted
 
     def signal(self, key: bytes) -> None:
-        """A watched key may have changed: tell its watchers."""
+        """A key may have changed: tell its watchers and the store's listener. REQUIRES: `heeded`, or it does nothing."""
         for watcher in self.watched.get(key, ()):
             watcher.touched = True
+        if self.store.listener is not None:
+            self.store.listener.touched(self, key)
+
+    def alert(self, key: bytes) -> None:
+        """Tell the watchers alone."""
+        for watcher in self.watched.get(key, ()):
+            watcher.touched = True
+
+    def heed(self) -> None:
+        """Recompute `heeded` after watchers or the listener have come or gone."""
+        self.heeded = self.store.listener is not None or bool(self.watched)
+
+    def _tell(self, value: Value) -> None:
+        """A value, perhaps `Gone`, is about to become its key's."""
+        key = value.key
+        self.alert(key)
+        listener = self.store.listener
+        if listener is not None:
+            old = self.objects.get(key)
+            if value.__class__ is Gone:
+                listener.removed(self, key)
+            elif old is None or old.__class__ is Gone:
+                listener.created(self, key)
+            else:
+                listener.touched(self, key)
+
+    def _missed(self, key: bytes) -> None:
+        if self.store.listener is not None:
+            self.store.listener.missed(self, key)
 
     # -- for the cache
 

@@ -27,6 +27,7 @@ from diskkv.store.cache import Cache
 from diskkv.store.database import Database
 from diskkv.store.directory import lock_directory
 from diskkv.store.documents import Documents
+from diskkv.store.events import Listener
 from diskkv.store.expiry import Expiry
 from diskkv.store.graves import DeadDatabase, Graveyard
 from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, make_directory, sync_directory
@@ -94,7 +95,8 @@ class Store:
         # what the keeper does besides, each at most a few microseconds, under the lock between ticks; and what ends before the store
         self.chores: list[Callable[[], None]] = []
         self.before_close: list[Callable[[], None]] = []
-        self.on_expired: Callable[[Database, bytes], None] | None = None
+        self.listener: Listener | None = None  # who hears of every changed key; whoever sets it has each database `heed`
+        self.on_commit: Callable[[], None] | None = None  # called when a tick has been committed
         # called, with the lock, when the store is about to close
         self.at_close: list[Callable[[], None]] = []
         self.backups = Backups(self)
@@ -354,6 +356,8 @@ class Store:
                 self._undo(os.strerror(error.errno or 0))
         if self.cache.used > self.cache.budget:
             self.cache.trim()
+        if self.on_commit is not None:
+            self.on_commit()
 
     def hold(self, mark: int) -> bool:
         """What was recorded since the log held `mark` parts is half of something: nothing is committed, frozen or expired from now on.
@@ -404,6 +408,8 @@ class Store:
         try:
             self.writer.finish()
             self._recover(self.log.position())
+            if self.listener is not None:
+                self.listener.undone()
         finally:
             self.recovering = False
             self.landed.notify_all()
@@ -482,8 +488,8 @@ class Store:
         self.changes = changes
         self.expired += 1
         self.record(self.databases.index(db), (b"DEL", key))
-        if self.on_expired is not None:
-            self.on_expired(db, key)
+        if self.listener is not None:
+            self.listener.expired(db, key)
 
     def expire_parts(self, db: Database, value: Value, limit: int | None = None) -> bool:
         """Have the parts of a `timed` value expire whose time has come, `limit` at most, and log it. True when nothing is left of it."""
@@ -495,6 +501,8 @@ class Store:
         count, effects = value.fade(self.now, limit)
         self.changes = changes
         self.expired_parts += count
+        if count and self.listener is not None:
+            self.listener.faded(db, value.key)
         for effect in effects:
             self.record(self.databases.index(db), effect)
         return not value.linked
@@ -520,21 +528,6 @@ class Store:
         self.writer.forget(db)
         self.dead.append(keys.garbage_epoch(db.epoch))
         self.graves.add(DeadDatabase(self, db.objects))
-
-    def swap(self, first: int, second: int) -> None:
-        """Exchange two databases (SWAPDB)."""
-        one, other = self.databases[first], self.databases[second]
-        for db, target in ((one, other), (other, one)):
-            for key in db.watched:
-                if db.find(key) is not None or target.find(key) is not None:
-                    db.signal(key)
-        self.databases[first], self.databases[second] = other, one
-        one.watched, other.watched = other.watched, one.watched
-        one.awaited, other.awaited = other.awaited, one.awaited
-        self.changes += 1
-        for db in (one, other):
-            for key in db.awaited:
-                self.ready(db, key)
 
     def ready(self, db: Database, key: bytes) -> None:
         """A key that somebody waits for has come to exist, has grown, or has ceased to exist."""

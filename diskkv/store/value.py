@@ -76,7 +76,7 @@ class Value:
         if self.stamp != store.stamp:
             store.stamp_value(self)
         store.changes += 1
-        if db.watched:
+        if db.heeded:
             db.signal(self.key)
 
     def resized(self, delta: int) -> None:

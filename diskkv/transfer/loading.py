@@ -43,7 +43,7 @@ class Loader:
             report.expired += 1
             return
         if key.db >= len(store.databases):
-            raise StoreError(f"there is no database {key.db}: raise `databases`")
+            raise StoreError(f"there is no database {key.db}: --databases allows for more")
         with store.lock:
             db = store.databases[key.db]
             value = put(db, key.name, key.content, self.grown)

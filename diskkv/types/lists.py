@@ -301,7 +301,7 @@ class List(Elements):
             self.vanish()
         elif stop - start == length:
             # Nothing goes, but those who watch the key are told, as by Redis.
-            if self.db.watched:
+            if self.db.heeded:
                 self.db.signal(self.key)
         elif self.oid and stop - start < length - (stop - start):
             self._restart(self.range(start, stop - 1))

@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +228,43 @@ def test_function_libraries_go_along(tmp_path: Path) -> None:
             pass
         assert oracle.run("FCALL", "answer", 0) == 42
         oracle.close()
+
+
+@pytest.mark.parametrize("kind", ["set", "hash", "zset"])
+def test_members_that_come_twice_are_found(kind: str, tmp_path: Path) -> None:
+    """Also when the first is no longer in memory: what is stored is not looked up again, but counted in the end."""
+    shape: dict[str, Callable[[int], Any]] = {
+        "set": lambda number: f"member {number}",
+        "hash": lambda number: [f"field {number}", "value"],
+        "zset": lambda number: [f"member {number}", number],
+    }
+    lines = []
+    for part in range(60):
+        numbers = range(part * 500, part * 500 + 500)
+        line = {"db": 0, "key": "large", "type": kind, "value": [shape[kind](number) for number in numbers], "more": True}
+        lines.append(json.dumps(line))
+    source = tmp_path / "source.jsonl"
+    last = {"db": 0, "key": "large", "type": kind, "value": [shape[kind](29_999 + 1)]}
+    source.write_text("\n".join([*lines, json.dumps(last)]))
+    result = diskkv("import", source, "--into", tmp_path / "good", "--maxmemory", "2mb")
+    assert result.exit_code == 0, result.output
+    last["value"] = [shape[kind](7)]
+    source.write_text("\n".join([*lines, json.dumps(last)]))
+    result = diskkv("import", source, "--into", tmp_path / "bad", "--maxmemory", "2mb")
+    assert result.exit_code == 1 and "a member twice" in result.output, result.output
+    for name, count in (("good", 1), ("bad", 0)):
+        run = Runner(tmp_path / name)
+        assert run("DBSIZE") == count
+        assert run.findings() == []
+        run.close()
+
+
+def test_more_databases(tmp_path: Path) -> None:
+    source = tmp_path / "source.jsonl"
+    source.write_text('{"db": 40, "key": "a", "type": "string", "value": "1"}')
+    result = diskkv("import", source, "--into", tmp_path / "store")
+    assert result.exit_code == 1 and "--databases" in result.output
+    assert diskkv("import", source, "--into", tmp_path / "store", "--databases", 41).exit_code == 0
 
 
 def test_large_values_come_in_pieces(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ Maps are lists of pairs, so that order and duplicates can be seen; doubles and b
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Iterable
 from typing import Any
@@ -68,6 +69,10 @@ class Connection:
     def call(self, *argv: bytes) -> Reply:
         self.send(encode(argv))
         return self.read()
+
+    def ready(self) -> bool:
+        """Whether something can be read at once."""
+        return self._at < len(self._buffer) or bool(select.select([self._socket], [], [], 0)[0])
 
     def read(self) -> Reply:
         """The next reply, whole."""
