@@ -198,6 +198,10 @@ class Store:
             raise BadFormat("the store's format record is not a version number")
         elif unpack_u32(raw) > FORMAT:
             raise BadFormat(f"the store has format {unpack_u32(raw)}; this diskkv knows formats up to {FORMAT}")
+        elif unpack_u32(raw) < FORMAT:
+            batch = engine.batch(sync=True)
+            batch.put(keys.SYSTEM + b"format", pack_u32(FORMAT))
+            engine.write(batch)
         seed = engine.get(keys.SYSTEM + b"seed")
         if seed is None:
             raise BadFormat("the store has no seed record")
