@@ -103,6 +103,8 @@ class Executor:
         self.busy: Any = None
         self.run_id = secrets.token_hex(20)
         self.replication_id = secrets.token_hex(20)
+        # what TIME has said within what `atomic` keeps together; 0 for nothing yet
+        self._moment = 0
         # time has passed in the middle of a tick
         self.slept = False
         # scripts may call what they may not (DEBUG SET-DISABLE-DENY-SCRIPTS)
@@ -264,6 +266,7 @@ class Executor:
         """Begin what `atomic` is; may be nested: the outermost counts."""
         if not self._nested:
             self.mark = len(self.store.log.parts)
+            self._moment = 0
         self._nested += 1
 
     def close_atomic(self) -> None:
@@ -448,7 +451,13 @@ class Executor:
 
     def microseconds(self) -> int:
         """The time in microseconds (TIME); of the clocks that may be handed in, only the system's is as fine."""
-        return microseconds() if self.store.clock is system_clock else self.store.now * 1000
+        if self.store.clock is not system_clock:
+            return self.store.now * 1000
+        if not self._nested:
+            return microseconds()
+        # One moment for all that is done together.
+        self._moment = self._moment or microseconds()
+        return self._moment
 
     def sleep(self, seconds: float) -> None:
         """Stand still, and everybody else with it (DEBUG SLEEP)."""

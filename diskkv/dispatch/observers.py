@@ -71,7 +71,8 @@ class Observers:
             story, self._story = self._story, outer
         if story:
             self.notices.account_for(session, command, argv, reply, story)
-        if self.monitors.sessions and not command.flags & HIDDEN:
+        # A command that has waited was shown when it began to.
+        if self.monitors.sessions and not command.flags & HIDDEN and session.blocked is None:
             self.monitors.show(session, command, argv)
         if executor.store.ready_keys and not executor.nested:
             executor.waiters.serve()
