@@ -73,6 +73,7 @@ class Stats:
         self.started = 0
         self.connections = 0
         self.rejected_connections = 0
+        self.evicted_clients = 0
         self._next_slow = 0
 
     def usage_of(self, command: Command) -> Usage:
@@ -102,11 +103,15 @@ class Stats:
     def total_calls(self) -> int:
         return sum(usage.calls for usage in self.usage.values())
 
+    def keyed_calls(self) -> int:
+        """How many commands were run that name a key."""
+        return sum(usage.calls for command, usage in self.usage.items() if command.keys.first)
+
     def reset(self) -> None:
         """CONFIG RESETSTAT."""
         self.usage.clear()
         self.errors.clear()
-        self.connections = self.rejected_connections = 0
+        self.connections = self.rejected_connections = self.evicted_clients = 0
 
     def set_limits(self, slow_log: int, latency: int) -> None:
         """slowlog-log-slower-than, in microseconds, and latency-monitor-threshold, in milliseconds."""
