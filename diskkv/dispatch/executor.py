@@ -31,7 +31,6 @@ from diskkv.errors import (
     LogFailed,
     NoAuth,
     OutOfMemory,
-    SettingError,
     StoreError,
     UnknownCommand,
     Unreadable,
@@ -60,9 +59,10 @@ class Executor:
 
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
-        "_nested", "_next_id", "_usage", "busy", "call", "clock_mark", "counting", "cursors", "frequencies", "gated", "keeper", "mark",
-        "observers", "paused_all", "paused_until", "peers", "pubsub", "purge", "renames", "replication_id", "run_id", "saver", "scripts",
-        "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "starved", "stats", "store", "table", "users", "waiters",
+        "_moment", "_nested", "_next_id", "_usage", "busy", "call", "clock_mark", "counting", "cursors", "frequencies", "gated",
+        "keeper", "mark", "observers", "paused_all", "paused_until", "peers", "pubsub", "purge", "renames", "replication_id", "run_id",
+        "saver", "scripts", "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "starved", "stats", "store", "table",
+        "users", "waiters",
     )  # fmt: skip
 
     def __init__(self, store: Store, settings: Settings) -> None:
@@ -430,22 +430,6 @@ class Executor:
             self.paused_until = 0
             self.paused_all = False
         return self.paused_until > 0
-
-    def rename(self, renames: Sequence[tuple[str, str]]) -> None:
-        """Have commands other names for clients, or none (rename-command). SettingError when there is no such command, or is one."""
-        for old, new in renames:
-            table, name = dict(self.table), old.lower().encode("utf-8", "surrogateescape")
-            wanted = new.lower().encode("utf-8", "surrogateescape")
-            held = self.renames.pop(name, None) if name in self.renames else name if name in table else None
-            if held is None:
-                raise SettingError(f"rename-command {old}: No such command in rename-command")
-            table.pop(name, None)
-            table.pop(name.upper(), None)
-            if wanted:
-                if wanted in table or wanted in self.renames:
-                    raise SettingError(f"rename-command {old} {new}: Target command name already exists")
-                self.renames[wanted] = held
-            self.table = table
 
     # -- for commands
 

@@ -115,19 +115,19 @@ class Database:
         value.seen = self.store.now
         return value
 
-    def glance(self, key: bytes) -> Value | None:
-        """As `find`, without its counting as a use where the value is in memory (TTL, TYPE, EXISTS)."""
-        value = self.objects.get(key)
-        if value is None or (value.expire is not None and value.expire <= self.store.now):
-            return self.find(key)
-        return None if value.__class__ is Gone else value
-
     def may_exist(self, key: bytes) -> bool:
         """Whether the key has a value, as far as that can be read."""
         try:
             return self.find(key) is not None
         except StoreError:
             return True
+
+    def glance(self, key: bytes) -> Value | None:
+        """As `find`, without its counting as a use where the value is in memory (TTL, TYPE, EXISTS)."""
+        value = self.objects.get(key)
+        if value is None or (value.expire is not None and value.expire <= self.store.now):
+            return self.find(key)
+        return None if value.__class__ is Gone else value
 
     def peek(self, key: bytes) -> Value | None:
         """The key's value as it stands, even if it, or parts of it, should have expired. Does not count as a use."""

@@ -53,8 +53,8 @@ class Store:
         "_apply", "_keeper", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "_rouse", "_stop", "at_close", "backups",
         "before_close", "cache", "changes", "chores", "clock", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine",
         "erased", "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "keeper_due", "landed", "large",
-        "listener", "loads", "lock", "log", "log_bytes", "log_work", "now", "on_commit", "path", "random", "ready_keys", "recovering",
-        "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
+        "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "now", "on_commit", "path", "random", "ready_keys",
+        "recovering", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, log: Log, *, sizes: Sizes, databases: int, clock: Clock) -> None:
@@ -323,16 +323,11 @@ class Store:
 
         StoreError when that fails: nothing is forgotten then, or `lost` says why. REQUIRES: the lock, given up meanwhile.
         """
-        if checkpoint:
-            self.checkpoint()
-        else:
-            self.commit()
-        # What is replayed is no change: nothing of it is to be logged again.
+        (self.checkpoint if checkpoint else self.commit)()
         changes = self.changes
-        try:
-            self._go_back()
-        finally:
-            self.changes = changes
+        self._go_back()
+        # What is replayed is no change: nothing of it is to be logged again.
+        self.changes = changes
 
     # -- a tick
 
