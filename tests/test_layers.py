@@ -61,6 +61,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "lzf": ("rdb/lzf.py",),
     "hiredis": ("resp/parse.py",),
     "lupa": ("scripting/child.py",),
+    "prometheus_client": ("server/metrics.py",),
     "asyncio": ("server/", "client/aio.py"),
     "uvloop": ("server/", "client/aio.py"),
     "threading": ("engine/", "store/", "transfer/saving.py", "client/", "server/", "cli/", "scripting/turns.py"),

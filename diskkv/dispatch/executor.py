@@ -58,6 +58,13 @@ POSTPONED = Postponed()
 class Executor:
     """Runs commands against one store. Every method requires the store's lock."""
 
+    # More than thirty attributes: in a dict of its own each would be found more slowly.
+    __slots__ = (
+        "_nested", "_next_id", "_usage", "busy", "call", "clock_mark", "counting", "cursors", "frequencies", "gated", "keeper", "mark",
+        "observers", "paused_all", "paused_until", "peers", "pubsub", "purge", "renames", "replication_id", "run_id", "saver", "scripts",
+        "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "starved", "stats", "store", "table", "users", "waiters",
+    )  # fmt: skip
+
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store = store
         self.settings = settings
@@ -70,6 +77,8 @@ class Executor:
         self.pubsub = PubSub()
         self.waiters = Waiters(self)
         self.cursors = Cursors()
+        # runs a command that has passed the gates; the observers put themselves here while somebody looks on
+        self.call: Callable[[Session, Command, list[bytes]], Any] = self.call_unobserved
         self.observers = Observers(self)
         self.frequencies = Frequencies(self)
         # an LFU policy is selected: every command goes through the gates, to be counted
@@ -94,6 +103,8 @@ class Executor:
         self.busy: Any = None
         self.run_id = secrets.token_hex(20)
         self.replication_id = secrets.token_hex(20)
+        # what TIME has said within what `atomic` keeps together; 0 for nothing yet
+        self._moment = 0
         # time has passed in the middle of a tick
         self.slept = False
         # scripts may call what they may not (DEBUG SET-DISABLE-DENY-SCRIPTS)
@@ -188,7 +199,7 @@ class Executor:
                 return CommandError(f"unknown subcommand '{quoted(argv[1][:128])}'. Try {command.name.upper()} HELP.")
         return command
 
-    def call(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+    def call_unobserved(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """Run a command that has passed the gates."""
         store = self.store
         before = store.changes
@@ -255,6 +266,7 @@ class Executor:
         """Begin what `atomic` is; may be nested: the outermost counts."""
         if not self._nested:
             self.mark = len(self.store.log.parts)
+            self._moment = 0
         self._nested += 1
 
     def close_atomic(self) -> None:
@@ -439,7 +451,13 @@ class Executor:
 
     def microseconds(self) -> int:
         """The time in microseconds (TIME); of the clocks that may be handed in, only the system's is as fine."""
-        return microseconds() if self.store.clock is system_clock else self.store.now * 1000
+        if self.store.clock is not system_clock:
+            return self.store.now * 1000
+        if not self._nested:
+            return microseconds()
+        # One moment for all that is done together.
+        self._moment = self._moment or microseconds()
+        return self._moment
 
     def sleep(self, seconds: float) -> None:
         """Stand still, and everybody else with it (DEBUG SLEEP)."""

@@ -122,6 +122,13 @@ class Database:
         except StoreError:
             return True
 
+    def glance(self, key: bytes) -> Value | None:
+        """As `find`, without its counting as a use where the value is in memory (TTL, TYPE, EXISTS)."""
+        value = self.objects.get(key)
+        if value is None or (value.expire is not None and value.expire <= self.store.now):
+            return self.find(key)
+        return None if value.__class__ is Gone else value
+
     def peek(self, key: bytes) -> Value | None:
         """The key's value as it stands, even if it, or parts of it, should have expired. Does not count as a use."""
         value = self.objects.get(key)
@@ -130,6 +137,7 @@ class Database:
         return None if value.__class__ is Gone else value
 
     def _load(self, key: bytes) -> Value | None:
+        self.cache.misses += 1
         raw = self.store.engine.get(self.prefix + key)
         if raw is None:
             return None

@@ -60,6 +60,10 @@ class Expiry:
             self._refill()
         return self._heap[0][0] if self._heap else None
 
+    def backlog(self, now: int) -> int:
+        """How many keys' time has come, as far as the window in memory tells."""
+        return sum(when <= now for when, _, _ in self._heap) if self._heap and self._heap[0][0] <= now else 0
+
     def due(self, now: int, limit: int) -> int:
         """Expire up to `limit` keys, or parts of keys, whose time has come; how many entries were looked at."""
         store = self._store
