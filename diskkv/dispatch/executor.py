@@ -62,7 +62,8 @@ class Executor:
     __slots__ = (
         "_moment", "_nested", "_next_id", "_usage", "busy", "call", "clock_mark", "counting", "cursors", "frequencies", "gated", "keeper",
         "mark", "observers", "paused_all", "paused_until", "peers", "pubsub", "purge", "renames", "replication_id", "run_id", "saver",
-        "scripts", "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "starved", "stats", "store", "table", "users", "waiters",
+        "scripts", "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "starved", "stats", "store", "table", "users",
+        "waiters",
     )  # fmt: skip
 
     def __init__(self, store: Store, settings: Settings) -> None:

@@ -106,8 +106,7 @@ class Store:
         self.before_close: list[Callable[[], None]] = []
         self.listener: Listener | None = None  # who hears of every changed key; whoever sets it has each database `heed`
         self.on_commit: Callable[[], None] | None = None  # called when a tick has been committed
-        # called, with the lock, when the store is about to close
-        self.at_close: list[Callable[[], None]] = []
+        self.at_close: list[Callable[[], None]] = []  # called, with the lock, when the store is about to close
         self.backups = Backups(self)
         self.graves = Graveyard()
         self._next_oid = 1
