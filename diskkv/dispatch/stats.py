@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from diskkv.dispatch.latency import Latencies, new_buckets
 from diskkv.dispatch.table import Flag
 from diskkv.errors import CommandError, ScriptError
+from diskkv.replies import Blocked
 
 if TYPE_CHECKING:
     from diskkv.dispatch.session import Session
@@ -85,6 +86,9 @@ class Stats:
             usage.failed += 1
             if not (isinstance(reply, ScriptError) and reply.counted):
                 self.errors[reply.code] = self.errors.get(reply.code, 0) + 1
+        elif reply.__class__ is Blocked:
+            # It will be tried again, and is noted when it ends.
+            return
         if nanoseconds > self.slow_log_after:
             self._note_slow(command, argv, nanoseconds, session)
         if self.latencies.threshold:
