@@ -60,7 +60,7 @@ class Executor:
 
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
-        "_nested", "_next_id", "_usage", "busy", "call", "clock_mark", "counting", "cursors", "frequencies", "gated", "keeper", "mark",
+        "_moment", "_nested", "_next_id", "_usage", "busy", "call", "clock_mark", "counting", "cursors", "frequencies", "gated", "keeper", "mark",
         "observers", "paused_all", "paused_until", "peers", "pubsub", "purge", "renames", "replication_id", "run_id", "saver", "scripts",
         "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "starved", "stats", "store", "table", "users", "waiters",
     )  # fmt: skip

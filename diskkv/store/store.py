@@ -54,7 +54,7 @@ class Store:
         "before_close", "cache", "changes", "chores", "clock", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine",
         "erased", "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "keeper_due", "landed", "large",
         "listener", "loads", "lock", "log", "log_bytes", "log_work", "now", "on_commit", "path", "random", "ready_keys", "recovering",
-        "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
+        "lost", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, log: Log, *, sizes: Sizes, databases: int, clock: Clock) -> None:
