@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from diskkv.dispatch.latency import Latencies, new_buckets
 from diskkv.dispatch.table import Flag
 from diskkv.errors import CommandError, ScriptError
+from diskkv.replies import Blocked
 
 if TYPE_CHECKING:
     from diskkv.dispatch.session import Session
@@ -72,6 +73,7 @@ class Stats:
         self.started = 0
         self.connections = 0
         self.rejected_connections = 0
+        self.evicted_clients = 0
         self._next_slow = 0
 
     def usage_of(self, command: Command) -> Usage:
@@ -84,6 +86,9 @@ class Stats:
             usage.failed += 1
             if not (isinstance(reply, ScriptError) and reply.counted):
                 self.errors[reply.code] = self.errors.get(reply.code, 0) + 1
+        elif reply.__class__ is Blocked:
+            # It will be tried again, and is noted when it ends.
+            return
         if nanoseconds > self.slow_log_after:
             self._note_slow(command, argv, nanoseconds, session)
         if self.latencies.threshold:
@@ -98,11 +103,15 @@ class Stats:
     def total_calls(self) -> int:
         return sum(usage.calls for usage in self.usage.values())
 
+    def keyed_calls(self) -> int:
+        """How many commands were run that name a key."""
+        return sum(usage.calls for command, usage in self.usage.items() if command.keys.first)
+
     def reset(self) -> None:
         """CONFIG RESETSTAT."""
         self.usage.clear()
         self.errors.clear()
-        self.connections = self.rejected_connections = 0
+        self.connections = self.rejected_connections = self.evicted_clients = 0
 
     def set_limits(self, slow_log: int, latency: int) -> None:
         """slowlog-log-slower-than, in microseconds, and latency-monitor-threshold, in milliseconds."""

@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from diskkv.errors import Damaged, WrongType
+from diskkv.errors import Damaged, StoreError, WrongType
 from diskkv.format import keys
 from diskkv.format.meta import decode
 from diskkv.format.ordered import unpack_u64
@@ -115,6 +115,20 @@ class Database:
         value.seen = self.store.now
         return value
 
+    def may_exist(self, key: bytes) -> bool:
+        """Whether the key has a value, as far as that can be read."""
+        try:
+            return self.find(key) is not None
+        except StoreError:
+            return True
+
+    def glance(self, key: bytes) -> Value | None:
+        """As `find`, without its counting as a use where the value is in memory (TTL, TYPE, EXISTS)."""
+        value = self.objects.get(key)
+        if value is None or (value.expire is not None and value.expire <= self.store.now):
+            return self.find(key)
+        return None if value.__class__ is Gone else value
+
     def peek(self, key: bytes) -> Value | None:
         """The key's value as it stands, even if it, or parts of it, should have expired. Does not count as a use."""
         value = self.objects.get(key)
@@ -123,6 +137,7 @@ class Database:
         return None if value.__class__ is Gone else value
 
     def _load(self, key: bytes) -> Value | None:
+        self.cache.misses += 1
         raw = self.store.engine.get(self.prefix + key)
         if raw is None:
             return None
@@ -276,7 +291,7 @@ class Database:
         store.writer.encode_all()
         deleted = self.count
         for key in list(self.watched):
-            if self.find(key) is not None:
+            if self.may_exist(key):
                 self.alert(key)
         for key in self.awaited:
             self._tell_of_end(key)
@@ -323,6 +338,13 @@ class Database:
             self.store.listener.missed(self, key)
 
     # -- for the cache
+
+    def unload(self, key: bytes) -> None:
+        """Reading the key's value has failed somewhere: if the engine has all of it, forget what is in memory, which may be half of it."""
+        value = self.objects.get(key)
+        if value is not None and value.stamp < self.cache.pinned_from:
+            self.cache.forget(value)
+            self.dropped(value)
 
     def dropped(self, value: Value) -> None:
         """The cache has evicted a value."""

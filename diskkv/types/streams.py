@@ -364,10 +364,11 @@ class Stream(Value):
         """The consumer groups by name."""
         found = self.known_groups
         if found is None:
-            found = self.known_groups = {group.name: group for group in self._stored_groups().values()}
-            self.weigh(sum(GROUP_WEIGHT + len(name) for name in found))
-            for consumer in self._stored_consumers({group.number: group for group in found.values()}):
+            found = {group.name: group for group in self._stored_groups().values()}
+            for consumer in list(self._stored_consumers({group.number: group for group in found.values()})):
                 consumer.group.enter(consumer)
+            self.known_groups = found
+            self.weigh(sum(GROUP_WEIGHT + len(name) for name in found))
         return found
 
     def weigh(self, delta: int) -> None:
@@ -593,8 +594,5 @@ class Stream(Value):
                 return False
             pieces.clear()  # popping leaves a dict its table
         del self.ids[-count:]
-        for group in (self.known_groups or {}).values():
-            for ledger in group.ledgers():
-                if not ledger.shed(count):
-                    return False
-        return not self.ids
+        ledgers = (ledger for group in (self.known_groups or {}).values() for ledger in group.ledgers())
+        return all(ledger.shed(count) for ledger in ledgers) and not self.ids
