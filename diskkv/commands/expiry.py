@@ -107,7 +107,7 @@ def expiretime(ctx: Session, key: bytes) -> int:
 @command("PEXPIRETIME key", READONLY | FAST, since="7.0.0")
 def pexpiretime(ctx: Session, key: bytes) -> int:
     """Return the time in milliseconds at which a key expires; -1 for never, -2 for a missing key."""
-    value = ctx.db.find(key)
+    value = ctx.db.glance(key)
     if value is None:
         return -2
     return -1 if value.expire is None else value.expire

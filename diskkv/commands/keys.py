@@ -30,19 +30,19 @@ def unlink(ctx: Session, *keys: bytes) -> int:
 @command("EXISTS key [key ...]", READONLY | FAST, since="1.0.0")
 def exists(ctx: Session, *keys: bytes) -> int:
     """Return how many of the keys exist; one named twice counts twice."""
-    return sum(ctx.db.find(key) is not None for key in keys)
+    return sum(ctx.db.glance(key) is not None for key in keys)
 
 
 @command("TOUCH key [key ...]", READONLY | FAST, since="3.2.1")
 def touch(ctx: Session, *keys: bytes) -> int:
     """Use keys, so that the cache keeps them, and return how many exist."""
-    return exists(ctx, *keys)
+    return sum(ctx.db.find(key) is not None for key in keys)
 
 
 @command("TYPE key", READONLY | FAST, since="1.0.0")
 def type_(ctx: Session, key: bytes) -> Any:
     """Return the name of a key's type."""
-    value = ctx.db.find(key)
+    value = ctx.db.glance(key)
     return Simple(type_name(value.tag if value is not None else 0))
 
 

@@ -370,20 +370,22 @@ class Connection(asyncio.Protocol):
         behind = self.transport.get_write_buffer_size() if self.connected else 0
         # What came in this tick counts: the request that asks is in it.
         unread = self.parser.buffered() + self._unread_size + sum(map(len, self._chunks or ()))
+        ahead = sum(len(word) for argv in self._todo for word in argv)
         return {
             "addr": address,
             "laddr": local,
             "flags": "U" if self.unix else "",
             "fd": str(raw.fileno() if raw is not None else -1),
             "qbuf": str(unread),
+            # No client has a buffer for requests, or one for replies, that stays when it is empty.
             "qbuf-free": "0",
-            "argv-mem": "0",
+            "argv-mem": str(ahead),
             "rbs": "0",
             "rbp": "0",
             "obl": str(waiting),
-            "oll": "0",
+            "oll": "1" if behind else "0",
             "omem": str(behind),
-            "tot-mem": str(unread + waiting + behind),
+            "tot-mem": str(unread + ahead + waiting + behind),
             "events": "rw" if behind else "r",
         }
 

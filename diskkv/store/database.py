@@ -115,6 +115,16 @@ class Database:
         value.seen = self.store.now
         return value
 
+    def glance(self, key: bytes) -> Value | None:
+        """As `find`, but it does not count as a use (EXISTS, TYPE, TTL)."""
+        held = self.objects.get(key)
+        if held is None:
+            return self.find(key)
+        freq, seen = held.freq, held.seen
+        found = self.find(key)
+        held.freq, held.seen = freq, seen
+        return found
+
     def peek(self, key: bytes) -> Value | None:
         """The key's value as it stands, even if it, or parts of it, should have expired. Does not count as a use."""
         value = self.objects.get(key)
