@@ -222,14 +222,14 @@ def client_pause(ctx: Session, timeout: bytes, *mode: bytes) -> Any:
     which = mode[0].upper() if mode else b"ALL"
     if which not in (b"WRITE", b"ALL"):
         raise CommandError("CLIENT PAUSE mode must be WRITE or ALL")
-    ctx.executor.pause(ctx.now + milliseconds(timeout), everything=which == b"ALL")
+    ctx.executor.pausing.begin(ctx.now + milliseconds(timeout), everything=which == b"ALL")
     return OK
 
 
 @command("CLIENT UNPAUSE", ADMIN | QUIET, since="6.2.0")
 def client_unpause(ctx: Session) -> Any:
     """End CLIENT PAUSE."""
-    ctx.executor.unpause()
+    ctx.executor.pausing.end()
     return OK
 
 

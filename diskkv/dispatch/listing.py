@@ -53,7 +53,7 @@ def _flags(session: Session, known: str) -> str:
         "O": session.monitoring,
         "P": session.listening(),
         "x": session.queue is not None,
-        "b": session.blocked is not None,
+        "b": session.blocked is not None or session in session.executor.pausing.held,
         "t": tracked is not None,
         "R": tracked is not None and tracked.broken,
         "B": tracked is not None and tracked.bcast,

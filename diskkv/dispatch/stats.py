@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from diskkv.dispatch.latency import Latencies, new_buckets
 from diskkv.dispatch.table import Flag
 from diskkv.errors import CommandError, ScriptError
+from diskkv.replies import Blocked
 
 if TYPE_CHECKING:
     from diskkv.dispatch.session import Session
@@ -84,7 +85,8 @@ class Stats:
             usage.failed += 1
             if not (isinstance(reply, ScriptError) and reply.counted):
                 self.errors[reply.code] = self.errors.get(reply.code, 0) + 1
-        if nanoseconds > self.slow_log_after:
+        # A command that waits is over when it is tried again; a script that others got BUSY for has been slow already.
+        if nanoseconds > self.slow_log_after and not (reply.__class__ is Blocked and reply.run is None):
             self._note_slow(command, argv, nanoseconds, session)
         if self.latencies.threshold:
             self.latencies.add(b"fast-command" if command.flags & Flag.FAST else b"command", nanoseconds // 1_000_000, int(time.time()))

@@ -311,7 +311,7 @@ class Connection(asyncio.Protocol):
                     self.transport.write(out[0] if len(out) == 1 else b"".join(out))
             self.out = []
             if self.transport.get_write_buffer_size():
-                self._check_output()
+                self.check_output()
         if self._produced <= OUTPUT_AHEAD:
             self._produced = 0
         elif not self._stalled:
@@ -322,7 +322,7 @@ class Connection(asyncio.Protocol):
                 self.server.executor.close_session(self.session)
             self.transport.close()
 
-    def _check_output(self) -> None:
+    def check_output(self) -> None:
         """Drop a client that reads too slowly, by client-output-buffer-limit's hard and soft limits."""
         hard, soft, seconds = self.server.output_limits["pubsub" if self.session.listening() else "normal"]
         size = self.transport.get_write_buffer_size()
@@ -343,7 +343,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """asyncio: the client has read most of what waited for it."""
-        self._over_soft_since = None
+        self.check_output()
         self._stalled = False
         self.server.loop.call_soon(self.go_on)
 

@@ -217,8 +217,8 @@ class Server:
         idle = self.settings["timeout"] * 1000
         now = self.store.clock()
         for connection in list(self.connections):
-            if connection.connected and connection.transport.get_write_buffer_size():
-                connection._check_output()
+            if connection.connected:
+                connection.check_output()
             session = connection.session
             if idle and session.blocked is None and not session.listening() and not session.monitoring and now - session.last_seen > idle:
                 with self.lock:
