@@ -1,7 +1,7 @@
 """Configuration files in redis.conf's format: read, and written anew by CONFIG REWRITE.
 
 A file made for Redis is taken as it is. What can't matter here (how RDB files are compressed, which memory is defragmented) is passed
-over, and its lines are named together for one warning. What somebody relies on and can't have (TLS, being a replica, a cluster) is an
+over, and its lines are named together for one warning. What somebody relies on and can't have (being a replica, a cluster) is an
 error, as everything is on the command line and in CONFIG SET.
 """
 
@@ -23,7 +23,9 @@ PROMISES = {
     "min-slaves-to-write": "0",
 }  # fmt: skip
 TLS = "tls-"
-TLS_OFF = frozenset({"tls-port 0", "tls-cluster no", "tls-replication no"})
+TLS_OFF = frozenset({"tls-cluster no", "tls-replication no"})
+# How sessions are kept and who prefers which cipher: as well secured without.
+TLS_MATTERS_NOT = ("tls-session-", "tls-prefer-server-ciphers", "tls-client-")
 UNITS = (("gb", 1 << 30), ("mb", 1 << 20), ("kb", 1 << 10))
 
 
@@ -79,7 +81,7 @@ def _promises(name: str, values: list[str]) -> bool:
     """Whether somebody relies on what a directive says."""
     text = " ".join(values).lower()
     if name.startswith(TLS):
-        return f"{name} {text}" not in TLS_OFF
+        return f"{name} {text}" not in TLS_OFF and not name.startswith(TLS_MATTERS_NOT)
     return name in PROMISES and text != PROMISES[name]
 
 

@@ -104,6 +104,34 @@ def file_name(text: str) -> str:
     return text
 
 
+def memory_or_share(text: str) -> str:
+    """A number of bytes, or a share of maxmemory in percent."""
+    if text.endswith("%"):
+        if not text[:-1].isdigit() or int(text[:-1]) > 100:
+            raise SettingError("argument must be a memory or percent value")
+        return text
+    try:
+        return str(memory(text))
+    except SettingError:
+        raise SettingError("argument must be a memory or percent value") from None
+
+
+# as written in tls-protocols, in small letters
+TLS_VERSIONS = {"tlsv1": "TLSv1", "tlsv1.1": "TLSv1.1", "tlsv1.2": "TLSv1.2", "tlsv1.3": "TLSv1.3"}
+
+
+def tls_protocols(text: str) -> str:
+    """Versions of TLS. Those between two others are spoken too: the libraries have given up leaving out a middle one."""
+    words = text.lower().split()
+    order = list(TLS_VERSIONS)
+    if any(word not in TLS_VERSIONS for word in words):
+        raise SettingError("Invalid tls-protocols specified. Use a combination of the following: TLSv1, TLSv1.1, TLSv1.2 and TLSv1.3.")
+    places = sorted({order.index(word) for word in words})
+    if places and places[-1] - places[0] >= len(places):
+        raise SettingError("tls-protocols can't leave out a version between two others")
+    return text
+
+
 def octal(text: str) -> str:
     """File permissions."""
     if not text or text.strip("01234567") or int(text, 8) > 0o777:
@@ -178,6 +206,19 @@ SIZES = "what OBJECT ENCODING judges by; how a value is stored does not depend o
 TABLE = (
     Setting("bind", str, "127.0.0.1 -::1", "addresses to listen on; a leading '-' lets one be missing"),
     Setting("port", number(0, 65535), "6379", "TCP port; 0 for none"),
+    Setting("metrics-port", number(0, 65535), "0", "port for Prometheus: HTTP, at the addresses of `bind`; 0 for none"),
+    Setting("tls-port", number(0, 65535), "0", "port for TLS; 0 for none"),
+    Setting("tls-cert-file", str, "", "the server's certificate, with those between it and the authority (PEM)"),
+    Setting("tls-key-file", str, "", "its private key (PEM)"),
+    Setting("tls-key-file-pass", str, "", "what that key is encrypted with"),
+    Setting("tls-ca-cert-file", str, "", "certificates of the authorities that clients' certificates are judged by (PEM)"),
+    Setting("tls-ca-cert-dir", str, "", "the same as a directory, with OpenSSL's hashed names"),
+    Setting(
+        "tls-auth-clients", choice("yes", "no", "optional"), "yes",
+        "whether clients must have a certificate, need none, or need a good one if they have one",
+    ),
+    Setting("tls-protocols", tls_protocols, "", "versions of TLS, such as 'TLSv1.2 TLSv1.3'; empty for what the system allows"),
+    Setting("tls-ciphers", str, "", "ciphers for TLS up to 1.2, as OpenSSL writes them; empty for its own choice"),
     Setting("unixsocket", str, "", "path of a unix socket to listen on", fixed=True),
     Setting("unixsocketperm", octal, "700", "its permissions, octal", fixed=True),
     Setting("tcp-backlog", number(0, 2**31 - 1), "511", "how many connections may wait to be accepted", fixed=True),
@@ -221,6 +262,11 @@ TABLE = (
     ),
     Setting("protected-mode", yes_no, "yes", "without a password, serve only loopback clients"),
     Setting("maxclients", number(1, 2**32 - 1), "10000", "how many clients may be connected"),
+    Setting(
+        "maxmemory-clients", memory_or_share, "0",
+        "how much may be kept for clients that do not read or have not sent all, before the greediest is dropped; 0: as maxmemory, "
+        "256mb at least",
+    ),
     Setting("timeout", number(0, 2**31 - 1), "0", "close a client idle for so many seconds; 0 never"),
     Setting("tcp-keepalive", number(0, 2**31 - 1), "300", "seconds between probes of idle connections; 0 none"),
     Setting("client-query-buffer-limit", memory, "1gb", "how much of an incomplete request is buffered"),
@@ -270,7 +316,7 @@ REFUSED = {
     name: reason
     for reason, names in {
         "no data is ever evicted, maxmemory bounds the cache": (
-            "maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients "
+            "maxmemory-samples maxmemory-eviction-tenacity "
             "lazyfree-lazy-eviction replica-ignore-maxmemory slave-ignore-maxmemory"
         ),
         "deleting takes no time, whatever the size": (
@@ -301,10 +347,11 @@ REFUSED = {
             "cluster-allow-replica-migration cluster-require-full-coverage cluster-replica-no-failover cluster-slave-no-failover "
             "cluster-allow-reads-when-down cluster-allow-pubsubshard-when-down cluster-link-sendbuf-limit"
         ),
-        "there is no TLS": (
-            "tls-port tls-cluster tls-replication tls-cert-file tls-key-file tls-key-file-pass tls-client-cert-file "
-            "tls-client-key-file tls-client-key-file-pass tls-dh-params-file tls-ca-cert-file tls-ca-cert-dir tls-auth-clients "
-            "tls-protocols tls-ciphers tls-ciphersuites tls-prefer-server-ciphers tls-session-caching tls-session-cache-size "
+        "there is no cluster and no replication that TLS could be for": (
+            "tls-cluster tls-replication tls-client-cert-file tls-client-key-file tls-client-key-file-pass"
+        ),
+        "OpenSSL's own choice holds": (
+            "tls-dh-params-file tls-ciphersuites tls-prefer-server-ciphers tls-session-caching tls-session-cache-size "
             "tls-session-cache-timeout"
         ),
         "there are no modules": "loadmodule enable-module-command",

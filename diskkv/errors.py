@@ -154,6 +154,13 @@ class LogFailed(CommandError):
         super().__init__(f"Errors writing to the AOF file: {reason}")
 
 
+class Unreadable(CommandError):
+    """What a command needs can't be read from the disk: damage, or an I/O error. The rest goes on being served."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(f"damaged: {what} can't be read from the disk: {reason}")
+
+
 class NoScript(CommandError):
     code, text = "NOSCRIPT", "No matching script. Please use EVAL."
 

@@ -54,7 +54,8 @@ def test_a_file_for_redis_is_taken_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "tls-port 6380", "tls-cert-file x", "replicaof a 1", "slaveof a 1", "cluster-enabled yes", "loadmodule x", "nonesuch 1", "port x",
+        "tls-cluster yes", "tls-ciphersuites x",
+        "replicaof a 1", "slaveof a 1", "cluster-enabled yes", "loadmodule x", "nonesuch 1", "port x",
         "min-replicas-to-write 1", 'requirepass "x', "include /nonesuch", "rename-command a", "user", "hash-max-listpack-entries -1",
     ],
 )  # fmt: skip
@@ -64,8 +65,8 @@ def test_what_somebody_relies_on_is_refused(tmp_path: Path, line: str) -> None:
 
 
 def test_what_is_off_is_passed_over(tmp_path: Path) -> None:
-    _, ignored = read(tmp_path / "redis.conf", "tls-port 0\ncluster-enabled no\nreplicaof no one\nmin-replicas-to-write 0\n")
-    assert ignored == ["tls-port", "cluster-enabled", "replicaof", "min-replicas-to-write"]
+    _, ignored = read(tmp_path / "redis.conf", "tls-replication no\ncluster-enabled no\nreplicaof no one\nmin-replicas-to-write 0\n")
+    assert ignored == ["tls-replication", "cluster-enabled", "replicaof", "min-replicas-to-write"]
 
 
 def test_files_include_others(tmp_path: Path) -> None:

@@ -41,8 +41,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "client": frozenset({"app", "commands", "resp", "dispatch", "lib", "store", "types", "replies", "errors", "config"}),
     "cli": frozenset(
         {"client", "lib", "rdb", "transfer", "server", "app", "dispatch", "store", "format", "resp", "replies", "config", "errors"}
-        | {"clock", "conffile", "rewind"}
+        | {"clock", "conffile", "repair", "rewind"}
     ),
+    "repair": frozenset({"app", "config", "dispatch", "engine", "errors", "format", "rdb", "resp", "store", "transfer", "types"}),
     "rewind": frozenset({"app", "clock", "config", "dispatch", "resp", "store", "errors"}),
     "__init__": EVERYTHING,
     "__main__": frozenset({"cli"}),
@@ -60,6 +61,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "lzf": ("rdb/lzf.py",),
     "hiredis": ("resp/parse.py",),
     "lupa": ("scripting/child.py",),
+    "prometheus_client": ("server/metrics.py",),
     "asyncio": ("server/", "client/aio.py"),
     "uvloop": ("server/", "client/aio.py"),
     "threading": ("engine/", "store/", "transfer/saving.py", "client/", "server/", "cli/", "scripting/turns.py"),

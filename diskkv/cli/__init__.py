@@ -23,6 +23,7 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "backup": ("diskkv.cli.backup", "Back a store up, also while it is being served."),
     "restore": ("diskkv.cli.restore", "Make a store of a backup, as it was at any moment."),
     "check": ("diskkv.cli.check", "Examine a store and report what is wrong with it."),
+    "repair": ("diskkv.cli.repair", "Save what can be read of a damaged store into a new one."),
     "dump": ("diskkv.cli.dump", "Print what lies in a store, one record a line."),
 }
 

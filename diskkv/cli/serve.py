@@ -6,23 +6,61 @@ import logging
 import os
 import resource
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from diskkv.errors import SettingError, StoreError
 
+if TYPE_CHECKING:
+    from diskkv.config import Settings
+
 LEVELS = {"debug": logging.DEBUG, "verbose": logging.INFO, "notice": logging.INFO, "warning": logging.WARNING, "nothing": 100}
 
 # LevelDB's tables, the log, listening sockets.
 FILES_OF_OUR_OWN = 1000
+# With fewer no store can be opened.
+FEWEST_FILES = 64
 
 
-def allow_open_files(wanted: int) -> None:
-    """Have the system allow so many open files, or as many as it will; before the engine, which looks at the limit, is opened."""
+def allow_open_files(settings: Settings, journal: logging.Logger) -> None:
+    """Have the system allow the open files that maxclients needs, or lower maxclients to what it allows, and say so as Redis does.
+
+    REQUIRES: the engine, which looks at the limit, is not open yet. SettingError when not a single client could be served.
+    """
+    wanted = settings["maxclients"] + FILES_OF_OUR_OWN
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    reason = ""
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        try:
+            # root may
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+        except (ValueError, OSError) as error:
+            reason = str(error)
+        else:
+            hard = wanted
     limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft < limit:
+    if limit != soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    if limit == wanted:
+        journal.info("Increased maximum number of open files to %d (it was originally set to %d).", limit, soft)
+        return
+    clients = limit - min(FILES_OF_OUR_OWN, limit // 2)
+    if limit < FEWEST_FILES:
+        raise SettingError(
+            f"Your current 'ulimit -n' of {limit} is not enough for the server to start. Please increase your open file limit to at "
+            f"least {wanted}."
+        )
+    journal.warning("You requested maxclients of %d requiring at least %d max file descriptors.", settings["maxclients"], wanted)
+    journal.warning("Server can't set maximum open files to %d because of OS error: %s.", wanted, reason)
+    settings.set("maxclients", str(clients))
+    journal.warning(
+        "Current maximum open files is %d. maxclients has been reduced to %d to compensate for low ulimit. If you need higher maxclients "
+        "increase 'ulimit -n'.",
+        limit, clients,
+    )  # fmt: skip
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -60,8 +98,8 @@ def serve(words: tuple[str, ...]) -> None:
     journal = logging.getLogger("diskkv")
     if ignored:
         journal.warning("these directives of %s mean nothing here and are passed over: %s", settings.path, ", ".join(ignored))
-    allow_open_files(settings["maxclients"] + FILES_OF_OUR_OWN)
     try:
+        allow_open_files(settings, journal)
         executor = open_executor(settings["dir"], settings)
     except SettingError as error:
         raise click.ClickException(str(error)) from None

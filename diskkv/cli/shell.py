@@ -12,15 +12,20 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from diskkv.cli.shell_format import Style
-from diskkv.cli.shell_links import LocalPlace, Place, TcpPlace, UnixPlace
+from diskkv.cli.shell_links import LocalPlace, Place, TcpPlace, UnixPlace, client_context
 from diskkv.cli.shell_loop import Manner, Quit, Shell
 from diskkv.cli.shell_session import Login
 
+if TYPE_CHECKING:
+    import ssl
+
 INTERRUPTED = 130
+FILE = click.Path(path_type=Path)
 
 EPILOG = """\
 \b
@@ -38,6 +43,13 @@ Examples:
 @click.option("-h", "host", metavar="HOST", help="Server's host.  [default: 127.0.0.1]")
 @click.option("-p", "port", metavar="PORT", type=click.IntRange(0, 65535), help="Server's port.  [default: 6379]")
 @click.option("-s", "unix", metavar="SOCKET", type=click.Path(path_type=Path), help="Server's unix socket, instead of host and port.")
+@click.option("--tls", is_flag=True, help="Speak TLS.")
+@click.option("--cacert", type=FILE, help="Certificate of the authority to trust, instead of the system's.")
+@click.option("--cacertdir", type=FILE, help="Directory of such certificates.")
+@click.option("--cert", type=FILE, help="Certificate to show to the server.")
+@click.option("--key", type=FILE, help="Its private key.")
+@click.option("--sni", metavar="NAME", help="Whom the server's certificate must be for.  [default: the host]")
+@click.option("--insecure", is_flag=True, help="Take any certificate.")
 @click.option("-a", "--pass", "password", metavar="PASSWORD", help="Log in with this password; better kept in REDISCLI_AUTH.")
 @click.option("--askpass", is_flag=True, help="Ask for the password at the terminal.")
 @click.option("--user", metavar="USER", help="Log in as this user; needs a password.")
@@ -62,6 +74,13 @@ def shell(
     host: str | None,
     port: int | None,
     unix: Path | None,
+    tls: bool,
+    cacert: Path | None,
+    cacertdir: Path | None,
+    cert: Path | None,
+    key: Path | None,
+    sni: str | None,
+    insecure: bool,
     password: str | None,
     askpass: bool,
     user: str | None,
@@ -93,7 +112,12 @@ def shell(
         raise click.UsageError("-2 and -3 exclude each other")
     if user is not None and not (password or askpass or os.environ.get("REDISCLI_AUTH")):
         raise click.UsageError("--user needs a password: -a, --askpass or REDISCLI_AUTH")
-    place, argv = choose_place(host, port, unix, words)
+    context = None
+    if tls:
+        context = client_context(authority=cacert, authorities=cacertdir, certificate=cert, key=key, insecure=insecure)
+    elif cacert or cacertdir or cert or key or sni or insecure:
+        raise click.UsageError("certificates are for --tls")
+    place, argv = choose_place(host, port, unix, words, context, sni)
     if last_from_stdin:
         if not argv:
             raise click.UsageError("-x needs a command")
@@ -136,13 +160,23 @@ def shell(
     sys.exit(1 if (argv and app.lost) or (exit_code and (app.failed or app.lost)) else 0)
 
 
-def choose_place(host: str | None, port: int | None, unix: Path | None, words: Sequence[str]) -> tuple[Place, list[bytes]]:
+def choose_place(
+    host: str | None,
+    port: int | None,
+    unix: Path | None,
+    words: Sequence[str],
+    context: ssl.SSLContext | None = None,
+    name: str | None = None,
+) -> tuple[Place, list[bytes]]:
     """Where to, and the command that is left of the words.
 
     A word without a slash that names nothing on disk is far more likely a command than a store to be: it is refused, not created.
     """
-    if unix is not None or host is not None or port is not None or not words:
-        place: Place = UnixPlace(unix) if unix is not None else TcpPlace(host or "127.0.0.1", 6379 if port is None else port)
+    if unix is not None and context is not None:
+        raise click.UsageError("--tls is for a host and a port")
+    if unix is not None or host is not None or port is not None or context is not None or not words:
+        port = 6379 if port is None else port
+        place: Place = UnixPlace(unix) if unix is not None else TcpPlace(host or "127.0.0.1", port, context, name)
     else:
         path, *words = words
         if os.sep not in path and not Path(path).exists():

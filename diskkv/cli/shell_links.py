@@ -7,6 +7,7 @@ that lies above (reader, formats, transactions) is the same for both.
 from __future__ import annotations
 
 import socket
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -102,9 +103,13 @@ class SocketLink:
 
 
 class TcpPlace:
-    def __init__(self, host: str, port: int) -> None:
+    """A server's address; with a `context` it is spoken to in TLS, and `name` is whom its certificate must be for."""
+
+    def __init__(self, host: str, port: int, context: ssl.SSLContext | None = None, name: str | None = None) -> None:
         self.host = host
         self.port = port
+        self._context = context
+        self._name = name or host
 
     @property
     def label(self) -> str:
@@ -117,10 +122,32 @@ class TcpPlace:
             raise LinkError(f"Could not connect to {self.label}: {_reason(error)}") from error
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        return SocketLink(connection)
+        if self._context is None:
+            return SocketLink(connection)
+        try:
+            return SocketLink(self._context.wrap_socket(connection, server_hostname=self._name))
+        except (OSError, ValueError) as error:
+            connection.close()
+            raise LinkError(f"Could not connect to {self.label} with TLS: {_reason(error)}") from error
 
     def close(self) -> None:
         """A server's address holds nothing."""
+
+
+def client_context(
+    *, authority: Path | None, authorities: Path | None, certificate: Path | None, key: Path | None, insecure: bool
+) -> ssl.SSLContext:
+    """How a client speaks TLS; without an authority the system's are trusted. A ClickException when a file is not what it should be."""
+    try:
+        context = ssl.create_default_context(cafile=authority, capath=authorities)
+        if certificate is not None:
+            context.load_cert_chain(certificate, key)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"can't use the certificates given: {_reason(error)}") from None
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 class UnixPlace:

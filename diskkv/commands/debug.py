@@ -63,8 +63,11 @@ def _reload(ctx: Session, *options: bytes) -> Any:
     words = {option.upper() for option in options}
     if not words <= {b"MERGE", b"NOFLUSH", b"NOSAVE"}:
         raise CommandError("DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
-    if words:
-        raise CommandError("DEBUG RELOAD takes no options here: there is no file beside the store that could be merged into it")
+    if b"NOSAVE" in words:
+        raise CommandError("DEBUG RELOAD has to save here: what is on the disk is never another state than the one in memory")
+    if words == {b"NOFLUSH"} and (any(db.count for db in ctx.store.databases) or ctx.executor.scripts.libraries.count()):
+        raise CommandError("Error trying to load the RDB dump, check server logs.")
+    # What was saved a moment ago, merged into what it was saved from, changes nothing.
     return _read_anew(ctx, checkpoint=True)
 
 

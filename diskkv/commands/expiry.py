@@ -116,7 +116,7 @@ def pexpiretime(ctx: Session, key: bytes) -> int:
 @command("PERSIST key", WRITE | FAST, since="2.2.0")
 def persist(ctx: Session, key: bytes) -> Any:
     """Have a key never expire; 0 when it was missing or did not expire."""
-    value = ctx.db.find(key)
+    value = ctx.db.glance(key)
     if value is None or value.expire is None:
         return 0
     ctx.db.set_expire(value, None)

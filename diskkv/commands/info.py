@@ -90,6 +90,8 @@ def _memory(ctx: Session) -> Fields:
         "cache_budget": cache.budget,
         "cache_evicted": cache.evicted,
         "cache_ghost_hits": cache.ghost_hits,
+        "cache_misses": cache.misses,
+        "cache_lookups": max(ctx.executor.stats.keyed_calls(), cache.misses),
         "engine_memory": engine.get("memory_bytes", 0),
     }
 
@@ -156,7 +158,7 @@ def _stats(ctx: Session) -> Fields:
         "expired_keys": ctx.store.expired,
         "expired_subkeys": ctx.store.expired_parts,
         "evicted_keys": 0,
-        "evicted_clients": 0,
+        "evicted_clients": stats.evicted_clients,
         "migrate_cached_sockets": len(ctx.executor.peers),
         "pubsub_channels": len(pubsub.channels),
         "pubsub_patterns": len(pubsub.patterns),

@@ -65,9 +65,7 @@ def migrate(ctx: Session, host: bytes, port: bytes, key: bytes, destination_db: 
             ctx.log_as(b"DEL", *done)
 
 
-def _order(
-    ctx: Session, host: bytes, port: bytes, key: bytes, destination_db: bytes, timeout: bytes, options: tuple[bytes, ...]
-) -> Order:
+def _order(ctx: Session, host: bytes, port: bytes, key: bytes, destination_db: bytes, timeout: bytes, options: tuple[bytes, ...]) -> Order:
     args = Args(options)
     copy = replace = False
     login: tuple[bytes, ...] = ()

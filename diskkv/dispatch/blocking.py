@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from diskkv.errors import CommandError
+from diskkv.errors import CommandError, StoreError
 from diskkv.replies import Blocked
 from diskkv.store.events import Watcher
 
@@ -38,9 +38,7 @@ class Waiter:
 
     __slots__ = ("argv", "blocked", "command", "growths", "resume", "session")
 
-    def __init__(
-        self, session: Session, command: Command, argv: list[bytes], blocked: Blocked, resume: Callable[[Any], None]
-    ) -> None:
+    def __init__(self, session: Session, command: Command, argv: list[bytes], blocked: Blocked, resume: Callable[[Any], None]) -> None:
         self.session = session
         self.command = command
         self.argv = argv
@@ -122,7 +120,14 @@ class Waiters:
 
     def _serve_key(self, db: Database, key: bytes) -> None:
         for waiter in list(db.awaited.get(key, ())):
-            value = db.find(key)
+            try:
+                value = db.find(key)
+            except StoreError:
+                # It will be told so itself.
+                reply = self._executor.retry(waiter)
+                self.cancel(waiter)
+                waiter.resume(reply)
+                continue
             if waiter.session.blocked is not waiter:
                 continue
             if (value is None or value.tag != waiter.blocked.tag) and not waiter.blocked.vanishing:

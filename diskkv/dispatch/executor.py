@@ -16,6 +16,7 @@ from diskkv.dispatch.acl.users import Users
 from diskkv.dispatch.args import quoted
 from diskkv.dispatch.blocking import Waiter, Waiters
 from diskkv.dispatch.cursors import Cursors
+from diskkv.dispatch.damage import unreadable
 from diskkv.dispatch.frequencies import Frequencies
 from diskkv.dispatch.observers import Observers
 from diskkv.dispatch.pausing import Pausing
@@ -24,7 +25,19 @@ from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import Front, Session
 from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
-from diskkv.errors import Busy, CommandError, ExecAborted, LogFailed, NoAuth, OutOfMemory, SettingError, UnknownCommand, WrongArity
+from diskkv.errors import (
+    Busy,
+    CommandError,
+    ExecAborted,
+    LogFailed,
+    NoAuth,
+    OutOfMemory,
+    SettingError,
+    StoreError,
+    UnknownCommand,
+    Unreadable,
+    WrongArity,
+)
 from diskkv.replies import NO_REPLY, QUEUED, Blocked, Followed, Several
 from diskkv.store.store import Store
 from diskkv.transfer.peers import Peers
@@ -46,6 +59,13 @@ POSTPONED = Postponed()
 class Executor:
     """Runs commands against one store. Every method requires the store's lock."""
 
+    # More than thirty attributes: in a dict of its own each would be found more slowly.
+    __slots__ = (
+        "_moment", "_nested", "_next_id", "_usage", "busy", "call", "clock_mark", "counting", "cursors", "frequencies", "gated", "keeper",
+        "mark", "observers", "pausing", "peers", "pubsub", "purge", "renames", "replication_id", "run_id", "saver", "scripts",
+        "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "starved", "stats", "store", "table", "users", "waiters",
+    )  # fmt: skip
+
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store = store
         self.settings = settings
@@ -58,6 +78,8 @@ class Executor:
         self.pubsub = PubSub()
         self.waiters = Waiters(self)
         self.cursors = Cursors()
+        # runs a command that has passed the gates; the observers put themselves here while somebody looks on
+        self.call: Callable[[Session, Command, list[bytes]], Any] = self.call_unobserved
         self.observers = Observers(self)
         self.frequencies = Frequencies(self)
         # an LFU policy is selected: every command goes through the gates, to be counted
@@ -81,6 +103,8 @@ class Executor:
         self.busy: Any = None
         self.run_id = secrets.token_hex(20)
         self.replication_id = secrets.token_hex(20)
+        # what TIME has said within what `atomic` keeps together; 0 for nothing yet
+        self._moment = 0
         # time has passed in the middle of a tick
         self.slept = False
         # scripts may call what they may not (DEBUG SET-DISABLE-DENY-SCRIPTS)
@@ -132,6 +156,7 @@ class Executor:
             or store.writer.backlogged()
             or self.counting
             or self.busy is not None
+            or store.lost is not None
         )
         if store.ready_keys and not self._nested:
             # The keeper has expired a key that somebody waits for more in.
@@ -175,7 +200,7 @@ class Executor:
                 return CommandError(f"unknown subcommand '{quoted(argv[1][:128])}'. Try {command.name.upper()} HELP.")
         return command
 
-    def call(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+    def call_unobserved(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """Run a command that has passed the gates."""
         store = self.store
         before = store.changes
@@ -191,6 +216,10 @@ class Executor:
                 reply = command.handler(session, *argv[command.skip :])
         except CommandError as error:
             reply = error
+        except StoreError as error:
+            reply = unreadable(session, command, argv, error)
+            if store.changes != before:
+                store.spoiled = command.name
         except Exception:
             journal.exception("internal error in %s", command.name)
             reply = CommandError("internal error, see the server's log")
@@ -238,6 +267,7 @@ class Executor:
         """Begin what `atomic` is; may be nested: the outermost counts."""
         if not self._nested:
             self.mark = len(self.store.log.parts)
+            self._moment = 0
         self._nested += 1
 
     def close_atomic(self) -> None:
@@ -314,6 +344,8 @@ class Executor:
         flags = command.flags
         if not flags & Flag.NO_AUTH and not session.admitted():
             return self._refuse(session, NoAuth(), command)
+        if self.store.lost is not None and not flags & Flag.ALLOW_BUSY:
+            return self._refuse(session, Unreadable("the whole store", self.store.lost), command)
         if session.queue is not None and flags & Flag.NO_MULTI:
             return self._refuse(session, CommandError("Command not allowed inside a transaction"), command)
         if session.user.restricted:
@@ -346,6 +378,9 @@ class Executor:
             session.queue.append((command, argv))
             return QUEUED
         if (command.writes or command.name == "exec") and self.store.writer.backlogged():
+            if self.store.writer.error is not None:
+                # Nobody knows for how long: with damage, for ever.
+                return self._refuse(session, LogFailed(f"and the tree behind it is full: {self.store.writer.error}"), command)
             return POSTPONED
         return self.call_gated(session, command, argv)
 
@@ -414,7 +449,13 @@ class Executor:
 
     def microseconds(self) -> int:
         """The time in microseconds (TIME); of the clocks that may be handed in, only the system's is as fine."""
-        return microseconds() if self.store.clock is system_clock else self.store.now * 1000
+        if self.store.clock is not system_clock:
+            return self.store.now * 1000
+        if not self._nested:
+            return microseconds()
+        # One moment for all that is done together.
+        self._moment = self._moment or microseconds()
+        return self._moment
 
     def sleep(self, seconds: float) -> None:
         """Stand still, and everybody else with it (DEBUG SLEEP)."""

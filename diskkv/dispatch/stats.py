@@ -73,6 +73,7 @@ class Stats:
         self.started = 0
         self.connections = 0
         self.rejected_connections = 0
+        self.evicted_clients = 0
         self._next_slow = 0
 
     def usage_of(self, command: Command) -> Usage:
@@ -85,8 +86,10 @@ class Stats:
             usage.failed += 1
             if not (isinstance(reply, ScriptError) and reply.counted):
                 self.errors[reply.code] = self.errors.get(reply.code, 0) + 1
-        # A command that waits is over when it is tried again; a script that others got BUSY for has been slow already.
-        if nanoseconds > self.slow_log_after and not (reply.__class__ is Blocked and reply.run is None):
+        elif reply.__class__ is Blocked and reply.run is None:
+            # It will be tried again, and is noted when it ends. (A script that others got BUSY for has been slow already.)
+            return
+        if nanoseconds > self.slow_log_after:
             self._note_slow(command, argv, nanoseconds, session)
         if self.latencies.threshold:
             self.latencies.add(b"fast-command" if command.flags & Flag.FAST else b"command", nanoseconds // 1_000_000, int(time.time()))
@@ -100,11 +103,15 @@ class Stats:
     def total_calls(self) -> int:
         return sum(usage.calls for usage in self.usage.values())
 
+    def keyed_calls(self) -> int:
+        """How many commands were run that name a key."""
+        return sum(usage.calls for command, usage in self.usage.items() if command.keys.first)
+
     def reset(self) -> None:
         """CONFIG RESETSTAT."""
         self.usage.clear()
         self.errors.clear()
-        self.connections = self.rejected_connections = 0
+        self.connections = self.rejected_connections = self.evicted_clients = 0
 
     def set_limits(self, slow_log: int, latency: int) -> None:
         """slowlog-log-slower-than, in microseconds, and latency-monitor-threshold, in milliseconds."""

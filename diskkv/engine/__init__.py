@@ -58,6 +58,10 @@ class Engine(Protocol):
     def scan_keys(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[bytes]:
         """As `scan`, keys alone."""
 
+    def scan_around(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """As `scan`, but what can't be read is passed over. So what is deleted or overwritten may be met as it once was: whoever has to
+        know asks `get`."""
+
     def batch(self, *, sync: bool = False) -> Batch:
         """An empty batch for `write`."""
 

@@ -43,6 +43,9 @@ class MemoryEngine:
     def scan_keys(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[bytes]:
         return iter(list(self._records.irange(start, stop, (True, False), reverse)))
 
+    def scan_around(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        return self.scan(start, stop)
+
     def batch(self, *, sync: bool = False) -> MemoryBatch:
         return MemoryBatch()
 

@@ -53,12 +53,15 @@ number its epoch and exact key count), written in the same batch as what it desc
 to no database: "document:library:" name the msgpack array of a library's code and, for each function in turn, its name, its description
 or nil, and its flags.
 
-Tags, flags, kinds and codecs are added, never renumbered and never reused. A store of a higher FORMAT is refused at opening.
+Tags, flags, kinds and codecs are added, never renumbered and never reused. A store of a higher FORMAT is refused at opening;
+one of a lower is marked as of this one, since from then on there may be things in it that were not known then:
+
+    2  consumer groups, fields that expire, documents; in the log the length of the segment before, and times
 """
 
 from __future__ import annotations
 
-FORMAT = 1
+FORMAT = 2
 
 # tags: the first byte of a meta record
 STRING = 1

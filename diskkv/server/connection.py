@@ -25,6 +25,9 @@ READ_AHEAD = 1 << 20
 # A client for which so many bytes of replies wait has no more commands executed until it has read most of them. What it sends is kept
 # as it came, up to client-query-buffer-limit: a client may well send a whole pipeline before it reads the first reply.
 OUTPUT_AHEAD = 4 << 20
+# A round of the loop in which so many bytes of long replies were made ends; whoever has more to do gets its turn in the next one.
+# So one client, or a hundred, that asks for much delays the others by a millisecond and not by seconds.
+TURN = 1 << 20
 # Only replies as long as this are counted while a packet is executed: no packet asks for many megabytes of shorter ones.
 COUNTED = 4096
 
@@ -55,24 +58,32 @@ class Connection(asyncio.Protocol):
         self._whole = True
         self._over_soft_since: float | None = None
         self._paused = False
-        # produced: bytes of long replies since the last flush; stalled: the transport holds more than OUTPUT_AHEAD
+        # produced: bytes of long replies since the last flush; stalled: the transport holds as much as it may
         self._produced = 0
         self._stalled = False
         self._unread: deque[bytes] = deque()
         self._unread_size = 0
+        # ahead: bytes read ahead since `_todo` was last empty; throttled: reads only when its turn comes
+        self._ahead = 0
+        self.throttled = False
+        # queued: waits for a turn; held: bytes kept for it, as the server last counted them
+        self.queued = False
+        self.held = 0
 
     # -- asyncio's calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
         self.connected = True
-        self.transport.set_write_buffer_limits(OUTPUT_AHEAD)
+        self.set_output_ahead()
         self.server.connected(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.connected = False
         self.closing = True
         self.server.disconnected(self)
+        self.server.held -= self.held
+        self.held = 0
         if self._timer is not None:
             self._timer.cancel()
         # Session and connection know each other, and the collector does not look for such rings: open this one, or nothing of it is freed.
@@ -90,7 +101,7 @@ class Connection(asyncio.Protocol):
             if not server.ticking:
                 server.begin_tick()
             self.session.last_seen = store.now
-            if self._stalled or self._unread or self._produced > OUTPUT_AHEAD:
+            if self._stalled or self.queued or self._unread or server.spent > TURN:
                 self._leave_unread(data)
                 return
             if self._todo or self._waiter is not None:
@@ -138,8 +149,10 @@ class Connection(asyncio.Protocol):
             out.append(encoded)
             if len(encoded) >= COUNTED:
                 self._produced += len(encoded)
-                if self._produced > OUTPUT_AHEAD:
+                self.server.spent += len(encoded)
+                if self.server.spent > TURN:
                     self._todo.extend(requests[index + 1 :])
+                    self._whole = False
                     return
             if self.closing:
                 return
@@ -159,8 +172,10 @@ class Connection(asyncio.Protocol):
             return
         held = parser.buffered()
         self._whole = not held
-        if held > self.server.settings["client-query-buffer-limit"]:
-            self.close()
+        if held > READ_AHEAD:
+            self._weigh()
+            if held > self.server.settings["client-query-buffer-limit"]:
+                self.close()
 
     def _hold(self, argv: list[bytes], reply: Any) -> None:
         """The command can't be answered now: wait for its keys, or for the pause to end. What follows waits behind it."""
@@ -195,7 +210,6 @@ class Connection(asyncio.Protocol):
         """Run what has waited behind a command that could not be answered, or for the client to read."""
         if self.closing or self._waiter is not None or self._stalled:
             return
-        self._produced = 0
         with self.server.lock:
             self.server.begin_tick()
             self.touch()
@@ -214,15 +228,15 @@ class Connection(asyncio.Protocol):
                 encoded = ENCODERS[session.protocol][reply.__class__](reply)
                 self.out.append(encoded)
                 self._produced += len(encoded)
-                if self._produced > OUTPUT_AHEAD:
+                self.server.spent += len(encoded)
+                if self.server.spent > TURN:
                     break
             else:
-                if self._paused and not self.closing:
-                    self._paused = False
-                    self.transport.resume_reading()
+                self._ahead = 0
+                self.resume_reading()
                 self._feed(self._next_unread())
-                if self._unread and not self._todo and self._waiter is None and self._produced <= OUTPUT_AHEAD:
-                    self.server.loop.call_soon(self.go_on)
+                if self._unread and not self._todo and self._waiter is None:
+                    self.server.take_turn(self)
             if self.server.store.changes != before:
                 self._wrote = True
 
@@ -233,17 +247,58 @@ class Connection(asyncio.Protocol):
         except ProtocolError as error:
             self._refuse(error)
             return
-        if not self._paused and (len(self._todo) > 1000 or self.parser.buffered() > READ_AHEAD):
+        self._ahead += len(data)
+        if len(self._todo) > 1000 or self._ahead > READ_AHEAD or self.parser.buffered() > READ_AHEAD:
+            self._pause_reading()
+
+    def _pause_reading(self) -> None:
+        if not self._paused:
             self._paused = True
             self.transport.pause_reading()
 
+    def resume_reading(self) -> None:
+        """Read what the client sends again."""
+        if self._paused and not self.closing:
+            self._paused = False
+            self.transport.resume_reading()
+
     def _leave_unread(self, data: bytes) -> None:
-        """The client does not read its replies: keep what it sends until it does."""
+        """The client does not read its replies, or others have their turn: keep what it sends for later.
+
+        From a megabyte on it is read a piece at a time, at a rate that leaves the loop to the others.
+        """
         self._unread.append(data)
         self._unread_size += len(data)
-        if self._unread_size > self.server.settings["client-query-buffer-limit"]:
-            self.server.report("client %s dropped: it sends on and on without reading", self.session.id)
-            self.close()
+        if not self._stalled:
+            self.server.take_turn(self)
+        if self._unread_size > READ_AHEAD:
+            self._pause_reading()
+            self.server.throttle(self)
+            self._weigh()
+            if self._unread_size > self.server.settings["client-query-buffer-limit"]:
+                self.server.report("client %s dropped: it sends on and on without reading", self.session.id)
+                self.drop()
+
+    def _weigh(self) -> None:
+        """Have the server know how much it keeps for this client. May drop it."""
+        server = self.server
+        size = self._unread_size + self.parser.buffered() + (self.transport.get_write_buffer_size() if self.connected else 0)
+        server.held += size - self.held
+        self.held = size
+        if server.held > server.client_memory:
+            server.shed_clients()
+
+    def drop(self) -> None:
+        """Disconnect at once, whatever is still to be sent."""
+        self.closing = True
+        self.server.held -= self.held
+        self.held = 0
+        self.out.clear()
+        self._todo.clear()
+        self._unread.clear()
+        self._unread_size = 0
+        if self.connected:
+            self.transport.abort()
 
     def _next_unread(self) -> bytes:
         if self.closing or self.parser.more or not self._unread:
@@ -291,7 +346,7 @@ class Connection(asyncio.Protocol):
 
     def redo(self, error: CommandError) -> None:
         """The tick's changes were undone: do this client's reads again, or answer the error in place of every reply."""
-        if self._chunks and not self._wrote and self._waiter is None and not self._todo and not self.closing:
+        if self._chunks and not self._wrote and self._waiter is None and not self._todo and not self.closing and self._whole:
             self.out.clear()
             self._feed(b"".join(self._chunks))
         else:
@@ -312,10 +367,10 @@ class Connection(asyncio.Protocol):
             self.out = []
             if self.transport.get_write_buffer_size():
                 self.check_output()
-        if self._produced <= OUTPUT_AHEAD:
+        if self._produced:
             self._produced = 0
-        elif not self._stalled:
-            self.server.loop.call_soon(self.go_on)
+            if (self._todo or self._unread or self.parser.more) and not self._stalled:
+                self.server.take_turn(self)
         if self.closing and self.connected:
             # Whoever looks for the client from now on, such as one that redirects its invalidations, is to find it gone.
             with self.server.lock:
@@ -324,6 +379,9 @@ class Connection(asyncio.Protocol):
 
     def check_output(self) -> None:
         """Drop a client that reads too slowly, by client-output-buffer-limit's hard and soft limits."""
+        self._weigh()
+        if not self.connected or self.closing:
+            return
         hard, soft, seconds = self.server.output_limits["pubsub" if self.session.listening() else "normal"]
         size = self.transport.get_write_buffer_size()
         now = self.server.loop.time()
@@ -334,18 +392,29 @@ class Connection(asyncio.Protocol):
             self._over_soft_since = None
         if (hard and size > hard) or (self._over_soft_since is not None and now - self._over_soft_since > seconds):
             self.server.report("client %s dropped: it reads too slowly, %d bytes wait for it", self.session.id, size)
-            self.closing = True
-            self.transport.abort()
+            self.drop()
+
+    def check(self) -> None:
+        """Once a second: drop the client if it has read too slowly for too long; count again what is kept for it."""
+        if self.connected and self.transport.get_write_buffer_size():
+            self.check_output()
+        elif self.held:
+            self._weigh()
+
+    def set_output_ahead(self) -> None:
+        """How much may wait for the client to read before its commands do: enough for it to go over its limits, if there are any."""
+        hard, soft, _ = self.server.output_limits["normal"]
+        self.transport.set_write_buffer_limits(max(OUTPUT_AHEAD, hard, soft))
 
     def pause_writing(self) -> None:
-        """asyncio: more than OUTPUT_AHEAD waits for the client to read."""
+        """asyncio: more than OUTPUT_AHEAD, or than its limits, waits for the client to read."""
         self._stalled = True
 
     def resume_writing(self) -> None:
         """asyncio: the client has read most of what waited for it."""
         self.check_output()
         self._stalled = False
-        self.server.loop.call_soon(self.go_on)
+        self.server.take_turn(self)
 
     # -- for the session
 

@@ -1,4 +1,4 @@
-"""The sockets on which clients arrive; `bind` and `port` may change while they are served."""
+"""The sockets on which clients arrive; `bind`, the ports and what TLS needs may change while they are served."""
 
 from __future__ import annotations
 
@@ -6,24 +6,36 @@ import asyncio
 import errno
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 
 from diskkv.config import Settings
 from diskkv.errors import SettingError
+from diskkv.server.tls import HANDSHAKE, make_context
 
 journal = logging.getLogger("diskkv")
 
 Place = tuple[str, int]
 # What CONFIG SET answers when a change comes to nothing; the server's report says more.
-REASONS = {"port": "Unable to listen on this port. Check server logs.", "bind": "Failed to bind to specified addresses."}
+REASONS = {
+    "port": "Unable to listen on this port. Check server logs.",
+    "metrics-port": "Unable to listen on this port. Check server logs.",
+    "tls-port": "Unable to listen on this port. Check server logs.",
+    "bind": "Failed to bind to specified addresses.",
+}
+BAD_TLS = "Unable to update TLS configuration. Check server logs."
 ANYWHERE = {"*": "0.0.0.0", "::*": "::"}
 
 
 class Listening:
-    """The TCP sockets that the settings name. `protocol` makes what serves a connection."""
+    """The TCP sockets at the port of that name in the settings: `port`, `tls-port` or `metrics-port`. `protocol` makes what serves one."""
 
-    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop, protocol: Callable[[], asyncio.BaseProtocol]) -> None:
+    def __init__(
+        self, settings: Settings, loop: asyncio.AbstractEventLoop, protocol: Callable[[], asyncio.BaseProtocol], port: str = "port"
+    ) -> None:
         self._settings = settings
+        self._port = port
+        self._context: ssl.SSLContext | None = None
         self._loop = loop
         self._protocol = protocol
         # what is open, and what serves it, a moment later
@@ -33,14 +45,22 @@ class Listening:
 
     async def begin(self) -> list[str]:
         """Open them all; their addresses. SettingError when one can't be had."""
-        self._sockets = self._open(self._wanted())
+        wanted = self._wanted()
+        self._context = self._make_context(wanted)
+        self._sockets = self._open(wanted)
         for place, raw in self._sockets.items():
             await self._serve(place, raw)
         return [f"{host}:{port}" for host, port in self._sockets]
 
     def changed(self, name: str) -> None:
-        """`bind` or `port` has changed: open what is new, close what is gone. SettingError, and nothing is changed, if that can't be."""
+        """A setting has changed: open what is new, close what is gone. SettingError, and nothing is changed, if that can't be."""
+        if name not in (self._port, "bind"):
+            if name.startswith("tls-") and self._port == "tls-port":
+                self._renew()
+            return
         wanted = self._wanted()
+        if self._context is None:
+            self._context = self._try_context(wanted)
         try:
             opened = self._open({place: optional for place, optional in wanted.items() if place not in self._sockets})
         except SettingError as error:
@@ -49,10 +69,32 @@ class Listening:
         for place in [place for place in self._sockets if place not in wanted]:
             self._close(place)
         for place, raw in opened.items():
-            self._sockets[place] = raw
-            task = self._loop.create_task(self._serve(place, raw))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._serve_soon(place, raw)
+
+    def _renew(self) -> None:
+        """New certificates: who connects from now on sees them. The sockets stay, and with them those who wait to be accepted."""
+        self._context = self._try_context(self._wanted())
+        for place, old in list(self._sockets.items()):
+            raw = old.dup()
+            raw.setblocking(False)
+            self._close(place)
+            self._serve_soon(place, raw)
+
+    def _serve_soon(self, place: Place, raw: socket.socket) -> None:
+        self._sockets[place] = raw
+        task = self._loop.create_task(self._serve(place, raw))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _try_context(self, wanted: dict[Place, bool]) -> ssl.SSLContext | None:
+        try:
+            return self._make_context(wanted)
+        except SettingError as error:
+            journal.warning("%s", error)
+            raise SettingError(BAD_TLS) from None
+
+    def _make_context(self, wanted: dict[Place, bool]) -> ssl.SSLContext | None:
+        return make_context(self._settings) if wanted and self._port == "tls-port" else None
 
     def close(self) -> None:
         """No client arrives any more."""
@@ -66,7 +108,10 @@ class Listening:
             server.close()
 
     async def _serve(self, place: Place, raw: socket.socket) -> None:
-        server = await self._loop.create_server(self._protocol, sock=raw, backlog=self._settings["tcp-backlog"])
+        server = await self._loop.create_server(
+            self._protocol, sock=raw, backlog=self._settings["tcp-backlog"], ssl=self._context,
+            ssl_handshake_timeout=HANDSHAKE if self._context is not None else None,
+        )  # fmt: skip
         if self._sockets.get(place) is raw:
             self._servers[place] = server
         else:
@@ -75,7 +120,7 @@ class Listening:
 
     def _wanted(self) -> dict[Place, bool]:
         """Where to listen, and whether it may fail."""
-        port = self._settings["port"]
+        port = self._settings[self._port]
         if not port:
             return {}
         places = {}

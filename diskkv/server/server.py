@@ -12,14 +12,16 @@ import socket
 import stat
 import sys
 import threading
+from collections import deque
 from typing import Any
 
-from diskkv.config import Settings, memory
+from diskkv.config import DEFAULT_BUDGET, Settings, budget, memory
 from diskkv.dispatch.executor import Executor
 from diskkv.errors import CommandError, LogFailed, SettingError, StoreError
-from diskkv.server.connection import Connection
+from diskkv.server.connection import TURN, Connection
 from diskkv.server.listening import Listening
 from diskkv.server.memory import Trimmer
+from diskkv.server.metrics import Counted, Metrics, count
 
 try:
     import uvloop
@@ -35,6 +37,8 @@ DENIED = (
 TOO_MANY = b"-ERR max number of clients reached\r\n"
 POSTPONED_RETRY = 0.002
 HOUSEKEEPING = 1.0
+# Of the clients that send without reading, one has a packet read this often, in seconds.
+THROTTLE = 0.002
 # Collecting so many young objects takes about a millisecond.
 YOUNG = 30_000
 
@@ -53,8 +57,18 @@ class Server:
         self.active: list[Connection] = []
         self.connections: set[Connection] = set()
         self.output_limits = parse_output_limits(self.settings["client-output-buffer-limit"])
+        # spent: bytes of long replies made in this round; held: bytes kept for clients that do not read, or have not sent all
+        self.spent = 0
+        self.held = 0
+        self.client_memory = self._client_memory()
+        self._turns: deque[Connection] = deque()
+        self._turning = False
+        self._throttled: deque[Connection] = deque()
         self._postponed: dict[Connection, None] = {}
         self._listening = Listening(self.settings, loop, lambda: Connection(self, unix=False))
+        self._listening_tls = Listening(self.settings, loop, lambda: Connection(self, unix=False), "tls-port")
+        self._metrics = Metrics(loop, self._count, lambda transport: not self._protected(transport))
+        self._listening_metrics = Listening(self.settings, loop, self._metrics.protocol, "metrics-port")
         self._unix_server: asyncio.AbstractServer | None = None
         self._stopped: asyncio.Future[None] = loop.create_future()
         self._unix_path: str | None = None
@@ -76,6 +90,7 @@ class Server:
         """Commit, and let the replies leave."""
         with self.lock:
             self.ticking = False
+            self.spent = 0
             try:
                 self.store.commit()
             except StoreError as broken:
@@ -93,6 +108,59 @@ class Server:
             connection.flush()
         if self.executor.shutdown is not None:
             self.stop()
+
+    def take_turn(self, connection: Connection) -> None:
+        """Have a connection go on with what waits in it, in a later round of the loop."""
+        if not connection.queued:
+            connection.queued = True
+            self._turns.append(connection)
+            if not self._turning:
+                self._turning = True
+                self.loop.call_soon(self._take_turns)
+
+    def _take_turns(self) -> None:
+        """As many connections go on as one round has room for; whoever comes anew is not before the next."""
+        for _ in range(len(self._turns)):
+            connection = self._turns.popleft()
+            connection.queued = False
+            connection.go_on()
+            if self.spent > TURN:
+                break
+        self._turning = bool(self._turns)
+        if self._turning:
+            self.loop.call_soon(self._take_turns)
+
+    def throttle(self, connection: Connection) -> None:
+        """Have a connection that has stopped reading go on with it when its turn comes: one every now and then."""
+        if not connection.throttled:
+            connection.throttled = True
+            self._throttled.append(connection)
+            if len(self._throttled) == 1:
+                self.loop.call_later(THROTTLE, self._read_one)
+
+    def _read_one(self) -> None:
+        connection = self._throttled.popleft()
+        connection.throttled = False
+        if self._throttled:
+            self.loop.call_later(THROTTLE, self._read_one)
+        connection.resume_reading()
+
+    def shed_clients(self) -> None:
+        """What is kept for clients is more than maxmemory-clients: drop those for which most is kept, as CLIENT NO-EVICT allows."""
+        for connection in sorted(self.connections, key=lambda each: each.held, reverse=True):
+            if self.held <= self.client_memory or not connection.held:
+                return
+            if not connection.session.no_evict:
+                self.executor.stats.evicted_clients += 1
+                self.report("client %s evicted: %d bytes are kept for it", connection.session.id, connection.held)
+                connection.drop()
+
+    def _client_memory(self) -> int:
+        wanted = self.settings["maxmemory-clients"]
+        limit = budget(self.settings["maxmemory"])
+        if wanted.endswith("%"):
+            return limit * int(wanted[:-1]) // 100
+        return int(wanted) or max(limit, DEFAULT_BUDGET)
 
     def postponed(self, connection: Connection) -> None:
         """A connection's next command may not run yet: try again soon."""
@@ -134,7 +202,7 @@ class Server:
         if len(self.connections) >= self.settings["maxclients"]:
             refusal = TOO_MANY
             stats.rejected_connections += 1
-        elif self.settings["protected-mode"] and self.executor.users.default.nopass and not connection.unix and not _loopback(transport):
+        elif not connection.unix and self._protected(transport):
             refusal = DENIED
         self.connections.add(connection)
         if refusal is not None:
@@ -149,6 +217,14 @@ class Server:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, keepalive // 3))
+
+    def _protected(self, transport: Any) -> bool:
+        """Whether protected mode keeps a client on TCP out."""
+        return bool(self.settings["protected-mode"]) and self.executor.users.default.nopass and not _loopback(transport)
+
+    def _count(self) -> Counted:
+        with self.lock:
+            return count(self.executor, self.held)
 
     def disconnected(self, connection: Connection) -> None:
         """A client has gone."""
@@ -167,6 +243,7 @@ class Server:
         """Open every socket that the settings name; their addresses. SettingError when one can't be had."""
         settings = self.settings
         opened = await self._listening.begin()
+        opened += [f"{address} (TLS)" for address in await self._listening_tls.begin()]
         path = settings["unixsocket"]
         if path:
             if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
@@ -179,8 +256,10 @@ class Server:
             self._unix_server = server
             self._unix_path = path
             opened.append(path)
+        for address in await self._listening_metrics.begin():
+            journal.info("metrics at http://%s/metrics", address)
         if not opened:
-            raise SettingError("nowhere to listen: port is 0 and unixsocket is not set")
+            raise SettingError("nowhere to listen: port and tls-port are 0 and unixsocket is not set")
         return opened
 
     async def serve(self) -> None:
@@ -190,6 +269,8 @@ class Server:
         self.loop.call_later(HOUSEKEEPING, self._keep_house)
         await self._stopped
         self._listening.close()
+        self._listening_tls.close()
+        self._listening_metrics.close()
         if self._unix_server is not None:
             self._unix_server.close()
         for connection in list(self.connections):
@@ -217,18 +298,24 @@ class Server:
         idle = self.settings["timeout"] * 1000
         now = self.store.clock()
         for connection in list(self.connections):
-            if connection.connected:
-                connection.check_output()
+            connection.check()
             session = connection.session
             if idle and session.blocked is None and not session.listening() and not session.monitoring and now - session.last_seen > idle:
                 with self.lock:
                     connection.close()
 
     def _setting_changed(self, name: str) -> None:
-        if name in ("bind", "port"):
+        if name in ("bind", "port", "metrics-port") or name.startswith("tls-"):
             self._listening.changed(name)
+            self._listening_tls.changed(name)
+            self._listening_metrics.changed(name)
         elif name == "client-output-buffer-limit":
             self.output_limits = parse_output_limits(self.settings[name])
+            for connection in self.connections:
+                connection.set_output_ahead()
+        elif name in ("maxmemory", "maxmemory-clients"):
+            self.client_memory = self._client_memory()
+            self.shed_clients()
         elif name == "proto-max-bulk-len":
             for connection in self.connections:
                 connection.parser.max_bulk = self.settings[name]

@@ -34,6 +34,7 @@ class CacheStatistics:
     ghosts: int
     evicted: int
     ghost_hits: int
+    misses: int
 
 
 class Cache:
@@ -45,6 +46,8 @@ class Cache:
         self.small_bytes = 0
         self.evicted = 0
         self.ghost_hits = 0
+        # keys that were looked up in the engine; counted by the databases
+        self.misses = 0
         self.dead = 0
         # objects with this stamp or a later one are ahead of the engine and stay; set by the writer
         self.pinned_from = 0
@@ -148,7 +151,7 @@ class Cache:
 
     def statistics(self) -> CacheStatistics:
         return CacheStatistics(
-            self.used, self.budget, len(self._small), len(self._main), len(self._ghost_order), self.evicted, self.ghost_hits
+            self.used, self.budget, len(self._small), len(self._main), len(self._ghost_order), self.evicted, self.ghost_hits, self.misses
         )
 
     def verify(self) -> Iterator[str]:

@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from diskkv.errors import Damaged, WrongType
+from diskkv.errors import Damaged, StoreError, WrongType
 from diskkv.format import keys
 from diskkv.format.meta import decode
 from diskkv.format.ordered import unpack_u64
@@ -115,6 +115,13 @@ class Database:
         value.seen = self.store.now
         return value
 
+    def may_exist(self, key: bytes) -> bool:
+        """Whether the key has a value, as far as that can be read."""
+        try:
+            return self.find(key) is not None
+        except StoreError:
+            return True
+
     def glance(self, key: bytes) -> Value | None:
         """As `find`, but it does not count as a use (EXISTS, TYPE, TTL)."""
         held = self.objects.get(key)
@@ -133,6 +140,7 @@ class Database:
         return None if value.__class__ is Gone else value
 
     def _load(self, key: bytes) -> Value | None:
+        self.cache.misses += 1
         raw = self.store.engine.get(self.prefix + key)
         if raw is None:
             return None
@@ -286,7 +294,7 @@ class Database:
         store.writer.encode_all()
         deleted = self.count
         for key in list(self.watched):
-            if self.find(key) is not None:
+            if self.may_exist(key):
                 self.alert(key)
         for key in self.awaited:
             self._tell_of_end(key)
@@ -333,6 +341,13 @@ class Database:
             self.store.listener.missed(self, key)
 
     # -- for the cache
+
+    def unload(self, key: bytes) -> None:
+        """Reading the key's value has failed somewhere: if the engine has all of it, forget what is in memory, which may be half of it."""
+        value = self.objects.get(key)
+        if value is not None and value.stamp < self.cache.pinned_from:
+            self.cache.forget(value)
+            self.dropped(value)
 
     def dropped(self, value: Value) -> None:
         """The cache has evicted a value."""

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 
 from diskkv.engine import Engine, open_engine
-from diskkv.errors import StoreError, StoreLocked
+from diskkv.errors import Damaged, StoreError, StoreLocked
 
 
 def lock_directory(path: str) -> int:
@@ -37,3 +37,14 @@ def open_records(path: str) -> Iterator[Engine]:
             engine.close()
     finally:
         os.close(lock_file)
+
+
+@contextlib.contextmanager
+def advised(path: str | None) -> Iterator[None]:
+    """Errors of damage that come of opening the store in `path` say what can be done."""
+    try:
+        yield
+    except Damaged as error:
+        if path is None:
+            raise
+        raise Damaged(f"{error}. Restore the store from a backup, or save what can be read with `diskkv repair {path} NEW_STORE`") from None

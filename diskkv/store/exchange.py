@@ -13,7 +13,7 @@ def exchange(store: Store, first: int, second: int) -> None:
     one, other = store.databases[first], store.databases[second]
     for db, target in ((one, other), (other, one)):
         for key in db.watched:
-            if db.find(key) is not None or target.find(key) is not None:
+            if db.may_exist(key) or target.may_exist(key):
                 db.alert(key)
     store.databases[first], store.databases[second] = other, one
     one.watched, other.watched = other.watched, one.watched

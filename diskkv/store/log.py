@@ -444,7 +444,7 @@ class LogReader:
             self.dropped += len(rest)
             for match in HEADER.finditer(rest):
                 size, synced = int(match[1]), int(match[3])
-                if _checked(match, rest[match.end() : match.end() + size], rest_from + match.start()) is None:
+                if checked(match, rest[match.end() : match.end() + size], rest_from + match.start()) is None:
                     continue
                 if (segment > number and synced) or (segment == number and synced > offset):
                     raise Damaged(
@@ -463,10 +463,10 @@ def _read_tick(file: BinaryIO, offset: int, before: int | None = None) -> bytes 
     match = HEADER.fullmatch(file.readline(LONGEST_HEADER))
     if match is None or (before is not None and match[4] is not None and int(match[4]) != before):
         return None
-    return _checked(match, file.read(int(match[1])), offset)
+    return checked(match, file.read(int(match[1])), offset)
 
 
-def _checked(header: re.Match[bytes], data: bytes, offset: int) -> bytes | None:
+def checked(header: re.Match[bytes], data: bytes, offset: int) -> bytes | None:
     """A tick's commands, if they are what its header says."""
     before = -1 if header[4] is None else int(header[4])
     if len(data) < int(header[1]) or crc32(data, _seed(offset, int(header[3]), before)) != int(header[2], 16):

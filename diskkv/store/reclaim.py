@@ -8,20 +8,24 @@ batches are synced as checkpoints are: so what a loss of power can tear is never
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from diskkv.errors import Damaged
 from diskkv.format import keys
 from diskkv.format.groups import group_parts
 from diskkv.format.meta import head
 from diskkv.format.ordered import unpack_u32, unpack_u64
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from diskkv.engine import Batch
     from diskkv.store.store import Store
+
+journal = logging.getLogger("diskkv")
 
 STEP = 2000
 # A range is compacted by itself once so many of its records were deleted; smaller ones wait until so many have gathered.
@@ -35,6 +39,8 @@ class Reclaimer:
         self._store = store
         self._waiting: deque[bytes] = deque()
         self._deleted = 0
+        # what can't be read is passed over from now on, and its space never comes back
+        self._around = False
         self._low: bytes | None = None
         self._high = b""
 
@@ -48,10 +54,38 @@ class Reclaimer:
 
     def load(self) -> None:
         """Take up what an earlier process left."""
-        self.add(self._store.engine.scan_keys(keys.GARBAGE, keys.after(keys.GARBAGE)))
+        try:
+            found = list(self._store.engine.scan_keys(keys.GARBAGE, keys.after(keys.GARBAGE)))
+        except Damaged as error:
+            # One that is met again although it was done with does no harm: neither oids nor epochs are ever used again.
+            self._go_around(error)
+            found = [key for key, _ in self._scan(keys.GARBAGE)]
+        self.add(found)
 
     def step(self) -> None:
         """Delete up to STEP records of the first in the queue, and drop those that are done with."""
+        try:
+            self._step()
+        except Damaged as error:
+            if self._around:
+                raise
+            self._go_around(error)
+
+    def _go_around(self, error: Damaged) -> None:
+        journal.error("the space of damaged records can't be given back, passing over them: %s", error)
+        self._around = True
+
+    def _scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The records that begin so, or those of them that can be read."""
+        engine = self._store.engine
+        return (engine.scan_around if self._around else engine.scan)(prefix, keys.after(prefix))
+
+    def _scan_keys(self, prefix: bytes) -> Iterator[bytes]:
+        if self._around:
+            return (key for key, _ in self._scan(prefix))
+        return self._store.engine.scan_keys(prefix, keys.after(prefix))
+
+    def _step(self) -> None:
         engine = self._store.engine
         batch = engine.batch(sync=True)
         found: list[bytes] = []
@@ -86,7 +120,7 @@ class Reclaimer:
         """Have up to `room` records of a dead object deleted; how many there were, and where."""
         prefix = keys.data_prefix(oid)
         count = 0
-        for key in islice(self._store.engine.scan_keys(prefix, keys.after(prefix)), room):
+        for key in islice(self._scan_keys(prefix), room):
             batch.delete(key)
             count += 1
         return count, prefix
@@ -96,7 +130,7 @@ class Reclaimer:
         count, place = 0, b""
         for part in group_parts(group):
             prefix = keys.data_prefix(oid) + part
-            for key in islice(self._store.engine.scan_keys(prefix, keys.after(prefix)), room - count):
+            for key in islice(self._scan_keys(prefix), room - count):
                 batch.delete(key)
                 count += 1
                 place = prefix
@@ -106,7 +140,7 @@ class Reclaimer:
         """Have up to `room` keys of a dead database deleted; `found` gets the garbage records of those that have records of their own."""
         prefix = keys.meta_prefix(epoch)
         count = 0
-        for key, value in islice(self._store.engine.scan(prefix, keys.after(prefix)), room):
+        for key, value in islice(self._scan(prefix), room):
             count += 1
             batch.delete(key)
             wakes, oid = head(value)

@@ -25,7 +25,7 @@ from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.backup import Backups
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
-from diskkv.store.directory import lock_directory
+from diskkv.store.directory import advised, lock_directory
 from diskkv.store.documents import Documents
 from diskkv.store.events import Listener
 from diskkv.store.expiry import Expiry
@@ -47,6 +47,15 @@ PROBE_MS = 100
 
 class Store:
     """An open store. Build it with `Store.open`."""
+
+    # More than thirty attributes: in a dict of its own each would be found more slowly.
+    __slots__ = (
+        "_apply", "_keeper", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "_rouse", "_stop", "at_close", "backups",
+        "before_close", "cache", "changes", "chores", "clock", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine",
+        "erased", "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "keeper_due", "landed", "large",
+        "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "now", "on_commit", "path", "random", "ready_keys", "recovering",
+        "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
+    )  # fmt: skip
 
     def __init__(self, engine: Engine, log: Log, *, sizes: Sizes, databases: int, clock: Clock) -> None:
         self.engine = engine
@@ -74,6 +83,8 @@ class Store:
         # the command that failed halfway through its changes in this tick: the tick must be undone
         self.spoiled: str | None = None
         self.failures = 0
+        # why memory does not hold what the engine and the log say: reading them anew has failed, and nothing may be served any more
+        self.lost: str | None = None
         # changed since the last freeze; of these, those with records; garbage records to be written; meta records to be deleted
         self.dirty: list[Value] = []
         self.large: list[Value] = []
@@ -144,7 +155,8 @@ class Store:
             address = f"leveldb:{os.path.join(path, 'tree')}"
             log = Log(os.path.join(path, "log"), policy, disk)
         try:
-            opened = open_engine(address, block_cache=sizes.block_cache, write_buffer=sizes.write_buffer)
+            with advised(None if path == ":memory:" else path):
+                opened = open_engine(address, block_cache=sizes.block_cache, write_buffer=sizes.write_buffer)
             if engine is not None:
                 opened = engine(opened)
             store = cls(opened, log, sizes=sizes, databases=databases, clock=clock)
@@ -152,7 +164,7 @@ class Store:
             store.path = None if path == ":memory:" else path
             store._apply = lambda tick: apply(store, tick)
             try:
-                with store.lock:
+                with store.lock, advised(store.path):
                     store._prepare()
                     store._recover()
                     store.writer.reclaimer.load()
@@ -198,6 +210,10 @@ class Store:
             raise BadFormat("the store's format record is not a version number")
         elif unpack_u32(raw) > FORMAT:
             raise BadFormat(f"the store has format {unpack_u32(raw)}; this diskkv knows formats up to {FORMAT}")
+        elif unpack_u32(raw) < FORMAT:
+            batch = engine.batch(sync=True)
+            batch.put(keys.SYSTEM + b"format", pack_u32(FORMAT))
+            engine.write(batch)
         seed = engine.get(keys.SYSTEM + b"seed")
         if seed is None:
             raise BadFormat("the store has no seed record")
@@ -299,13 +315,13 @@ class Store:
         self.writer.finish()
         self.writer.freeze()
         self.writer.finish()
-        if self.writer.error is not None:
-            raise StoreError(f"the checkpoint failed: {self.writer.error}")
+        if self.lost is not None or self.writer.error is not None:
+            raise StoreError(f"the checkpoint failed: {self.lost or self.writer.error}")
 
     def reload(self, *, checkpoint: bool) -> None:
         """Forget all that is in memory and read the store anew, from the tree alone when there is to be a `checkpoint` first.
 
-        StoreError when that fails, and nothing is forgotten then. REQUIRES: the lock, given up meanwhile.
+        StoreError when that fails: nothing is forgotten then, or `lost` says why. REQUIRES: the lock, given up meanwhile.
         """
         if checkpoint:
             self.checkpoint()
@@ -403,13 +419,17 @@ class Store:
         raise Undone
 
     def _go_back(self) -> None:
-        """Become what the engine and the log say: everything since the last commit is undone."""
+        """Become what the engine and the log say: everything since the last commit is undone. Without them the store is `lost`."""
         self.recovering = True
         try:
             self.writer.finish()
             self._recover(self.log.position())
             if self.listener is not None:
                 self.listener.undone()
+        except Exception as error:
+            self.failed = self.lost = f"{error}; restart, or save what can be read with `diskkv repair`"
+            journal.critical("the store can't be read anew, nothing is served any more: %s", error)
+            raise StoreError(self.lost) from error
         finally:
             self.recovering = False
             self.landed.notify_all()
@@ -419,7 +439,7 @@ class Store:
         reason = self.failed or self.log.sync_error
         if reason is None:
             return
-        if self.recovering:
+        if self.recovering or self.lost is not None:
             raise LogFailed(reason)
         if self.failed is not None and self.clock() >= self._probe_at:
             self._probe_at = self.clock() + PROBE_MS
@@ -439,8 +459,8 @@ class Store:
             self.landed.wait()
 
     def wait_for_room(self) -> None:
-        """Wait while too much is not yet in the engine. Gives up the lock meanwhile; REQUIRES: no tick is open."""
-        while self.writer.backlogged() and self.failed is None:
+        """Wait while too much is not yet in the engine, if that can be written. REQUIRES: no tick is open; the lock, given up meanwhile."""
+        while self.writer.backlogged() and self.failed is None and self.writer.error is None:
             if not self.writer.active and not self.log.parts and not self.held:
                 self.writer.freeze()
             # With a limit, because an engine that has to be opened anew first lets nothing land meanwhile.

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from diskkv.errors import Damaged
 from diskkv.format import keys
 from diskkv.format.meta import Meta, decode, encode_header, encode_inline, wakes
 
@@ -171,7 +172,12 @@ class Value:
 
     def resolve(self) -> None:
         """Resolve an UNKNOWN `saved`: ask the engine what it has for the key. REQUIRES: no checkpoint is being written."""
-        raw = self.db.store.engine.get(self.db.prefix + self.key)
+        try:
+            raw = self.db.store.engine.get(self.db.prefix + self.key)
+        except Damaged:
+            # There is some record. An expiry record of it, if there is one, will be found to be stale.
+            self.saved = 0
+            return
         self.saved = None if raw is None else decode(raw).wakes()
 
     def save(self, batch: Any) -> None:

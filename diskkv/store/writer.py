@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from diskkv.clock import monotonic
-from diskkv.errors import StoreError
+from diskkv.errors import Damaged, StoreError
 from diskkv.format import keys
 from diskkv.format.meta import decode, pack_state
 from diskkv.format.ordered import unpack_u32
@@ -57,6 +57,8 @@ BACKLOG = 1.4
 SLICE = 96
 PATIENCE = 0.01
 RETRY_SECONDS = 0.5
+# Damage does not go away by itself: LevelDB meets it again with its next compaction. Trying again takes longer each time, up to this.
+DAMAGED_SECONDS = 60.0
 # What opening the engine anew may write, besides a write buffer: better not to try with less, because it has to be closed for it.
 ROOM_TO_REOPEN = 1 << 20
 
@@ -84,6 +86,9 @@ class Writer:
         # after a failure, until the engine has been opened anew: no checkpoint may begin
         self.healing = False
         self.error: str | None = None
+        # how long the thread rests after a failure, and until when nothing is reclaimed
+        self._rest = 0.0
+        self._reclaim_from = float("-inf")
         self.commands = 0
         # bytes of memory ahead of the engine that the log's growth does not tell of; noted by those types that have such
         self.ahead = 0
@@ -154,13 +159,14 @@ class Writer:
         REQUIRES: none is active, and the log has been committed.
         """
         store = self._store
-        if self.healing:
+        if self.healing or store.lost is not None:
             return
         store.log.rotate()
         try:
             self._take()
         except Exception as error:
             journal.exception("a checkpoint could not begin")
+            self._grow_tired(error)
             self._give_back(str(error))
             return
         self._encoded.clear()
@@ -204,7 +210,11 @@ class Writer:
 
     def _erase(self, meta_key: bytes) -> None:
         """Have a meta record deleted, and the expiry record that goes with it, whatever is known of them in memory."""
-        raw = self._store.engine.get(meta_key)
+        try:
+            raw = self._store.engine.get(meta_key)
+        except Damaged:
+            self._batch.delete(meta_key)
+            return
         if raw is None:
             return
         self._batch.delete(meta_key)
@@ -238,6 +248,7 @@ class Writer:
                     value.stamp = stamp + 1
         except Exception as error:
             journal.exception("a value can't be encoded")
+            self._grow_tired(error)
             self._give_back(str(error))
             return
         self._at = at + SLICE
@@ -262,16 +273,15 @@ class Writer:
             self._thread = None
 
     def statistics(self) -> WriterStatistics:
-        return WriterStatistics(
-            self.active, self.checkpoints, self.failures, self.last_ms, self._store.log.written - self._landed_mark
-        )
+        return WriterStatistics(self.active, self.checkpoints, self.failures, self.last_ms, self._store.log.written - self._landed_mark)
 
     # -- the thread; nothing here holds the lock but where it says so
 
     def _run(self) -> None:
         while True:
+            reclaims = self.reclaimer.pending() and monotonic() >= self._reclaim_from
             if not self._stopping:
-                self._wake.wait(0.0 if self.reclaimer.pending() else 1.0)
+                self._wake.wait(0.0 if reclaims else 1.0)
             self._wake.clear()
             if self.healing:
                 self._heal()
@@ -284,12 +294,17 @@ class Writer:
             elif self._errands:
                 self._errands.popleft()()
                 self._wake.set()
-            elif self.reclaimer.pending():
+            elif reclaims:
                 try:
                     self.reclaimer.step()
                 except (StoreError, OSError) as error:
                     journal.error("reclaiming space failed, will try again: %s", error)
-                    self._wake.wait(RETRY_SECONDS)
+                    self._grow_tired(error)
+                    self._reclaim_from = monotonic() + max(self._rest, RETRY_SECONDS)
+
+    def _grow_tired(self, error: Exception) -> None:
+        """Rest longer after each failure that will not go away by itself."""
+        self._rest = min(max(2 * self._rest, RETRY_SECONDS), DAMAGED_SECONDS) if isinstance(error, Damaged) else RETRY_SECONDS
 
     def _begin_after_rest(self) -> None:
         store = self._store
@@ -333,6 +348,7 @@ class Writer:
             # Whatever it is: without this thread the store would come to a standstill.
             if not isinstance(error, (StoreError, OSError)):
                 journal.exception("internal error in a checkpoint")
+            self._grow_tired(error)
             self._failed(str(error))
             return
         with store.lock:
@@ -402,7 +418,9 @@ class Writer:
         """Wait for room and open the engine anew: after a failed write LevelDB refuses all others."""
         store = self._store
         while not self._stopping:
-            self._wake.wait(RETRY_SECONDS)
+            # `freeze` and `hasten` wake the thread, too: that may not shorten the rest.
+            self._wake.clear()
+            self._wake.wait(max(self._rest, RETRY_SECONDS))
             self._wake.clear()
             try:
                 store.log.probe(store.sizes.write_buffer + ROOM_TO_REOPEN)

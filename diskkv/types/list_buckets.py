@@ -84,9 +84,10 @@ class Buckets:
             high = self.lows[bucket + 1] if bucket + 1 < len(self.lows) else None
             load = self.load()
             assert load is not None
-            places = self.places[bucket] = load(low, high)
+            places = load(low, high)
             if len(places) != self.counts[bucket]:
                 raise Damaged(f"a list has {len(places)} elements where its index says {self.counts[bucket]}")
+            self.places[bucket] = places
             self.weight += PLACE_WEIGHT * len(places)
         return places
 

@@ -364,9 +364,11 @@ class Stream(Value):
         """The consumer groups by name."""
         found = self.known_groups
         if found is None:
-            found = self.known_groups = {group.name: group for group in self._stored_groups().values()}
+            found = {group.name: group for group in self._stored_groups().values()}
+            consumers = list(self._stored_consumers({group.number: group for group in found.values()}))
+            self.known_groups = found
             self.weigh(sum(GROUP_WEIGHT + len(name) for name in found))
-            for consumer in self._stored_consumers({group.number: group for group in found.values()}):
+            for consumer in consumers:
                 consumer.group.enter(consumer)
         return found
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from diskkv.errors import CommandError
+from diskkv.errors import CommandError, StoreError
 from diskkv.format import BUCKET, MEMBER, RANKED, ZSET, keys
 from diskkv.format.meta import Meta, pack_items
 from diskkv.format.ordered import pack_f64, pack_u32, unpack_f64, unpack_u32
@@ -173,7 +173,12 @@ class ZSet(Members):
                 return index
         if moved:
             self.moved = {}
-            index.apply(moved, self.resident)
+            try:
+                index.apply(moved, self.resident)
+            except StoreError:
+                # Half of it has been done: what memory holds is not to be used.
+                self.db.store.spoiled = "sorting a damaged sorted set"
+                raise
             if self.oid:
                 stored = self.stored
                 for member, old in moved.items():
@@ -184,15 +189,17 @@ class ZSet(Members):
         return index
 
     def _open(self) -> Ranked:
-        self.index = index = Ranked(self._fetch)
+        index = Ranked(self._fetch)
         if self.oid:
             low = keys.data_prefix(self.oid) + BUCKET
             at = len(low)
             index.restore(
                 ((unpack_f64(key, at), key[at + 8 :]), unpack_u32(raw)) for key, raw in self.db.store.engine.scan(low, keys.after(low))
             )
+            self.index = index
             return index
         index.fill(self._sorted())
+        self.index = index
         self.moved = {}
         self._account(index)
         return index

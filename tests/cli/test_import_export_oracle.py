@@ -228,6 +228,12 @@ def test_function_libraries_go_along(tmp_path: Path) -> None:
             pass
         assert oracle.run("FCALL", "answer", 0) == 42
         oracle.close()
+    # and into another store, by its own FUNCTION LOAD
+    result = diskkv("import", tmp_path / "saved" / "dump.rdb", "--into", tmp_path / "other")
+    assert result.exit_code == 0 and "1 function libraries" in result.output, result.output
+    run = Runner(tmp_path / "other")
+    assert run("FCALL", "answer", 0) == 42
+    run.close()
 
 
 @pytest.mark.parametrize("kind", ["set", "hash", "zset"])
@@ -255,6 +261,28 @@ def test_members_that_come_twice_are_found(kind: str, tmp_path: Path) -> None:
     for name, count in (("good", 1), ("bad", 0)):
         run = Runner(tmp_path / name)
         assert run("DBSIZE") == count
+        assert run.findings() == []
+        run.close()
+
+
+def test_fields_that_expire_need_a_newer_version(tmp_path: Path) -> None:
+    run = Runner(tmp_path / "store")
+    for name, count in (("small", 3), ("large", 700)):
+        run("HSET", name, *(word for number in range(count) for word in (f"f{number}", number)))
+        run("HPEXPIREAT", name, 2_000_000_000_000, "FIELDS", 2, "f0", "f2")
+    run.close()
+    out = tmp_path / "out.rdb"
+    result = diskkv("export", tmp_path / "store", out)
+    assert result.exit_code == 1 and "--rdb-version 12" in result.output and not out.exists()
+    assert diskkv("export", tmp_path / "store", out, "--rdb-version", 12).exit_code == 0
+    assert diskkv("export", tmp_path / "store", tmp_path / "out.jsonl").exit_code == 0
+    for source in (out, tmp_path / "out.jsonl"):
+        target = tmp_path / source.suffix
+        assert diskkv("import", source, "--into", target).exit_code == 0
+        run = Runner(target)
+        for name, count in (("small", 3), ("large", 700)):
+            assert run("HPEXPIRETIME", name, "FIELDS", 3, "f0", "f1", "f2") == [2_000_000_000_000, -1, 2_000_000_000_000]
+            assert run("HLEN", name) == count
         assert run.findings() == []
         run.close()
 

@@ -149,3 +149,22 @@ def test_what_is_there_is_told_and_what_is_absent_is_refused(allowed: Runner) ->
     assert [usage.split()[0].encode() for usage, _ in HELP] == sorted(SUBCOMMANDS)
     for name in ABSENT:
         assert "is not there" in str(allowed("DEBUG", name)), name
+
+
+def test_reading_anew_without_emptying_needs_leave_to_replace(allowed: Runner) -> None:
+    assert allowed("DEBUG", "RELOAD", "NOFLUSH") == OK
+    allowed("SET", "a", 1)
+    assert "Error trying to load" in str(allowed("DEBUG", "RELOAD", "NOFLUSH"))
+    assert allowed("DEBUG", "RELOAD", "NOFLUSH", "MERGE") == OK
+    assert isinstance(allowed("DEBUG", "RELOAD", "NOSAVE"), CommandError)
+    assert allowed("GET", "a") == b"1"
+
+
+def test_what_only_looks_is_no_use_of_a_key(allowed: Runner) -> None:
+    allowed("SET", "a", 1)
+    allowed.clock.advance(5000)
+    for words in (("TTL", "a"), ("PTTL", "a"), ("EXPIRETIME", "a"), ("TYPE", "a"), ("EXISTS", "a")):
+        allowed(*words)
+        assert allowed("OBJECT", "IDLETIME", "a") == 5, words
+    allowed("TOUCH", "a")
+    assert allowed("OBJECT", "IDLETIME", "a") == 0

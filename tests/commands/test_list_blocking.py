@@ -171,3 +171,10 @@ def test_bounds_that_redis_7_0_did_not_yet_keep(run: Runner) -> None:
     assert str(run("LPOS", "l", "x", "RANK", -(2**63))).startswith("ERR value is out of range, value must between -9223372036854775807")
     for seconds in ("9223372036854775", "1e300", "inf"):
         assert str(run("BLPOP", "none", seconds)) == "ERR timeout is out of range"
+
+
+def test_who_waits_is_slow_only_when_it_is_over(run: Runner) -> None:
+    run("CONFIG", "SET", "slowlog-log-slower-than", 0)
+    run("SLOWLOG", "RESET")
+    assert isinstance(run("BLPOP", "nothing", 0), Blocked)
+    assert not [entry for entry in run("SLOWLOG", "GET", -1) if entry[3][0] == b"BLPOP"]

@@ -70,15 +70,15 @@ def test_a_letter_that_is_none(run: Runner) -> None:
 
 def test_nothing_is_in_the_way_while_nobody_listens(run: Runner) -> None:
     executor = run.executor
-    assert "call" not in vars(executor)
+    assert executor.call == executor.call_unobserved
     assert executor.store.listener is None
     run("CONFIG", "SET", "notify-keyspace-events", "KE")
-    assert "call" not in vars(executor)
+    assert executor.call == executor.call_unobserved
     run("CONFIG", "SET", "notify-keyspace-events", "Kx")
-    assert "call" in vars(executor)
+    assert executor.call != executor.call_unobserved
     assert executor.store.databases[3].heeded
     run("CONFIG", "SET", "notify-keyspace-events", "")
-    assert "call" not in vars(executor)
+    assert executor.call == executor.call_unobserved
     assert not executor.store.databases[3].heeded
 
 

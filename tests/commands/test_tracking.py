@@ -67,7 +67,7 @@ def test_nothing_is_heeded_while_nobody_tracks(run: Runner) -> None:
     client("CLIENT", "TRACKING", "OFF")
     assert not db.heeded
     assert run.executor.observers.tracking.readers == {}
-    assert "call" not in vars(run.executor)
+    assert run.executor.call == run.executor.call_unobserved
 
 
 def test_ones_own_changes_are_told_behind_the_reply_unless_noloop(run: Runner) -> None:

@@ -85,9 +85,9 @@ def test_a_monitor_touches_no_keys_and_can_be_reset(run: Runner) -> None:
     reply = monitor("PING")
     assert isinstance(reply, Followed)
     assert len(reply.pushes) == 1
-    assert "call" in vars(run.executor)
+    assert run.executor.call != run.executor.call_unobserved
     monitor("RESET")
-    assert "call" not in vars(run.executor)
+    assert run.executor.call == run.executor.call_unobserved
     assert monitor("GET", "a") is None
 
 

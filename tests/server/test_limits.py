@@ -196,3 +196,55 @@ def test_a_port_and_a_store_that_are_taken(server: servers.Server, tmp_path: Pat
         assert "the port is taken" in refused("--dir", str(tmp_path / "store"), "--bind", "127.0.0.1", "--port", port)
     socket_path = str(tmp_path / "other.sock")
     assert "in use by another process" in refused("--dir", str(server.path), "--port", "0", "--unixsocket", socket_path)
+
+
+def test_who_sends_on_without_reading_is_bounded(server: servers.Server, connect: Callable[[], Connection], client: Connection) -> None:
+    client.call(b"SET", b"big", b"x" * 1_000_000)
+    client.call(b"CONFIG", b"SET", b"maxmemory-clients", b"30mb")
+    before = resident_megabytes(server.pid)
+    endless, spared = connect(), connect()
+    spared.call(b"CLIENT", b"NO-EVICT", b"ON")
+    spared.send(encode([b"GET", b"big"]) * 8)
+    with pytest.raises(Lost):
+        while True:
+            endless.send(encode([b"GET", b"big"]) + encode([b"SET", b"other", b"x" * 100_000]) * 10)
+    assert b"evicted_clients:1\r" in client.call(b"INFO", b"stats")[1]
+    assert resident_megabytes(server.pid) - before < 120
+    assert all(len(spared.read()[1]) == 1_000_000 for _ in range(8))
+    client.call(b"CONFIG", b"SET", b"maxmemory-clients", b"0")
+
+
+def test_halves_of_requests_count_too(connect: Callable[[], Connection], client: Connection) -> None:
+    client.call(b"CONFIG", b"RESETSTAT")
+    client.call(b"CONFIG", b"SET", b"maxmemory-clients", b"10mb")
+    greedy = connect()
+    with pytest.raises(Lost):
+        greedy.send(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000000\r\n")
+        for _ in range(100):
+            greedy.send(b"x" * 1_000_000)
+        greedy.read()
+    assert b"evicted_clients:1\r" in client.call(b"INFO", b"stats")[1]
+    client.call(b"CONFIG", b"SET", b"maxmemory-clients", b"0")
+
+
+def test_a_limit_above_what_is_kept_otherwise_is_a_limit(connect: Callable[[], Connection], client: Connection) -> None:
+    client.call(b"CONFIG", b"SET", b"client-output-buffer-limit", b"normal 12000000 0 0")
+    slow = connect()
+    client.call(b"SET", b"big", b"x" * 1_000_000)
+    slow.send(encode([b"GET", b"big"]) * 100)
+    assert until(lambda: client.call(b"CLIENT", b"LIST")[1].count(b"\n") == 1)
+    client.call(b"CONFIG", b"SET", b"client-output-buffer-limit", b"normal 0 0 0")
+
+
+def test_what_the_system_allows_is_all_that_can_be_served(tmp_path: Path) -> None:
+    command = ["sh", "-c", 'ulimit -n 700 && exec "$0" "$@"', sys.executable, "-m", "diskkv", "serve"]
+    with servers.Server("diskkv", command, path=tmp_path, extra=("--maxclients", "900")) as server:
+        client = Connection(server.address)
+        allowed = int(client.call(b"CONFIG", b"GET", b"maxclients")[1][1][1])
+        client.close()
+        said = server.output.read_text()
+    if allowed == 900:  # root may raise its own limits
+        assert "Increased maximum number of open files to 1900 (it was originally set to 700)." in said
+    else:
+        assert allowed == 350
+        assert "maxclients has been reduced to 350 to compensate for low ulimit" in said

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from diskkv.format import FORMAT
+from diskkv.errors import CommandError
+from diskkv.format import FORMAT, keys
+from diskkv.format.ordered import unpack_u32
 from diskkv.replies import OK
+from diskkv.store.directory import open_records
 from tests.support.contents import contents
 from tests.support.runner import Runner
 
@@ -89,6 +92,58 @@ GROUPS_LOGGED: list[tuple[object, ...]] = [
     ("XCLAIM", "large stream", "workers", "cyd", 0, "95", "96", "TIME", 1_600_000_000_000, "RETRYCOUNT", 5),
     ("XGROUP", "DELCONSUMER", "large stream", "workers", "idle"),
 ]
+
+
+# What came with version 2, made in the same way.
+LIBRARY = "#!lua name=lib\nredis.register_function('twice', function(keys, args) return args[1] * 2 end)"
+V2_CHECKPOINTED: list[tuple[object, ...]] = [
+    *GROUPS_CHECKPOINTED,
+    ("HSET", "fields", "a", 1, "b", 2, "c", 3),
+    ("HPEXPIREAT", "fields", 4_102_444_800_000, "FIELDS", 2, "a", "b"),
+    ("HSET", "many fields", *(word for number in range(200) for word in (f"f{number}", number))),
+    ("HPEXPIREAT", "many fields", 4_102_444_800_000, "FIELDS", 100, *(f"f{number}" for number in range(100))),
+    ("PFADD", "sketch", *range(50)),
+    ("GEOADD", "places", 13.361389, 38.115556, "Palermo", 15.087269, 37.502669, "Catania"),
+    ("FUNCTION", "LOAD", LIBRARY),
+]
+V2_LOGGED: list[tuple[object, ...]] = [
+    *GROUPS_LOGGED,
+    ("HPERSIST", "fields", "FIELDS", 1, "a"),
+    ("HPEXPIREAT", "many fields", 4_102_444_800_001, "FIELDS", 1, "f150"),
+    ("HDEL", "many fields", "f0"),
+    ("PFADD", "sketch", "more"),
+    ("EVAL", "redis.call('SET', KEYS[1], 1); return redis.call('INCR', KEYS[1])", 1, "scripted"),
+    ("FUNCTION", "LOAD", LIBRARY.replace("lib", "other").replace("twice", "double")),
+]
+
+
+def test_version_2_opens_for_ever(tmp_path: Path) -> None:
+    shutil.copytree(DATABASES / "v2", tmp_path / "v2")
+    expected = Runner(":memory:")
+    for command in (*V2_CHECKPOINTED, *V2_LOGGED):
+        reply = expected(*command)
+        assert not isinstance(reply, CommandError), (command, reply)
+    old = Runner(tmp_path / "v2")
+    for look in (old.evict, old.reopen, list):
+        assert contents(old.executor.store) == contents(expected.executor.store)
+        for words in (("HPEXPIRETIME", "fields", "FIELDS", 3, "a", "b", "c"), ("HPEXPIRETIME", "many fields", "FIELDS", 2, "f1", "f150"),
+                      ("PFCOUNT", "sketch"), ("GEOHASH", "places", "Palermo"), ("GET", "scripted"), ("FCALL", "twice", 0, 21),
+                      ("FCALL", "double", 0, 4)):  # fmt: skip
+            assert old(*words) == expected(*words), words
+        look()
+    assert old.findings() == []
+    old.close()
+    expected.close()
+
+
+def test_a_store_of_an_earlier_version_is_marked(tmp_path: Path) -> None:
+    """Before anything is written to it that an earlier diskkv does not know."""
+    shutil.copytree(DATABASES / "v1", tmp_path / "v1")
+    with open_records(str(tmp_path / "v1")) as engine:
+        assert unpack_u32(engine.get(keys.SYSTEM + b"format") or b"") == 1
+    Runner(tmp_path / "v1").close()
+    with open_records(str(tmp_path / "v1")) as engine:
+        assert unpack_u32(engine.get(keys.SYSTEM + b"format") or b"") == FORMAT
 
 
 @pytest.mark.parametrize(

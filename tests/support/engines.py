@@ -26,6 +26,9 @@ class Around:
     def scan_keys(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[bytes]:
         return self.inner.scan_keys(start, stop, reverse=reverse)
 
+    def scan_around(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        return self.inner.scan_around(start, stop)
+
     def batch(self, *, sync: bool = False) -> Any:
         return self.inner.batch(sync=sync)
 

@@ -7,6 +7,7 @@ check the lower bound here.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
@@ -17,7 +18,7 @@ import plyvel
 
 from diskkv.engine.leveldb.copying import copy_tree
 from diskkv.engine.leveldb.mappings import occupy
-from diskkv.engine.leveldb.mending import mend, undo_last_edit
+from diskkv.engine.leveldb.mending import judge, mend, undo_last_edit
 from diskkv.errors import Damaged, StoreError, StoreLocked
 
 # RuntimeError is what plyvel raises on a closed database: between a failed `reopen` and the next.
@@ -51,11 +52,13 @@ class LevelEngine:
             create_aside(self.path)
         try:
             mend(self.path, thorough=False)
+            judge(self.path)
             try:
                 self._db = plyvel.DB(self.path, create_if_missing=False, **self._options)
             except plyvel.CorruptionError:
                 if not mend(self.path, thorough=True) and not undo_last_edit(self.path):
                     raise
+                judge(self.path)
                 self._db = plyvel.DB(self.path, create_if_missing=False, **self._options)
         except plyvel.CorruptionError as error:
             raise Damaged(f"{self.path}: {error}") from None
@@ -81,6 +84,21 @@ class LevelEngine:
 
     def scan_keys(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[bytes]:
         return _scan_keys(self._db, self._failure, start, stop, reverse)
+
+    def scan_around(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """LevelDB's own iterators go on behind a block that can't be read, and say so each time."""
+        if self._db.closed:
+            raise StoreError(f"{self.path}: closed")
+        with contextlib.closing(self._db.raw_iterator(verify_checksums=True)) as records:
+            with contextlib.suppress(*FAILURES):
+                records.seek(start)
+            while records.valid():
+                key: bytes = records.key()
+                if stop is not None and key >= stop:
+                    return
+                yield key, records.value()
+                with contextlib.suppress(*FAILURES):
+                    records.next()
 
     def batch(self, *, sync: bool = False) -> Any:
         try:
@@ -192,9 +210,7 @@ def _scan(
         raise failure(error) from None
 
 
-def _scan_keys(
-    source: Any, failure: Callable[[Exception], StoreError], start: bytes, stop: bytes | None, reverse: bool
-) -> Iterator[bytes]:
+def _scan_keys(source: Any, failure: Callable[[Exception], StoreError], start: bytes, stop: bytes | None, reverse: bool) -> Iterator[bytes]:
     """As `_scan`, keys alone."""
     lower = None if reverse else start
     try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -55,6 +56,52 @@ def mend(path: str, *, thorough: bool) -> bool:
     return mended
 
 
+def judge(path: str) -> None:
+    """Damaged when the files that say what there is lack something.
+
+    LevelDB itself notices missing tables, but not that its manifest has lost its end, with the tables that were named there, whose
+    contents it then takes for none: but the log that these came of is gone, too.
+    """
+    current = os.path.join(path, "CURRENT")
+    try:
+        with open(current, "rb") as handle:
+            name = handle.read()
+        if not re.fullmatch(rb"MANIFEST-\d+\n", name):
+            raise Damaged(f"{current}: names no manifest")
+        file = os.path.join(path, os.fsdecode(name.strip()))
+        with open(file, "rb") as handle:
+            data = handle.read()
+    except FileNotFoundError as error:
+        raise Damaged(f"{error.filename}: is missing") from None
+    try:
+        logs = [number for _, record in _records(data) for kind, number in _edits(record) if kind == LOG_NUMBER and number]
+    except IndexError:
+        # An edit that can't be read: LevelDB finds its checksum wrong.
+        return
+    # A tree that `repair` has made is in no log.
+    if logs and not os.path.exists(os.path.join(path, f"{logs[-1]:06d}.log")):
+        raise Damaged(f"{file}: has lost its end: the log {logs[-1]:06d}.log, which it says is in use, is gone")
+
+
+def live_tables(path: str) -> set[int] | None:
+    """The numbers of the tables that belong to a tree; None when its manifest can't be read."""
+    live: set[int] = set()
+    try:
+        with open(os.path.join(path, "CURRENT"), "rb") as handle:
+            name = os.fsdecode(handle.read().strip())
+        with open(os.path.join(path, name), "rb") as handle:
+            data = handle.read()
+        for _, record in _records(data):
+            for kind, number in _edits(record):
+                if kind == NEW_FILE:
+                    live.add(number)
+                elif kind == DELETED_FILE:
+                    live.discard(number)
+    except (OSError, ValueError, IndexError):
+        return None
+    return live
+
+
 def undo_last_edit(path: str) -> bool:
     """Cut the last edit off the manifest if it was written, but never came into force: whether it was.
 
@@ -72,9 +119,12 @@ def undo_last_edit(path: str) -> bool:
     if len(records) < 2:
         return False
     names = set(os.listdir(path))
-    before = [edit for start, record in records[:-1] for edit in _edits(record)]
     start, last = records[-1]
-    edits = list(_edits(last))
+    try:
+        before = [edit for _, record in records[:-1] for edit in _edits(record)]
+        edits = list(_edits(last))
+    except IndexError:
+        return False
     missing = [number for kind, number in edits if kind == NEW_FILE and not names & _table_names(number)]
     replaced = [number for kind, number in edits if kind == DELETED_FILE]
     logs = [number for kind, number in before if kind == LOG_NUMBER][-1:]
@@ -122,7 +172,7 @@ def _edits(record: bytes) -> Iterator[tuple[int, int]]:
         length = varint()
         at += length
 
-    while at < len(record):
+    while at < len(record) and record[at] <= PREVIOUS_LOG:
         kind = varint()
         if kind == COMPARATOR:
             skip_counted()
@@ -153,6 +203,25 @@ def _has_hole(data: bytes) -> bool:
     return False
 
 
+def cut_at_hole(file: str) -> int:
+    """Cut a file off where it can't be read, whatever follows; how many bytes that were. For copies only."""
+    with open(file, "rb") as handle:
+        data = handle.read()
+    end, inside = 0, False
+    for fragment in _fragments(data, checked=True):
+        if not fragment.kind or inside is (fragment.kind in (FULL, FIRST)):
+            break
+        inside = fragment.kind in (FIRST, MIDDLE)
+        if not inside:
+            end = fragment.end
+    else:
+        if not inside:
+            end = len(data)
+    if end < len(data):
+        _cut(file, end, len(data) - end)
+    return len(data) - end
+
+
 def _readable(file: str, data: bytes) -> int:
     """Where the last record ends that can be read before the first that can't; the whole length, if all can."""
     end = 0
@@ -163,7 +232,7 @@ def _readable(file: str, data: bytes) -> int:
             if kind in (FULL, FIRST):
                 raise Damaged(
                     f"{file}: unreadable at offset {end}, although a later record, at {fragment.start}, proves that it was on the disk. "
-                    "Restore the store from a backup."
+                    "It can't have been torn by a loss of power."
                 )
         elif not kind or inside is (kind in (FULL, FIRST)):
             broken = True

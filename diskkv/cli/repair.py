@@ -1,0 +1,47 @@
+"""`diskkv repair`: saves what can be read of a damaged store."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from diskkv.errors import DiskkvError
+
+SAVED, NOTHING, INCOMPLETE = 0, 2, 3
+# So many lines of a kind are printed, unless all are asked for.
+SHOWN = 50
+
+
+@click.command()
+@click.argument("source", type=click.Path(exists=True, file_okay=False))
+@click.argument("directory", type=click.Path())
+@click.option("--behind-holes", is_flag=True, help="Also do again what the log says behind a part of it that can't be read.")
+@click.option("--all", "everything", is_flag=True, help=f"Name every key that was not saved, not only {SHOWN} of a kind.")
+def repair(source: str, directory: str, behind_holes: bool, everything: bool) -> None:
+    """Save what can be read of the store in SOURCE into a new one in DIRECTORY, and say what could not be saved.
+
+    SOURCE is only read, and nobody may have it open meanwhile. Large values of which some records can't be read keep the others; strings
+    are saved whole or not at all. The exit status is 0 when everything was saved, 3 when something was not, and 2 when nothing could be.
+    """
+    from diskkv.repair import repair as save
+
+    try:
+        outcome = save(source, directory, behind_holes=behind_holes)
+    except (DiskkvError, OSError) as error:
+        click.echo(f"can't repair {source}: {error}", err=True)
+        sys.exit(NOTHING)
+    for title, lines in (("damaged", outcome.damage), ("in part", outcome.partial), ("lost", outcome.lost)):
+        for line in lines if everything else lines[:SHOWN]:
+            click.echo(f"{title}: {line}")
+        if len(lines) > SHOWN and not everything:
+            click.echo(f"{title}: {len(lines) - SHOWN:,} more, see --all")
+    if outcome.unnamed:
+        click.echo(f"lost: {outcome.unnamed:,} keys whose names can't be read")
+    if outcome.left_out:
+        click.echo(f"left out: {outcome.left_out:,} later ticks of the log can be read; --behind-holes does them again")
+    click.echo(
+        f"{directory}: {outcome.whole:,} keys whole, {len(outcome.partial):,} in part, {len(outcome.lost) + outcome.unnamed:,} losses; "
+        f"{outcome.ticks:,} ticks of the log done again"
+    )
+    sys.exit(SAVED if outcome.complete() else INCOMPLETE)

@@ -1,0 +1,189 @@
+"""TLS: what clients need to be let in, what they may speak, certificates that are renewed."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from diskkv.config import Settings
+from diskkv.errors import SettingError
+from diskkv.server.tls import make_context
+from tests.differential import servers
+from tests.differential.wire import Connection
+
+FILES = Path(__file__).parent / "certificates"
+OWN = ("--tls-cert-file", str(FILES / "server.pem"), "--tls-key-file", str(FILES / "server.key"))
+TRUSTED = ("--tls-ca-cert-file", str(FILES / "ca.pem"))
+
+
+class Served:
+    """A server with TLS, a unix socket and no other port."""
+
+    def __init__(self, *extra: str) -> None:
+        self.port = servers.free_port()
+        self.server = servers.diskkv("--tls-port", str(self.port), *OWN, *TRUSTED, *extra)
+
+    def client(self, **more: object) -> redis.Redis:
+        chosen: dict[str, object] = {"ssl_ca_certs": str(FILES / "ca.pem"), "decode_responses": True} | more
+        return redis.Redis(port=self.port, host="localhost", ssl=True, **chosen)  # type: ignore[arg-type]
+
+    def certified(self, name: str = "client", **more: object) -> redis.Redis:
+        return self.client(ssl_certfile=str(FILES / f"{name}.pem"), ssl_keyfile=str(FILES / f"{name}.key"), **more)
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[Served]:
+    served = Served()
+    with served.server:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def lenient() -> Iterator[Served]:
+    served = Served("--tls-auth-clients", "optional")
+    with served.server:
+        yield served
+
+
+def refused(client: redis.Redis) -> bool:
+    try:
+        client.ping()
+    except (redis.ConnectionError, ConnectionResetError, ssl.SSLError):
+        return True
+    finally:
+        client.close()
+    return False
+
+
+def test_a_client_with_a_certificate_is_served(strict: Served) -> None:
+    with strict.certified() as client:
+        assert client.ping()
+        client.set("k", "v" * 3_000_000)
+        assert len(str(client.get("k"))) == 3_000_000
+        with client.pipeline(transaction=False) as pipe:
+            for number in range(1000):
+                pipe.set(f"k{number}", number)
+            assert all(pipe.execute())
+        listener = client.pubsub()
+        listener.subscribe("c")
+        assert client.publish("c", "m") == 1
+        listener.close()
+
+
+def test_who_shows_none_or_a_strangers_is_refused(strict: Served, lenient: Served) -> None:
+    assert refused(strict.client())
+    assert refused(strict.certified("stranger"))
+    assert not refused(lenient.client())
+    assert not refused(lenient.certified())
+    assert refused(lenient.certified("stranger"))
+
+
+def test_clear_text_is_not_answered(lenient: Served) -> None:
+    with socket.create_connection(("127.0.0.1", lenient.port), timeout=30) as plain:
+        plain.sendall(b"PING\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            assert b"PONG" not in plain.recv(100)
+
+
+def test_the_shell(strict: Served) -> None:
+    words = ["--tls", "--cacert", FILES / "ca.pem", "--cert", FILES / "client.pem", "--key", FILES / "client.key"]
+    command = [sys.executable, "-m", "diskkv", "shell", "-h", "localhost", "-p", str(strict.port)]
+
+    def says(*arguments: object) -> str:
+        done = subprocess.run([*command, *map(str, arguments)], cwd=servers.ROOT, capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout + done.stderr
+
+    assert says(*words, "ECHO", "hello") == "hello\n"
+    assert "with TLS" in says("--tls", "PING")
+    assert "certificates are for --tls" in says("--cacert", "x", "PING")
+
+
+def test_redis_cli(lenient: Served) -> None:
+    if shutil.which("redis-cli") is None:
+        pytest.skip("redis-cli is not installed")
+    command = ["redis-cli", "-p", str(lenient.port), "-h", "localhost", "--tls", "--cacert", str(FILES / "ca.pem"), "ping"]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout == "PONG\n"
+
+
+def test_certificates_are_renewed_and_mistakes_refused(tmp_path: Path) -> None:
+    served = Served("--tls-auth-clients", "no")
+    with served.server:
+        control = Connection(served.server.address)
+        change = (b"CONFIG", b"SET", b"tls-cert-file")
+        kind, text = control.call(*change, b"/nonesuch")
+        assert (kind, b"Unable to update TLS configuration" in text) == ("-", True)
+        assert not refused(served.client())
+        stranger = str(FILES / "stranger").encode()
+        assert control.call(*change, stranger + b".pem", b"tls-key-file", stranger + b".key") == ("+", b"OK")
+        for _ in range(3):
+            assert refused(served.client())
+            assert not refused(served.client(ssl_cert_reqs="none"))
+        other = servers.free_port()
+        assert control.call(b"CONFIG", b"SET", b"tls-port", b"%d" % other) == ("+", b"OK")
+        assert refused(served.client(ssl_cert_reqs="none"))
+        served.port = other
+        assert not refused(served.client(ssl_cert_reqs="none"))
+        control.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"tls_cert_file": ""}, "No tls-cert-file configured!"),
+        ({"tls_ca_cert_file": ""}, "must be specified when tls-auth-clients is enabled"),
+        ({"tls_key_file": str(FILES / "client.key")}, "can't use tls-cert-file"),
+        ({"tls_key_file": str(FILES / "locked.key")}, "can't use tls-cert-file"),
+        ({"tls_ca_cert_file": "/nonesuch"}, "No such file"),
+        ({"tls_ciphers": "NONESUCH"}, "Failed to configure ciphers"),
+        ({"tls_protocols": "TLSv9"}, "Invalid tls-protocols"),
+        ({"tls_protocols": "TLSv1 TLSv1.3"}, "leave out"),
+    ],
+)
+def test_what_does_not_fit_together(changes: dict[str, str], reason: str) -> None:
+    given = {
+        "tls_cert_file": str(FILES / "server.pem"), "tls_key_file": str(FILES / "server.key"), "tls_ca_cert_file": str(FILES / "ca.pem"),
+    }  # fmt: skip
+    with pytest.raises(SettingError) as error:
+        make_context(Settings(**given | changes))
+    assert reason in str(error.value)
+
+
+def test_versions_ciphers_and_locked_keys() -> None:
+    context = make_context(
+        Settings(
+            tls_cert_file=str(FILES / "server.pem"), tls_key_file=str(FILES / "locked.key"), tls_key_file_pass="secret",
+            tls_auth_clients="no", tls_protocols="TLSv1.2", tls_ciphers="ECDHE-ECDSA-AES256-GCM-SHA384",
+        )
+    )  # fmt: skip
+    assert context.minimum_version == context.maximum_version == ssl.TLSVersion.TLSv1_2
+    assert [cipher["name"] for cipher in context.get_ciphers() if cipher["protocol"] == "TLSv1.2"] == ["ECDHE-ECDSA-AES256-GCM-SHA384"]
+
+
+def test_connections_that_end_leave_nothing(lenient: Served) -> None:
+    """Nobody collects cycles in a server, so there may be none."""
+
+    def resident() -> int:
+        return int(Path(f"/proc/{lenient.server.pid}/statm").read_text().split()[1]) * 4096
+
+    context = ssl.create_default_context(cafile=str(FILES / "ca.pem"))
+
+    def come_and_go(count: int) -> None:
+        for _ in range(count):
+            plain = socket.create_connection(("localhost", lenient.port))
+            with context.wrap_socket(plain, server_hostname="localhost") as secured:
+                secured.sendall(b"PING\r\n")
+                assert secured.recv(7) == b"+PONG\r\n"
+
+    come_and_go(200)
+    before = resident()
+    come_and_go(1000)
+    assert resident() - before < 6 << 20
