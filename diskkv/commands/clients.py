@@ -129,9 +129,11 @@ def client_kill(ctx: Session, *words: bytes) -> Any:
         raise CommandError("No such client")
     filters = _filters(words, ctx.executor.users.by_name)
     skip_me = filters.pop("skipme", True)
-    born = ctx.now - 1000 * filters.pop("age", 0)
+    oldest = ctx.now // 1000 - filters.pop("age", 0)
     chosen = [
-        session for session in sessions if session.created <= born and not (skip_me and session is ctx) and _passes(session, filters)
+        session
+        for session in sessions
+        if session.created // 1000 <= oldest and not (skip_me and session is ctx) and _passes(session, filters)
     ]
     for session in chosen:
         session.front.close()
