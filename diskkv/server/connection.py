@@ -396,7 +396,7 @@ class Connection(asyncio.Protocol):
 
     def check(self) -> None:
         """Once a second: drop the client if it has read too slowly for too long; count again what is kept for it."""
-        if self.connected and self.transport.get_write_buffer_size():
+        if self.connected and (self._over_soft_since is not None or self.transport.get_write_buffer_size()):
             self.check_output()
         elif self.held:
             self._weigh()

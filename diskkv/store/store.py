@@ -51,10 +51,10 @@ class Store:
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
         "_apply", "_keeper", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "_rouse", "_stop", "at_close", "backups",
-        "before_close", "cache", "changes", "chores", "clock", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine",
-        "erased", "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "keeper_due", "landed", "large",
-        "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "now", "on_commit", "path", "random", "ready_keys",
-        "recovering", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
+        "before_close", "cache", "changes", "chores", "clock", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine", "erased",
+        "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "keeper_due", "landed", "large", "listener",
+        "loads", "lock", "log", "log_bytes", "log_work", "lost", "now", "on_commit", "path", "random", "ready_keys", "recovering",
+        "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, log: Log, *, sizes: Sizes, databases: int, clock: Clock) -> None:
@@ -71,12 +71,10 @@ class Store:
         self.log_work = LOG_WORK
         self.dirty_bytes = sizes.dirty
         self.changes = 0
-        # objects that writers have taken from the engine since the last commit: a replay would do it again (a key that is not there
-        # costs little, thanks to bloom filters)
+        # objects that writers have taken from the engine since the last commit: a replay would do it again
         self.loads = 0
         self.expired = 0
         self.expired_parts = 0
-        # how many dead values' memory has been freed little by little
         self.replaying = False
         self.recovering = False
         self.failed: str | None = None
@@ -108,8 +106,7 @@ class Store:
         self.before_close: list[Callable[[], None]] = []
         self.listener: Listener | None = None  # who hears of every changed key; whoever sets it has each database `heed`
         self.on_commit: Callable[[], None] | None = None  # called when a tick has been committed
-        # called, with the lock, when the store is about to close
-        self.at_close: list[Callable[[], None]] = []
+        self.at_close: list[Callable[[], None]] = []  # called, with the lock, when it is about to close
         self.backups = Backups(self)
         self.graves = Graveyard()
         self._next_oid = 1
