@@ -8,6 +8,7 @@ import diskkv.types  # noqa: F401  registers the data types
 from diskkv import commands
 from diskkv.clock import Clock, system_clock
 from diskkv.config import LEAST_BUDGET, Settings, budget
+from diskkv.dispatch.delays import watch_delays
 from diskkv.dispatch.executor import Executor
 from diskkv.dispatch.renames import rename
 from diskkv.dispatch.session import Session
@@ -66,6 +67,7 @@ def open_executor(
             store.log_bytes, store.log_work = size, max(1, LOG_WORK * size // LOG_BYTES)
         elif name in ("slowlog-log-slower-than", "latency-monitor-threshold"):
             executor.stats.set_limits(settings["slowlog-log-slower-than"], settings["latency-monitor-threshold"])
+            watch_delays(store, executor.stats.latencies)
         elif name == "latency-tracking":
             executor.stats.track_latency()
         elif name == "archive-dir":

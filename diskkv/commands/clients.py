@@ -129,11 +129,11 @@ def client_kill(ctx: Session, *words: bytes) -> Any:
         raise CommandError("No such client")
     filters = _filters(words, ctx.executor.users.by_name)
     skip_me = filters.pop("skipme", True)
-    oldest = ctx.now // 1000 - filters.pop("maxage", 0)
+    oldest = ctx.now // 1000 - filters.pop("age", 0)
     chosen = [
         session
         for session in sessions
-        if not (skip_me and session is ctx) and session.created // 1000 <= oldest and _passes(session, filters)
+        if session.created // 1000 <= oldest and not (skip_me and session is ctx) and _passes(session, filters)
     ]
     for session in chosen:
         session.front.close()
@@ -153,6 +153,13 @@ def _filters(words: tuple[bytes, ...], users: Container[bytes]) -> dict[str, Any
                 if number is None or number < 1:
                     raise CommandError("client-id should be greater than 0")
                 filters["id"] = number
+            case b"MAXAGE":
+                seconds = parse_int(value)
+                if seconds is None:
+                    raise CommandError("maxage is not an integer or out of range")
+                if seconds <= 0:
+                    raise CommandError("maxage should be greater than 0")
+                filters["age"] = seconds
             case b"TYPE":
                 filters["type"] = _type(value)
             case b"ADDR" | b"LADDR":
@@ -161,13 +168,6 @@ def _filters(words: tuple[bytes, ...], users: Container[bytes]) -> dict[str, Any
                 if value not in users:
                     raise CommandError(f"No such user '{shown}'")
                 filters["user"] = value
-            case b"MAXAGE":
-                seconds = parse_int(value)
-                if seconds is None:
-                    raise CommandError("maxage is not an integer or out of range")
-                if seconds < 1:
-                    raise CommandError("maxage should be greater than 0")
-                filters["maxage"] = seconds
             case b"SKIPME" if value.lower() in (b"yes", b"no"):
                 filters["skipme"] = value.lower() == b"yes"
             case _:
@@ -224,14 +224,14 @@ def client_pause(ctx: Session, timeout: bytes, *mode: bytes) -> Any:
     which = mode[0].upper() if mode else b"ALL"
     if which not in (b"WRITE", b"ALL"):
         raise CommandError("CLIENT PAUSE mode must be WRITE or ALL")
-    ctx.executor.pause(ctx.now + milliseconds(timeout), everything=which == b"ALL")
+    ctx.executor.pausing.begin(ctx.now + milliseconds(timeout), everything=which == b"ALL")
     return OK
 
 
 @command("CLIENT UNPAUSE", ADMIN | QUIET, since="6.2.0")
 def client_unpause(ctx: Session) -> Any:
     """End CLIENT PAUSE."""
-    ctx.executor.unpause()
+    ctx.executor.pausing.end()
     return OK
 
 

@@ -57,7 +57,7 @@ def _clients(ctx: Session) -> Fields:
     return {
         "connected_clients": len(ctx.executor.sessions),
         "maxclients": ctx.executor.settings["maxclients"],
-        "blocked_clients": ctx.executor.waiters.count,
+        "blocked_clients": ctx.executor.waiters.count + len(ctx.executor.pausing.held),
         "tracking_clients": len(ctx.executor.observers.tracking.sessions),
         "total_blocking_keys": sum(len(db.awaited) for db in ctx.store.databases),
         "total_blocking_keys_on_nokey": sum(

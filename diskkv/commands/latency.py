@@ -68,6 +68,9 @@ def latency_doctor(ctx: Session) -> Verbatim:
 
 ADVICE = {
     b"command": "SLOWLOG GET shows which commands they were.",
+    b"aof-write": "The log could not be written at once: the disk may be slow, or busy.",
+    b"aof-fsync-always": "Every write waits for the disk. With appendfsync everysec none does.",
+    b"expire-cycle": "Many keys expired at once.",
     b"fast-command": "Commands that are quick by nature: the machine may be busy, or the disk slow.",
 }
 

@@ -18,6 +18,7 @@ from diskkv.dispatch.cursors import Cursors
 from diskkv.dispatch.damage import failure, lost, tree_full
 from diskkv.dispatch.frequencies import Frequencies
 from diskkv.dispatch.observers import Observers
+from diskkv.dispatch.pausing import Pausing
 from diskkv.dispatch.positions import NoKeys, key_positions
 from diskkv.dispatch.pubsub import PubSub
 from diskkv.dispatch.session import HIDDEN, Front, Session
@@ -57,9 +58,8 @@ class Executor:
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
         "_moment", "_nested", "_next_id", "_usage", "busy", "call", "clock_mark", "counting", "cursors", "frequencies", "gated", "keeper",
-        "mark", "observers", "paused_all", "paused_until", "peers", "pubsub", "purge", "renames", "replication_id", "run_id", "saver",
-        "scripts", "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "starved", "stats", "store", "table", "users",
-        "waiters",
+        "mark", "observers", "pausing", "peers", "pubsub", "purge", "renames", "replication_id", "run_id", "saver", "scripts",
+        "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "starved", "stats", "store", "table", "users", "waiters",
     )  # fmt: skip
 
     def __init__(self, store: Store, settings: Settings) -> None:
@@ -88,8 +88,7 @@ class Executor:
         self.gated = False
         # starved: maxmemory is so small that nothing may be added
         self.starved = False
-        self.paused_until = 0
-        self.paused_all = False
+        self.pausing = Pausing(self)
         # `save` or `nosave` once SHUTDOWN was called. A front looks at it when a tick ends: it takes no more commands, sends what was
         # answered, and closes the store, which writes everything to the engine. `nosave` allows it to leave that to the next start.
         self.shutdown: str | None = None
@@ -134,6 +133,7 @@ class Executor:
         self.observers.tracking.end(session)
         self.observers.monitors.end(session)
         session.unwatch()
+        self.pausing.held.pop(session, None)
         if session.blocked is not None:
             self.waiters.cancel(session.blocked)
 
@@ -148,7 +148,7 @@ class Executor:
             self.starved
             or store.failed is not None
             or store.log.sync_error is not None
-            or (self.paused_until > 0 and self.paused())
+            or (self.pausing.until > 0 and self.pausing.on())
             or store.writer.backlogged()
             or self.counting
             or self.busy is not None
@@ -314,6 +314,10 @@ class Executor:
             self.observers.running = session.pending = None
         if session.tracking is not None and session.queue is None and not command.name.startswith("client|"):
             session.tracking.caching = False
+        if reply.__class__ is Blocked and reply.run is not None:
+            # A script that takes long: what the client is told until it is over leaves behind its reply, too.
+            session.pending = pushes
+            return reply
         if not pushes:
             return reply
         if reply.__class__ is Blocked or reply is POSTPONED:
@@ -359,7 +363,7 @@ class Executor:
             return self._refuse(session, CommandError("Replica can't interact with the keyspace"), command)
         if self.busy is not None and not flags & Flag.ALLOW_BUSY:
             return self._refuse(session, Busy(self.busy.word), command)
-        if self.paused() and (self.paused_all or flags & (Flag.WRITE | Flag.MAY_REPLICATE)) and command.name != "client|unpause":
+        if self.pausing.on() and self.pausing.holds(session, command, argv):
             return POSTPONED
         if session.queue is not None and not flags & Flag.DURING_MULTI:
             session.queue.append((command, argv))
@@ -416,13 +420,6 @@ class Executor:
         # What SUBSCRIBE answers are pushes, which are sent whatever the mode.
         return reply if session.reply_mode == "on" or reply.__class__ is Several else NO_REPLY
 
-    def paused(self) -> bool:
-        """Whether CLIENT PAUSE is in force."""
-        if self.paused_until and self.paused_until <= self.store.now:
-            self.paused_until = 0
-            self.paused_all = False
-        return self.paused_until > 0
-
     # -- for commands
 
     def microseconds(self) -> int:
@@ -439,18 +436,6 @@ class Executor:
         """Stand still, and everybody else with it (DEBUG SLEEP)."""
         sleep(seconds)
         self.slept = True
-
-    def pause(self, until: int, *, everything: bool) -> None:
-        """CLIENT PAUSE: let no commands that write, or none at all, run until a time. Never shortens or weakens a pause in force."""
-        paused = self.paused()
-        self.paused_until = max(self.paused_until, until)
-        self.paused_all = everything or (paused and self.paused_all)
-        self.gated = self.gated or self.paused()
-
-    def unpause(self) -> None:
-        """End a pause."""
-        self.paused_until = 0
-        self.paused_all = False
 
     def reset(self, session: Session) -> None:
         """Make a session as if it were new (RESET); its number, its library and what it has answered stay."""

@@ -1,7 +1,9 @@
 """What took long: the latency monitor's events, and each command's histogram.
 
 An event is a `command` or a `fast-command` (as Redis calls them, by the command's flag) that took latency-monitor-threshold milliseconds
-or more. Of each the last samples are kept, one a second at most. What the store does on threads of its own is no event.
+or more; or something else that everybody had to wait for: `aof-write` and `aof-fsync-always` are the log being written and, with
+appendfsync always, forced to the disk, `expire-cycle` is a round of deleting keys whose time has come (see `delays.py`). Of each the last
+samples are kept, one a second at most. What the store does on threads of its own, beside the commands, is no event.
 
 A histogram has a bucket for each power of two nanoseconds: adding to it costs a twentieth of a microsecond, so it is always kept.
 Percentiles are taken from it by interpolation: between two powers of two they are estimates.

@@ -15,7 +15,11 @@ def client_line(session: Session, last_command: str) -> str:
     """A client as CLIENT LIST shows it, without a line break: what is not known is left out."""
     known = session.front.describe()
     if "tot-mem" in known:
-        known["multi-mem"] = str(sum(len(word) for _, argv in session.queue or () for word in argv))
+        queued = sum(len(word) for _, argv in session.queue or () for word in argv)
+        waiting = sum(map(len, session.blocked.argv)) if session.blocked is not None else 0
+        known["multi-mem"] = str(queued)
+        known["argv-mem"] = str(waiting + int(known["argv-mem"]))
+        known["tot-mem"] = str(queued + waiting + int(known["tot-mem"]))
     now = session.now
     text = bytes.decode
     fields: dict[str, Any] = {
@@ -49,7 +53,7 @@ def _flags(session: Session, known: str) -> str:
         "O": session.monitoring,
         "P": session.listening(),
         "x": session.queue is not None,
-        "b": session.blocked is not None,
+        "b": session.blocked is not None or session in session.executor.pausing.held,
         "t": tracked is not None,
         "R": tracked is not None and tracked.broken,
         "B": tracked is not None and tracked.bcast,

@@ -72,8 +72,9 @@ class Observers:
             story, self._story = self._story, outer
         if story:
             self.notices.account_for(session, command, argv, reply, story)
-        # A command that has waited was shown when it began to.
-        if self.monitors.sessions and not command.flags & HIDDEN and session.blocked is None:
+        # A command that has waited was shown when it came.
+        again = session.blocked is not None and session.blocked.argv is argv
+        if self.monitors.sessions and not command.flags & HIDDEN and not again:
             self.monitors.show(session, command, argv)
         if executor.store.ready_keys and not executor.nested:
             executor.waiters.serve()

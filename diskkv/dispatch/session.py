@@ -156,6 +156,12 @@ class Session:
         else:
             self.pending.append(reply)
 
+    def release(self) -> None:
+        """The reply has left: so may what was to leave behind it."""
+        pushes, self.pending = self.pending, None
+        for push in pushes or ():
+            self.front.push(push)
+
     def admitted(self) -> bool:
         """Whether the client has given a password, or needs none."""
         return self.authenticated or self.executor.users.open

@@ -86,8 +86,8 @@ class Stats:
             usage.failed += 1
             if not (isinstance(reply, ScriptError) and reply.counted):
                 self.errors[reply.code] = self.errors.get(reply.code, 0) + 1
-        elif reply.__class__ is Blocked:
-            # It will be tried again, and is noted when it ends.
+        elif reply.__class__ is Blocked and reply.run is None:
+            # It will be tried again, and is noted when it ends. (A script that others got BUSY for has been slow already.)
             return
         if nanoseconds > self.slow_log_after:
             self._note_slow(command, argv, nanoseconds, session)

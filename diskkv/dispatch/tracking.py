@@ -113,7 +113,7 @@ class Tracking:
         """Keep tracking-table-max-keys: what has been in the table for longest goes."""
         most = self._executor.settings["tracking-table-max-keys"]
         while most and len(self.readers) > most:
-            self._invalidate(next(iter(self.readers)))
+            self._invalidate(next(iter(self.readers)), by=None)
 
     # -- what changes
 
@@ -124,9 +124,9 @@ class Tracking:
                 # Moved to the end: whoever changed it last is the one who changed it.
                 prefix.changed[key] = self._executor.observers.running
         if key in self.readers:
-            self._invalidate(key)
+            self._invalidate(key, by=self._executor.observers.running)
 
-    def _invalidate(self, key: bytes) -> None:
+    def _invalidate(self, key: bytes, *, by: Session | None) -> None:
         ids = self.readers.pop(key)
         self.items -= len(ids)
         sessions = self._executor.sessions
@@ -134,7 +134,7 @@ class Tracking:
             session = sessions.get(number)
             if session is None or session.tracking is None or session.tracking.bcast:
                 continue
-            if not (session.tracking.noloop and session is self._executor.observers.running):
+            if not (session.tracking.noloop and session is by):
                 self._send(session, session.tracking, [key])
 
     def flushed(self) -> None:

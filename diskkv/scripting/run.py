@@ -160,8 +160,9 @@ class Run:
 
     def step(self) -> None:
         """It is past its time, and the child may have said something: answer what it asked for, for one turn. REQUIRES: not `over`."""
-        store = self.executor.store
+        store, observers = self.executor.store, self.executor.observers
         now, store.now = store.now, self.now
+        outer, observers.running = observers.running, self.caller
         started = perf_ns()
         try:
             while not self.over:
@@ -176,6 +177,7 @@ class Run:
             self.end(self.lost())
         finally:
             store.now = now
+            observers.running = outer
 
     def lost(self) -> CommandError:
         """What is answered when the child has ended without a result."""
@@ -195,7 +197,11 @@ class Run:
         executor.reselect()
         executor.close_atomic()
         for at, step in enumerate(self._then):
-            reply = step(reply)
+            outer, executor.observers.running = executor.observers.running, self.caller
+            try:
+                reply = step(reply)
+            finally:
+                executor.observers.running = outer
             if reply.__class__ is Blocked and reply.run is not None:
                 # Another script in the same transaction takes long, too.
                 for rest in self._then[at + 1 :]:
@@ -204,6 +210,7 @@ class Run:
                 executor.scripts.drive(reply.run)
                 return
         self.resume(reply)
+        self.caller.release()
 
     def abandon(self) -> None:
         """Whoever waits for it does not any more (an interrupt): it is killed, unless it has written."""

@@ -162,6 +162,21 @@ class Scripts:
         head = b"F%d%b.%b\n" % (caller.protocol, library.name, entry.name)
         return self._run(run, head + encode_bulks(keys) + encode_bulks(args))
 
+    def may_write(self, command: str, script: bytes) -> bool:
+        """Whether what EVAL, EVALSHA or FCALL is to run may write, for all that is known of it."""
+        try:
+            match command:
+                case "eval":
+                    flags = read_shebang(script)[1]
+                case "evalsha":
+                    flags = self._known[script.lower()][1]
+                case _:
+                    flags = self.libraries.function(script)[1].flags
+        except (CommandError, KeyError):
+            # It will be refused, but by then.
+            return True
+        return not flags & NO_WRITES
+
     def admit(self, flags: int, *, read_only: bool) -> bool:
         """Whether a script with flags runs read-only. CommandError when it may not run at all."""
         if flags & EVAL_COMPATIBLE:

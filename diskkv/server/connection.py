@@ -366,7 +366,7 @@ class Connection(asyncio.Protocol):
                     self.transport.write(out[0] if len(out) == 1 else b"".join(out))
             self.out = []
             if self.transport.get_write_buffer_size():
-                self._check_output()
+                self.check_output()
         if self._produced:
             self._produced = 0
             if (self._todo or self._unread or self.parser.more) and not self._stalled:
@@ -377,7 +377,7 @@ class Connection(asyncio.Protocol):
                 self.server.executor.close_session(self.session)
             self.transport.close()
 
-    def _check_output(self) -> None:
+    def check_output(self) -> None:
         """Drop a client that reads too slowly, by client-output-buffer-limit's hard and soft limits."""
         self._weigh()
         if not self.connected or self.closing:
@@ -396,8 +396,8 @@ class Connection(asyncio.Protocol):
 
     def check(self) -> None:
         """Once a second: drop the client if it has read too slowly for too long; count again what is kept for it."""
-        if self.connected and self.transport.get_write_buffer_size():
-            self._check_output()
+        if self.connected and (self._over_soft_since is not None or self.transport.get_write_buffer_size()):
+            self.check_output()
         elif self.held:
             self._weigh()
 
@@ -412,7 +412,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """asyncio: the client has read most of what waited for it."""
-        self._over_soft_since = None
+        self.check_output()
         self._stalled = False
         self.server.take_turn(self)
 
@@ -439,20 +439,22 @@ class Connection(asyncio.Protocol):
         behind = self.transport.get_write_buffer_size() if self.connected else 0
         # What came in this tick counts: the request that asks is in it.
         unread = self.parser.buffered() + self._unread_size + sum(map(len, self._chunks or ()))
+        ahead = sum(len(word) for argv in self._todo for word in argv)
         return {
             "addr": address,
             "laddr": local,
             "flags": "U" if self.unix else "",
             "fd": str(raw.fileno() if raw is not None else -1),
             "qbuf": str(unread),
+            # No client has a buffer for requests, or one for replies, that stays when it is empty.
             "qbuf-free": "0",
-            "argv-mem": "0",
+            "argv-mem": str(ahead),
             "rbs": "0",
             "rbp": "0",
             "obl": str(waiting),
-            "oll": "0",
+            "oll": "1" if behind else "0",
             "omem": str(behind),
-            "tot-mem": str(unread + waiting + behind),
+            "tot-mem": str(unread + ahead + waiting + behind),
             "events": "rw" if behind else "r",
         }
 

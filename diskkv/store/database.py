@@ -123,11 +123,14 @@ class Database:
             return True
 
     def glance(self, key: bytes) -> Value | None:
-        """As `find`, without its counting as a use where the value is in memory (TTL, TYPE, EXISTS)."""
-        value = self.objects.get(key)
-        if value is None or (value.expire is not None and value.expire <= self.store.now):
+        """As `find`, but it does not count as a use (EXISTS, TYPE, TTL)."""
+        held = self.objects.get(key)
+        if held is None:
             return self.find(key)
-        return None if value.__class__ is Gone else value
+        freq, seen = held.freq, held.seen
+        found = self.find(key)
+        held.freq, held.seen = freq, seen
+        return found
 
     def peek(self, key: bytes) -> Value | None:
         """The key's value as it stands, even if it, or parts of it, should have expired. Does not count as a use."""

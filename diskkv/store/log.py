@@ -72,6 +72,10 @@ class Disk:
     def sync(self, handle: int) -> None:
         os.fdatasync(handle)
 
+    def sync_now(self, handle: int) -> None:
+        """`sync` that a commit waits for (appendfsync always)."""
+        self.sync(handle)
+
     def truncate(self, handle: int, size: int) -> None:
         os.ftruncate(handle, size)
 
@@ -98,7 +102,7 @@ class Log:
 
     def __init__(self, path: str, policy: str, disk: Disk | None = None) -> None:
         self.path = path
-        self._disk = disk if disk is not None else Disk()
+        self.disk = disk if disk is not None else Disk()
         # what the next commit will append: commands, and bytes that are commands already; `merged` of them stand in one element
         self.parts: list[Sequence[bytes] | bytes] = []
         self.merged = 0
@@ -144,7 +148,7 @@ class Log:
 
     def create(self) -> None:
         """Make the first segment, before a new store says anything of it: from then on a segment that is missing is damage."""
-        os.close(self._disk.open(segment_name(self.path, FIRST.segment), os.O_WRONLY | os.O_CREAT))
+        os.close(self.disk.open(segment_name(self.path, FIRST.segment), os.O_WRONLY | os.O_CREAT))
         sync_directory(self.path)
 
     def start(self, at: Position, before: int | None = None) -> None:
@@ -157,10 +161,10 @@ class Log:
             elif number < at.segment:
                 self._sync_segment(number)
         self._segment = at.segment
-        self._file = self._disk.open(segment_name(self.path, at.segment), os.O_WRONLY | os.O_CREAT)
-        self._disk.truncate(self._file, at.offset)
+        self._file = self.disk.open(segment_name(self.path, at.segment), os.O_WRONLY | os.O_CREAT)
+        self.disk.truncate(self._file, at.offset)
         os.lseek(self._file, at.offset, os.SEEK_SET)
-        self._disk.sync(self._file)
+        self.disk.sync(self._file)
         sync_directory(self.path)
         self._offset = self._synced = at.offset
         self._before = before
@@ -170,9 +174,9 @@ class Log:
             self._syncer.start()
 
     def _sync_segment(self, number: int) -> None:
-        handle = self._disk.open(segment_name(self.path, number), os.O_WRONLY)
+        handle = self.disk.open(segment_name(self.path, number), os.O_WRONLY)
         try:
-            self._disk.sync(handle)
+            self.disk.sync(handle)
         finally:
             os.close(handle)
 
@@ -203,11 +207,11 @@ class Log:
         try:
             if self._torn:
                 self._mend()
-            done = self._disk.write(self._file, tick)
+            done = self.disk.write(self._file, tick)
             while done < size:
-                done += self._disk.write(self._file, tick[done:])
+                done += self.disk.write(self._file, tick[done:])
             if self._policy == "always":
-                self._disk.sync(self._file)
+                self.disk.sync_now(self._file)
                 self._synced = offset + size
         except OSError:
             self._torn = True
@@ -227,7 +231,7 @@ class Log:
 
     def _mend(self) -> None:
         """Cut off what a failed write left. OSError when even that fails; it is tried again before the next write."""
-        self._disk.truncate(self._file, self._offset)
+        self.disk.truncate(self._file, self._offset)
         os.lseek(self._file, self._offset, os.SEEK_SET)
         self._torn = False
 
@@ -235,11 +239,11 @@ class Log:
         """Find out whether there is room again: OSError while there is none. Leaves nothing behind."""
         # The writer's thread may be trying, too.
         name = os.path.join(self.path, f"probe{threading.get_ident()}")
-        handle = self._disk.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        handle = self.disk.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
-            self._disk.reserve(handle, room)
-            self._disk.write(handle, b"\0" * 4096)
-            self._disk.sync(handle)
+            self.disk.reserve(handle, room)
+            self.disk.write(handle, b"\0" * 4096)
+            self.disk.sync(handle)
         finally:
             os.close(handle)
             os.unlink(name)
@@ -249,7 +253,7 @@ class Log:
     def prepare(self) -> None:
         """Make the next segment ready, so that `rotate` costs nothing. Called by the writer's thread, without the lock."""
         if self._spare < 0:
-            spare = self._disk.open(segment_name(self.path, self._segment + 1), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            spare = self.disk.open(segment_name(self.path, self._segment + 1), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             sync_directory(self.path)
             self._spare = spare
 
@@ -282,9 +286,9 @@ class Log:
                 segment, offset, handle = self._segment, self._offset, self._file
                 retired = self._retired[:]
             for old in retired:
-                self._disk.sync(old)
+                self.disk.sync(old)
             if offset > self._synced:
-                self._disk.sync(handle)
+                self.disk.sync(handle)
             with self._sync_lock:
                 if self._segment == segment:
                     self._synced = max(self._synced, offset)

@@ -122,6 +122,40 @@ def test_client_kill(run: Runner) -> None:
     assert fronts[3].closed
 
 
+def test_client_kill_by_age(run: Runner) -> None:
+    old = Listener("10.0.0.1:1")
+    run.executor.open_session(old)
+    run.clock.advance(5000)
+    young = Listener("10.0.0.1:2")
+    run("PING")
+    session = run.executor.open_session(young)
+    assert text(run("CLIENT", "KILL", "MAXAGE", "0", "ID", 1)) == "ERR maxage should be greater than 0"
+    assert text(run("CLIENT", "KILL", "MAXAGE", "x", "ID", 1)) == "ERR maxage is not an integer or out of range"
+    assert run("CLIENT", "KILL", "MAXAGE", "6") == 0
+    assert run("CLIENT", "KILL", "MAXAGE", "5", "ID", session.id) == 0
+    assert run("CLIENT", "KILL", "MAXAGE", "5") == 1
+    assert (old.closed, young.closed) == (True, False)
+
+
+def test_who_waits_for_a_pause_to_end_is_counted(run: Runner) -> None:
+    other = run.executor.open_session(Listener())
+    run("CLIENT", "PAUSE", 1000, "WRITE")
+    assert run("SET", "a", 1, session=other) is POSTPONED
+    assert run("EVAL", "return 1", 0, session=other) is POSTPONED
+    assert run("EVAL", "#!lua flags=no-writes\nreturn 1", 0) == 1
+    assert "blocked_clients:1\r\n" in run("INFO", "clients").text.decode()
+    assert "b" in fields(run("CLIENT", "LIST", "ID", other.id).text.decode())["flags"]
+    run("CLIENT", "UNPAUSE")
+    assert "blocked_clients:0\r\n" in run("INFO", "clients").text.decode()
+    assert run("MULTI", session=other) == OK
+    assert run("SET", "a", 1, session=other) == QUEUED
+    run("CLIENT", "PAUSE", 1000, "WRITE")
+    assert run("EXEC", session=other) is POSTPONED
+    run.clock.advance(1000)
+    assert run("EXEC", session=other) == [OK]
+    assert "blocked_clients:0\r\n" in run("INFO", "clients").text.decode()
+
+
 def test_client_reply(run: Runner) -> None:
     assert run("CLIENT", "REPLY", "OFF") is NO_REPLY
     assert run("SET", "a", 1) is NO_REPLY

@@ -144,14 +144,14 @@ def test_a_replay_under_another_limit_gives_the_same_bytes(tmp_path: Path) -> No
 def test_counting_does_not_change_what_cannot_be_logged(run: Runner) -> None:
     run("PFADD", "h", "a", "b")
     before = run("GET", "h")
-    run.executor.pause(run.clock() + 10_000, everything=False)
+    run.executor.pausing.begin(run.clock() + 10_000, everything=False)
     session = run.executor.open_session()
     with run.executor.store.lock:
         run.executor.begin()
         assert run.executor.gated
         command = run.executor.find([b"PFCOUNT"])
         assert run.executor.call(session, command, [b"PFCOUNT", b"h"]) == 2  # type: ignore[arg-type]
-    run.executor.unpause()
+    run.executor.pausing.end()
     assert run("GET", "h") == before
     assert run("PFCOUNT", "h") == 2
     assert run("GET", "h") != before

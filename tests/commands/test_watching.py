@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from diskkv.dispatch import delays
 from diskkv.dispatch.session import Session
 from diskkv.errors import CommandError
 from diskkv.replies import Followed, Push, Simple, Verbatim
+from diskkv.store import expiry
 from tests.support.runner import Runner
 
 
@@ -143,6 +149,51 @@ def test_the_latency_monitor(run: Runner) -> None:
     for second in range(500):
         latencies.add(b"command", 60, second)
     assert len(run("LATENCY", "HISTORY", "command")) == 160
+
+
+def test_what_is_no_command_is_an_event_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock on which everything takes a second."""
+    seconds = itertools.count(0, 1_000_000_000)
+    run = Runner(tmp_path / "store", appendfsync="always")
+    try:
+        for module in (delays, expiry):
+            monkeypatch.setattr(module, "perf_ns", lambda: next(seconds))
+        run("SET", "a", 1)
+        assert run("LATENCY", "LATEST") == []
+        run("CONFIG", "SET", "latency-monitor-threshold", 1000)
+        run("SET", "a", 1, "PX", 10)
+        store = run.executor.store
+        with store.lock:
+            store.expiry.due(store.now + 10, 10)
+            store.commit()
+        assert {entry[0]: entry[2:] for entry in run("LATENCY", "LATEST")} == {
+            name: [1000, 1000] for name in (b"aof-write", b"aof-fsync-always", b"expire-cycle")
+        }
+        assert b"appendfsync" in run("LATENCY", "DOCTOR").text
+        run("CONFIG", "SET", "latency-monitor-threshold", 0)
+        run("LATENCY", "RESET")
+        run("SET", "a", 1)
+        assert run("LATENCY", "LATEST") == []
+        run("CONFIG", "SET", "latency-monitor-threshold", 1001)
+        run("SET", "a", 1)
+        assert run("LATENCY", "LATEST") == []
+    finally:
+        run.close()
+
+
+def test_a_command_that_waits_is_seen_once(run: Runner) -> None:
+    watcher, waiting = Client(run), Client(run)
+    run("CONFIG", "SET", "slowlog-log-slower-than", 0)
+    watcher("MONITOR")
+    argv = [b"BLPOP", b"list", b"0"]
+    blocked = waiting(*argv)
+    replies: list[Any] = []
+    run.executor.waiters.park(waiting.session, argv, blocked, replies.append)
+    assert not [entry for entry in run("SLOWLOG", "GET") if entry[3][0] == b"BLPOP"]
+    run("RPUSH", "list", "a")
+    assert replies == [[b"list", b"a"]]
+    assert len([entry for entry in run("SLOWLOG", "GET") if entry[3][0] == b"BLPOP"]) == 1
+    assert [line.text.split()[3] for line in watcher.told] == [b'"BLPOP"', b'"RPUSH"']
 
 
 def test_lolwut_ends_with_the_version(run: Runner) -> None:

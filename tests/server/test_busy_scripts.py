@@ -143,6 +143,21 @@ def test_in_a_transaction_the_rest_goes_on_afterwards(connect: Callable[[], Conn
     assert two.call(b"GET", b"a") == ("$", b"2")
 
 
+def test_invalidations_by_a_long_script_leave_behind_its_reply(connect: Callable[[], Connection]) -> None:
+    one, quiet = connect(), connect()
+    for client, words in ((one, []), (quiet, [b"NOLOOP"])):
+        client.call(b"HELLO", b"3")
+        client.call(b"CLIENT", b"TRACKING", b"ON", *words)
+        client.call(b"GET", b"n")
+        send(client, b"EVAL", LONG, b"1", b"n")
+        assert client.read()[0] == "*"
+        if client is one:
+            assert client.read() == (">", [("$", b"invalidate"), ("*", [("$", b"n")])])
+        assert client.call(b"PING") == ("+", b"PONG")
+    # The second script changed what the first client had not read again.
+    assert one.call(b"PING") == ("+", b"PONG")
+
+
 def test_a_client_that_hangs_up_leaves_its_script_running(connect: Callable[[], Connection]) -> None:
     one, two = connect(), connect()
     send(one, b"EVAL", ENDLESS, b"0")
