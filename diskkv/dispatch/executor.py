@@ -369,7 +369,7 @@ class Executor:
             session.queue.append((command, argv))
             return QUEUED
         if (command.writes or command.name == "exec") and self.store.writer.backlogged():
-            if self.store.writer.error is not None:
+            if self.store.writer.healing:
                 # Nobody knows for how long: with damage, for ever.
                 return self._refuse(session, tree_full(self.store), command)
             return POSTPONED
