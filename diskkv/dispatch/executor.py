@@ -26,6 +26,7 @@ from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
 from diskkv.errors import Busy, CommandError, ExecAborted, LogFailed, NoAuth, OutOfMemory, SettingError, UnknownCommand, WrongArity
 from diskkv.replies import NO_REPLY, QUEUED, Blocked, Followed, Several
+from diskkv.store.checking import Checks
 from diskkv.store.store import Store
 from diskkv.transfer.peers import Peers
 from diskkv.transfer.saving import Saver
@@ -48,10 +49,10 @@ class Executor:
 
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
-        "_moment", "_nested", "_next_id", "_usage", "busy", "call", "clock_mark", "counting", "cursors", "frequencies", "gated", "keeper",
-        "mark", "observers", "paused_all", "paused_until", "peers", "pubsub", "purge", "renames", "replication_id", "run_id", "saver",
-        "scripts", "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "starved", "stats", "store", "table", "users",
-        "waiters",
+        "_moment", "_nested", "_next_id", "_usage", "busy", "call", "checks", "clock_mark", "counting", "cursors", "frequencies", "gated",
+        "keeper", "mark", "observers", "paused_all", "paused_until", "peers", "pubsub", "purge", "renames", "replication_id", "run_id",
+        "saver", "scripts", "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "starved", "stats", "store", "table",
+        "users", "waiters",
     )  # fmt: skip
 
     def __init__(self, store: Store, settings: Settings) -> None:
@@ -74,6 +75,7 @@ class Executor:
         self.counting = False
         self.stats = Stats()
         self.saver = Saver(store, settings)
+        self.checks = Checks(store)
         self.peers = Peers(store)
         self._usage = self.stats.usage
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick
