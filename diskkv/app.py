@@ -9,6 +9,7 @@ from diskkv import commands
 from diskkv.clock import Clock, system_clock
 from diskkv.config import LEAST_BUDGET, Settings, budget
 from diskkv.dispatch.executor import Executor
+from diskkv.dispatch.renames import rename
 from diskkv.dispatch.session import Session
 from diskkv.engine import Engine
 from diskkv.errors import Damaged, SettingError
@@ -47,7 +48,7 @@ def open_executor(
     )
     executor = new_executor(store, settings)
     try:
-        executor.rename(settings.renames)
+        rename(executor, settings.renames)
         executor.keeper.start()
     except SettingError:
         store.close()

@@ -17,6 +17,8 @@ import click
 SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("diskkv.cli.serve", "Serve a store to Redis clients."),
     "shell": ("diskkv.cli.shell", "Talk to a server, or to a store in process."),
+    "top": ("diskkv.cli.top", "Watch a server: commands, cache, memory, log, clients."),
+    "keys": ("diskkv.cli.keys", "Show what takes the space, and what is used most."),
     "settings": ("diskkv.cli.settings", "List every setting, its default and what it does."),
     "import": ("diskkv.cli.import_", "Bring in data: RDB and append-only files."),
     "export": ("diskkv.cli.export", "Write a store out: as RDB, commands or JSON."),

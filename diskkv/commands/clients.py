@@ -112,7 +112,7 @@ def _last_command(session: Session) -> str:
 
 _FILTERS = (
     "[ID client-id] | [TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB>] | [USER username] | [ADDR ip:port] | [LADDR ip:port] | "
-    "[SKIPME <YES | NO>]"
+    "[SKIPME <YES | NO>] | [MAXAGE maxage]"
 )
 
 
@@ -129,7 +129,12 @@ def client_kill(ctx: Session, *words: bytes) -> Any:
         raise CommandError("No such client")
     filters = _filters(words, ctx.executor.users.by_name)
     skip_me = filters.pop("skipme", True)
-    chosen = [session for session in sessions if not (skip_me and session is ctx) and _passes(session, filters)]
+    oldest = ctx.now // 1000 - filters.pop("maxage", 0)
+    chosen = [
+        session
+        for session in sessions
+        if not (skip_me and session is ctx) and session.created // 1000 <= oldest and _passes(session, filters)
+    ]
     for session in chosen:
         session.front.close()
     return len(chosen)
@@ -156,6 +161,13 @@ def _filters(words: tuple[bytes, ...], users: Container[bytes]) -> dict[str, Any
                 if value not in users:
                     raise CommandError(f"No such user '{shown}'")
                 filters["user"] = value
+            case b"MAXAGE":
+                seconds = parse_int(value)
+                if seconds is None:
+                    raise CommandError("maxage is not an integer or out of range")
+                if seconds < 1:
+                    raise CommandError("maxage should be greater than 0")
+                filters["maxage"] = seconds
             case b"SKIPME" if value.lower() in (b"yes", b"no"):
                 filters["skipme"] = value.lower() == b"yes"
             case _:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import MappingProxyType
 from typing import Any
 
 from diskkv.clock import microseconds, perf_ns, sleep, system_clock
@@ -21,10 +20,19 @@ from diskkv.dispatch.frequencies import Frequencies
 from diskkv.dispatch.observers import Observers
 from diskkv.dispatch.positions import NoKeys, key_positions
 from diskkv.dispatch.pubsub import PubSub
-from diskkv.dispatch.session import Front, Session
+from diskkv.dispatch.session import HIDDEN, Front, Session
 from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
-from diskkv.errors import Busy, CommandError, ExecAborted, LogFailed, NoAuth, OutOfMemory, SettingError, UnknownCommand, WrongArity
+from diskkv.errors import (
+    Busy,
+    CommandError,
+    ExecAborted,
+    LogFailed,
+    NoAuth,
+    OutOfMemory,
+    UnknownCommand,
+    WrongArity,
+)
 from diskkv.replies import NO_REPLY, QUEUED, Blocked, Followed, Several
 from diskkv.store.checking import Checks
 from diskkv.store.store import Store
@@ -417,22 +425,6 @@ class Executor:
             self.paused_all = False
         return self.paused_until > 0
 
-    def rename(self, renames: Sequence[tuple[str, str]]) -> None:
-        """Have commands other names for clients, or none (rename-command). SettingError when there is no such command, or is one."""
-        for old, new in renames:
-            table, name = dict(self.table), old.lower().encode("utf-8", "surrogateescape")
-            wanted = new.lower().encode("utf-8", "surrogateescape")
-            held = self.renames.pop(name, None) if name in self.renames else name if name in table else None
-            if held is None:
-                raise SettingError(f"rename-command {old}: No such command in rename-command")
-            table.pop(name, None)
-            table.pop(name.upper(), None)
-            if wanted:
-                if wanted in table or wanted in self.renames:
-                    raise SettingError(f"rename-command {old} {new}: Target command name already exists")
-                self.renames[wanted] = held
-            self.table = table
-
     # -- for commands
 
     def microseconds(self) -> int:
@@ -572,17 +564,6 @@ def without_waiting(reply: Any) -> Any:
 
 def _error_classes(root: type[CommandError] = CommandError) -> frozenset[type]:
     return frozenset({root}.union(*(_error_classes(kind) for kind in root.__subclasses__())))
-
-
-class Hidden:
-    """Stands for a database where nothing may be looked up."""
-
-    objects: Mapping[bytes, Any] = MappingProxyType({})
-    awaited: Mapping[bytes, Any] = MappingProxyType({})
-    watched: Mapping[bytes, Any] = MappingProxyType({})
-
-
-HIDDEN: Any = Hidden()
 
 
 # Commands by which a client leaves MULTI, which may always be done.

@@ -1,7 +1,8 @@
 """Whoever looks on: keyspace notifications, client tracking, monitors.
 
-They cost nothing while nobody does. `arrange` puts `Observers.call` in the place of `Executor.call_unobserved` while there are notifications or
-monitors, and makes the store's `listener` hear of keys while there are notifications or tracking; and takes both away again.
+They cost nothing while nobody does. `arrange` puts `Observers.call` in the place of `Executor.call_unobserved` while there are
+notifications or monitors, and makes the store's `listener` hear of keys while there are notifications or tracking; and takes both
+away again.
 """
 
 from __future__ import annotations

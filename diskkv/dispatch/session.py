@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from diskkv.errors import CommandError
@@ -215,3 +217,14 @@ def is_local(session: Session) -> bool:
 
 
 LOCAL = re.compile(r"127\.0\.0\.1:|\[::1\]:|/|@|$")
+
+
+class Hidden:
+    """Stands for a database where nothing may be looked up."""
+
+    objects: Mapping[bytes, Any] = MappingProxyType({})
+    awaited: Mapping[bytes, Any] = MappingProxyType({})
+    watched: Mapping[bytes, Any] = MappingProxyType({})
+
+
+HIDDEN: Any = Hidden()

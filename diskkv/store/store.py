@@ -71,12 +71,10 @@ class Store:
         self.log_work = LOG_WORK
         self.dirty_bytes = sizes.dirty
         self.changes = 0
-        # objects that writers have taken from the engine since the last commit: a replay would do it again (a key that is not there
-        # costs little, thanks to bloom filters)
+        # objects that writers have taken from the engine since the last commit: a replay would do it again
         self.loads = 0
         self.expired = 0
         self.expired_parts = 0
-        # how many dead values' memory has been freed little by little
         self.replaying = False
         self.recovering = False
         self.failed: str | None = None
@@ -106,7 +104,7 @@ class Store:
         self.before_close: list[Callable[[], None]] = []
         self.listener: Listener | None = None  # who hears of every changed key; whoever sets it has each database `heed`
         self.on_commit: Callable[[], None] | None = None  # called when a tick has been committed
-        self.at_close: list[Callable[[], None]] = []  # called, with the lock, when the store is about to close
+        self.at_close: list[Callable[[], None]] = []  # called, with the lock, when it is about to close
         self.backups = Backups(self)
         self.graves = Graveyard()
         self._next_oid = 1

@@ -593,8 +593,5 @@ class Stream(Value):
             if pieces:
                 return False
         del self.ids[-count:]
-        for group in (self.known_groups or {}).values():
-            for ledger in group.ledgers():
-                if not ledger.shed(count):
-                    return False
-        return not self.ids
+        ledgers = (ledger for group in (self.known_groups or {}).values() for ledger in group.ledgers())
+        return all(ledger.shed(count) for ledger in ledgers) and not self.ids

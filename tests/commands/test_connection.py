@@ -182,3 +182,14 @@ def test_no_touch_leaves_the_cache_alone(run: Runner) -> None:
     run("GET", "a")
     assert value.freq == before + 2
     assert text(run("CLIENT", "NO-TOUCH", "x")) == "ERR syntax error"
+
+
+def test_old_clients_are_disconnected(run: Runner) -> None:
+    run.clock.advance(5000)
+    run("PING")
+    young = run.executor.open_session()
+    assert run("CLIENT", "KILL", "MAXAGE", 5, "SKIPME", "yes") == 0
+    assert run("CLIENT", "KILL", "MAXAGE", 5, "SKIPME", "no") == 1
+    assert run("CLIENT", "KILL", "MAXAGE", 6, "SKIPME", "no") == 0
+    assert "greater than 0" in str(run("CLIENT", "KILL", "MAXAGE", 0, session=young))
+    assert "not an integer" in str(run("CLIENT", "KILL", "MAXAGE", "x", session=young))
