@@ -92,6 +92,7 @@ def open_executor(
         changed(name)
     settings.listeners.append(changed)
     executor.saver.attach()
+    executor.checks.attach()
     store.chores.append(executor.peers.sweep)
     store.before_close.append(executor.peers.close)
     return executor

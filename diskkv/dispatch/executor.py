@@ -35,6 +35,7 @@ from diskkv.errors import (
     WrongArity,
 )
 from diskkv.replies import NO_REPLY, QUEUED, Blocked, Followed, Several
+from diskkv.store.checking import Checks
 from diskkv.store.store import Store
 from diskkv.transfer.peers import Peers
 from diskkv.transfer.saving import Saver
@@ -57,8 +58,8 @@ class Executor:
 
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
-        "_moment", "_nested", "_next_id", "_usage", "busy", "call", "clock_mark", "counting", "cursors", "frequencies", "gated", "keeper",
-        "mark", "observers", "pausing", "peers", "pubsub", "purge", "renames", "replication_id", "run_id", "saver", "scripts",
+        "_moment", "_nested", "_next_id", "_usage", "busy", "call", "checks", "clock_mark", "counting", "cursors", "frequencies", "gated",
+        "keeper", "mark", "observers", "pausing", "peers", "pubsub", "purge", "renames", "replication_id", "run_id", "saver", "scripts",
         "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "starved", "stats", "store", "table", "users", "waiters",
     )  # fmt: skip
 
@@ -82,6 +83,7 @@ class Executor:
         self.counting = False
         self.stats = Stats()
         self.saver = Saver(store, settings)
+        self.checks = Checks(store)
         self.peers = Peers(store)
         self._usage = self.stats.usage
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick

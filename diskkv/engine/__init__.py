@@ -41,6 +41,8 @@ class Snapshot(Protocol):
 
     def scan_keys(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[bytes]: ...
 
+    def scan_around(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]: ...
+
     def approximate_size(self, start: bytes, stop: bytes) -> int: ...
 
     def close(self) -> None: ...
@@ -61,6 +63,9 @@ class Engine(Protocol):
     def scan_around(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """As `scan`, but what can't be read is passed over. So what is deleted or overwritten may be met as it once was: whoever has to
         know asks `get`."""
+
+    def holes(self) -> Iterator[tuple[str, int, int, bytes | None, bytes | None]]:
+        """Parts of files that can't be read: file, offset, size, and the keys between which records are missed, None for unknown."""
 
     def batch(self, *, sync: bool = False) -> Batch:
         """An empty batch for `write`."""

@@ -43,6 +43,9 @@ class MemoryEngine:
     def scan_keys(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[bytes]:
         return iter(list(self._records.irange(start, stop, (True, False), reverse)))
 
+    def holes(self) -> Iterator[tuple[str, int, int, bytes | None, bytes | None]]:
+        return iter(())
+
     def scan_around(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         return self.scan(start, stop)
 

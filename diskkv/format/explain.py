@@ -49,6 +49,15 @@ def explain(key: bytes, value: bytes) -> str:
     return f"unreadable {quoted(key)} -> {quoted(value)}"
 
 
+def place(key: bytes) -> str:
+    """Where in the order of all records a key lies."""
+    if key[:1] == keys.META and len(key) >= 5:
+        return f"key {quoted(key[5:])} in epoch {unpack_u32(key, 1)}"
+    if key[:1] == keys.DATA and len(key) >= 9:
+        return f"oid {unpack_u64(key, 1)} {quoted(key[9:])}"
+    return quoted(key)
+
+
 def quoted(raw: bytes) -> str:
     """Bytes in double quotes, what is not printable ASCII as \\xNN, the middle of what is long left out."""
     shown = raw if len(raw) <= SHOWN else raw[: SHOWN - 10]

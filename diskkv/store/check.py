@@ -9,7 +9,7 @@ The reclaimer goes on meanwhile; what it deletes between two looks is looked at 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ from diskkv.format.meta import decode, unpack_state
 from diskkv.format.ordered import unpack_u32, unpack_u64
 from diskkv.store.database import Database
 from diskkv.store.log import segment_name
+from diskkv.store.scrutiny import UNREADABLE, Scrutiny
 from diskkv.store.store import Store
 from diskkv.store.value import TYPES
 
@@ -61,17 +62,21 @@ class Finding:
         return f"{self.severity}: {self.where}: {self.what}"
 
 
-def check(store: Store) -> Iterator[Finding]:
-    """Everything that is wrong with what a store has in its engine. See the module's docstring for what it REQUIRES."""
-    yield from Examination(store).findings()
+def check(store: Store, rest: Callable[[], None] | None = None) -> Iterator[Finding]:
+    """Everything that is wrong with what a store has in its engine. See the module's docstring for what it REQUIRES.
+
+    `rest` is called now and then, and may raise.
+    """
+    yield from Examination(store, rest).findings()
 
 
 class Examination:
     """One walk over all records."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, rest: Callable[[], None] | None = None) -> None:
         self._store = store
-        self._engine = store.engine
+        # goes on behind what can't be read
+        self._engine = Scrutiny(store.engine, rest)
         self._databases: dict[int, Database] = {db.epoch: db for db in store.databases}
         self._dead_epochs: set[int] = set()
         self._dead_oids: set[int] = set()
@@ -85,9 +90,28 @@ class Examination:
         yield from self._garbage()
         for epoch, db in self._databases.items():
             yield from self._database(epoch, db)
+            yield from self._missed()
         yield from self._other_epochs()
         yield from self._expiries()
         yield from self._data()
+        yield from self._missed()
+        for what in sorted(self._engine.errors):
+            yield Finding(DAMAGE, "disk", what)
+
+    def _missed(self) -> Iterator[Finding]:
+        """The records that could not be read."""
+        told = set()
+        for raw in self._engine.take_missed():
+            if raw[:1] == keys.META:
+                where = f"key {raw[5:]!r} in epoch {unpack_u32(raw, 1)}"
+            elif raw[:1] == keys.DATA:
+                owner = self._owners.get(unpack_u64(raw, 1))
+                where = f"oid {unpack_u64(raw, 1)}" if owner is None else f"key {owner[5:]!r} in epoch {unpack_u32(owner, 1)}"
+            else:
+                where = repr(raw)
+            if where not in told:
+                told.add(where)
+                yield Finding(DAMAGE, where, "a record of it can't be read, or it was deleted")
 
     def _tables(self) -> Iterator[Finding]:
         """That there are no records but those of the tables."""
@@ -108,6 +132,8 @@ class Examination:
         raw = self._engine.get(keys.SYSTEM + b"state")
         if raw is None:
             yield Finding(DAMAGE, "state", "there is no state record")
+            return
+        if raw == UNREADABLE:
             return
         state = unpack_state(raw)
         self._next_oid, self._next_epoch = state["oid"], state["epoch"]
@@ -216,6 +242,8 @@ class Examination:
             if epoch in self._dead_epochs:
                 continue
             meta = self._engine.get(keys.meta_prefix(epoch) + name) if epoch in self._databases else None
+            if meta == UNREADABLE:
+                continue
             if (meta is None or decode(meta).wakes() != when) and self._engine.get(raw) is not None:
                 yield Finding(LEFTOVER, f"key {name!r} in epoch {epoch}", f"an expiry record for {when}, unknown to its meta record")
 

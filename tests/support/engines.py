@@ -26,6 +26,9 @@ class Around:
     def scan_keys(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[bytes]:
         return self.inner.scan_keys(start, stop, reverse=reverse)
 
+    def holes(self) -> Iterator[tuple[str, int, int, bytes | None, bytes | None]]:
+        return self.inner.holes()
+
     def scan_around(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         return self.inner.scan_around(start, stop)
 

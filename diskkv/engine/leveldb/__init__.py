@@ -19,6 +19,7 @@ import plyvel
 from diskkv.engine.leveldb.copying import copy_tree
 from diskkv.engine.leveldb.mappings import occupy
 from diskkv.engine.leveldb.mending import judge, mend, undo_last_edit
+from diskkv.engine.leveldb.tables import holes
 from diskkv.errors import Damaged, StoreError, StoreLocked
 
 # RuntimeError is what plyvel raises on a closed database: between a failed `reopen` and the next.
@@ -86,19 +87,10 @@ class LevelEngine:
         return _scan_keys(self._db, self._failure, start, stop, reverse)
 
     def scan_around(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """LevelDB's own iterators go on behind a block that can't be read, and say so each time."""
-        if self._db.closed:
-            raise StoreError(f"{self.path}: closed")
-        with contextlib.closing(self._db.raw_iterator(verify_checksums=True)) as records:
-            with contextlib.suppress(*FAILURES):
-                records.seek(start)
-            while records.valid():
-                key: bytes = records.key()
-                if stop is not None and key >= stop:
-                    return
-                yield key, records.value()
-                with contextlib.suppress(*FAILURES):
-                    records.next()
+        return _scan_around(self._db, self._failure, start, stop)
+
+    def holes(self) -> Iterator[tuple[str, int, int, bytes | None, bytes | None]]:
+        return holes(self.path)
 
     def batch(self, *, sync: bool = False) -> Any:
         try:
@@ -179,6 +171,9 @@ class LevelSnapshot:
     def scan_keys(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[bytes]:
         return _scan_keys(self._snapshot, self._failure, start, stop, reverse)
 
+    def scan_around(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        return _scan_around(self._snapshot, self._failure, start, stop)
+
     def approximate_size(self, start: bytes, stop: bytes) -> int:
         """As of now, not as of then: it is an estimate either way."""
         try:
@@ -224,6 +219,29 @@ def _scan_keys(source: Any, failure: Callable[[Exception], StoreError], start: b
                 yield key
     except FAILURES as error:
         raise failure(error) from None
+
+
+def _scan_around(
+    source: Any, failure: Callable[[Exception], StoreError], start: bytes, stop: bytes | None
+) -> Iterator[tuple[bytes, bytes]]:
+    """LevelDB's own iterators go on behind a block that can't be read, and say so each time."""
+    try:
+        iterator = source.raw_iterator(verify_checksums=True)
+    except FAILURES as error:
+        raise failure(error) from None
+    with contextlib.closing(iterator) as records:
+        with contextlib.suppress(plyvel.Error):
+            records.seek(start)
+        try:
+            while records.valid():
+                key: bytes = records.key()
+                if stop is not None and key >= stop:
+                    return
+                yield key, records.value()
+                with contextlib.suppress(plyvel.Error):
+                    records.next()
+        except FAILURES as error:
+            raise failure(error) from None
 
 
 def create_aside(path: str) -> None:
