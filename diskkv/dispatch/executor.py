@@ -15,7 +15,7 @@ from diskkv.dispatch.acl.users import Users
 from diskkv.dispatch.args import quoted
 from diskkv.dispatch.blocking import Waiter, Waiters
 from diskkv.dispatch.cursors import Cursors
-from diskkv.dispatch.damage import unreadable
+from diskkv.dispatch.damage import failure, lost, tree_full
 from diskkv.dispatch.frequencies import Frequencies
 from diskkv.dispatch.observers import Observers
 from diskkv.dispatch.positions import NoKeys, key_positions
@@ -30,9 +30,7 @@ from diskkv.errors import (
     ExecAborted,
     LogFailed,
     NoAuth,
-    StoreError,
     UnknownCommand,
-    Unreadable,
     WrongArity,
 )
 from diskkv.replies import NO_REPLY, QUEUED, Blocked, Followed, Several
@@ -213,13 +211,8 @@ class Executor:
                 reply = command.handler(session, *argv[command.skip :])
         except CommandError as error:
             reply = error
-        except StoreError as error:
-            reply = unreadable(session, command, argv, error)
-            if store.changes != before:
-                store.spoiled = command.name
-        except Exception:
-            journal.exception("internal error in %s", command.name)
-            reply = CommandError("internal error, see the server's log")
+        except Exception as error:
+            reply = failure(session, command, argv, error)
             if store.changes != before:
                 store.spoiled = command.name
         if store.changes != before:
@@ -338,7 +331,7 @@ class Executor:
         if not flags & Flag.NO_AUTH and not session.admitted():
             return self._refuse(session, NoAuth(), command)
         if self.store.lost is not None and not flags & Flag.ALLOW_BUSY:
-            return self._refuse(session, Unreadable("the whole store", self.store.lost), command)
+            return self._refuse(session, lost(self.store), command)
         if session.queue is not None and flags & Flag.NO_MULTI:
             return self._refuse(session, CommandError("Command not allowed inside a transaction"), command)
         if session.user.restricted:
@@ -373,7 +366,7 @@ class Executor:
         if (command.writes or command.name == "exec") and self.store.writer.backlogged():
             if self.store.writer.error is not None:
                 # Nobody knows for how long: with damage, for ever.
-                return self._refuse(session, LogFailed(f"and the tree behind it is full: {self.store.writer.error}"), command)
+                return self._refuse(session, tree_full(self.store), command)
             return POSTPONED
         return self.call_gated(session, command, argv)
 

@@ -1,8 +1,8 @@
 """What may not be exceeded: when there is no room, commands that may add something are refused, and all others go on.
 
 The disk: `max-disk-size` bounds the tree and the log together. They are measured once a second, off the loop, and what is logged since
-counts too; writers overrun the limit by about what they write in a second. Above it the engine is told to give back what deletions left, once these are in
-it; below it again, writers go on by themselves. Memory: a `maxmemory` below the least with which anything can be done.
+counts too; writers overrun the limit by about what they write in a second. Above it the engine is told to give back what deletions left,
+once these are in it; below it again, writers go on by themselves. Memory: a `maxmemory` below the least with which anything can be done.
 """
 
 from __future__ import annotations

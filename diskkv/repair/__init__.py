@@ -148,9 +148,7 @@ class Repair:
         if raw is not None:
             state = unpack_state(raw)
             return Position(*state["log"]), {number: tuple(entry) for number, entry in state["databases"].items() if entry[1]}
-        self._outcome.damage.append(
-            "the record that tells databases and the place in the log can't be read: databases come as they lie"
-        )
+        self._outcome.damage.append("the record that tells databases and the place in the log can't be read: databases come as they lie")
         dead = {unpack_u64(raw, 1) for raw, _ in self._engine.scan_around(keys.GARBAGE, keys.after(keys.GARBAGE)) if raw[9:] == b"e"}
         epochs = []
         start = keys.META

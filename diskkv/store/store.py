@@ -81,8 +81,7 @@ class Store:
         # the command that failed halfway through its changes in this tick: the tick must be undone
         self.spoiled: str | None = None
         self.failures = 0
-        # why memory does not hold what the engine and the log say: reading them anew has failed, and nothing may be served any more
-        self.lost: str | None = None
+        self.lost: str | None = None  # why the engine and the log could not be read anew: nothing may be served any more
         # changed since the last freeze; of these, those with records; garbage records to be written; meta records to be deleted
         self.dirty: list[Value] = []
         self.large: list[Value] = []
@@ -91,8 +90,7 @@ class Store:
         # what `Value.stamp` becomes with a change; see `Writer`
         self.stamp = 2
         self.ready_keys: list[tuple[Database, bytes]] = []
-        # held: a script has done half of what it does, and others have their turn meanwhile; see `hold`
-        self.held = False
+        self.held = False  # a script has done half of what it does, and others have their turn meanwhile; see `hold`
         self.hash32: Callable[[bytes], bytes] = keys.member_hasher(0)
         self.path: str | None = None
         self.cache = Cache(sizes.cache)

@@ -365,11 +365,10 @@ class Stream(Value):
         found = self.known_groups
         if found is None:
             found = {group.name: group for group in self._stored_groups().values()}
-            consumers = list(self._stored_consumers({group.number: group for group in found.values()}))
+            for consumer in list(self._stored_consumers({group.number: group for group in found.values()})):
+                consumer.group.enter(consumer)
             self.known_groups = found
             self.weigh(sum(GROUP_WEIGHT + len(name) for name in found))
-            for consumer in consumers:
-                consumer.group.enter(consumer)
         return found
 
     def weigh(self, delta: int) -> None:
