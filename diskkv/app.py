@@ -59,7 +59,9 @@ def open_executor(
         if name == "maxmemory":
             sizes = Sizes.of(budget(settings["maxmemory"]))
             store.cache.budget, store.dirty_bytes = sizes.cache, sizes.dirty
-            executor.starved = 0 < settings["maxmemory"] < LEAST_BUDGET
+            executor.quota.no_memory = 0 < settings["maxmemory"] < LEAST_BUDGET
+        elif name == "max-disk-size":
+            executor.quota.set_limit(settings["max-disk-size"])
         elif name == "appendfsync":
             store.log.policy = settings["appendfsync"]
         elif name == "checkpoint-log-size":
@@ -87,13 +89,14 @@ def open_executor(
 
     for name in (
         "maxmemory", "maxmemory-policy", "notify-keyspace-events", "slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size",
-        "archive-dir", *SHAPING,
+        "archive-dir", "max-disk-size", *SHAPING,
     ):  # fmt: skip
         changed(name)
     settings.listeners.append(changed)
     executor.saver.attach()
     executor.checks.attach()
     store.chores.append(executor.peers.sweep)
+    store.chores.append(executor.quota.chore)
     store.before_close.append(executor.peers.close)
     return executor
 

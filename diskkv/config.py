@@ -235,6 +235,10 @@ TABLE = (
     ),
     Setting("lfu-log-factor", number(0, 2**31 - 1), "10", "how much slower the counter of OBJECT FREQ grows the higher it is"),
     Setting("lfu-decay-time", number(0, 2**31 - 1), "1", "minutes after which it falls by one; 0 never"),
+    Setting(
+        "max-disk-size", memory, "0",
+        "how much tree and log may take on disk; beyond it nothing may be added, while deleting goes on; 0 for no limit",
+    ),
     Setting("appendfsync", choice("everysec", "always", "no"), "everysec", "when the log is forced to the disk"),
     Setting(
         "checkpoint-log-size",

@@ -145,6 +145,10 @@ class OutOfMemory(CommandError):
     code, text = "OOM", "command not allowed when used memory > 'maxmemory'."
 
 
+class DiskQuota(OutOfMemory):
+    text = "command not allowed when the store takes more space than 'max-disk-size'."
+
+
 class LogFailed(CommandError):
     """The log can't be written (disk full, I/O error): the change was undone, reads go on."""
 

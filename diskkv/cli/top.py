@@ -105,6 +105,7 @@ def screen(before: Info, after: Info, seconds: float) -> list[str]:
         ),
         _line(
             "disk", size(after.get("disk_bytes", 0)), f"expired {rate('expired_keys'):,.0f}/s",
+            _colour("red", "FULL: max-disk-size") if after.get("disk_full") else "",
             f"to free {after.get('lazyfree_pending_objects', 0):,}",
         ),
         "",

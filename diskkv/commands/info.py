@@ -142,6 +142,9 @@ def _persistence(ctx: Session) -> Fields:
         "checkpoint_last_ms": writer.last_ms,
         "checkpoint_pending_bytes": writer.pending,
         "checkpoint_last_time": ctx.store.writer.landed_at // 1000,
+        "max_disk_size": ctx.executor.settings["max-disk-size"],
+        "disk_used": ctx.executor.quota.used,
+        "disk_full": int(ctx.executor.quota.over),
         "disk_bytes": ctx.store.engine.statistics().get("disk_bytes", 0),
     }
 

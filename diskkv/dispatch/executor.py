@@ -21,6 +21,7 @@ from diskkv.dispatch.observers import Observers
 from diskkv.dispatch.pausing import Pausing
 from diskkv.dispatch.positions import NoKeys, key_positions
 from diskkv.dispatch.pubsub import PubSub
+from diskkv.dispatch.quota import Quota
 from diskkv.dispatch.session import HIDDEN, Front, Session
 from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
@@ -30,7 +31,6 @@ from diskkv.errors import (
     ExecAborted,
     LogFailed,
     NoAuth,
-    OutOfMemory,
     UnknownCommand,
     WrongArity,
 )
@@ -59,8 +59,8 @@ class Executor:
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
         "_moment", "_nested", "_next_id", "_usage", "busy", "call", "checks", "clock_mark", "counting", "cursors", "frequencies", "gated",
-        "keeper", "mark", "observers", "pausing", "peers", "pubsub", "purge", "renames", "replication_id", "run_id", "saver", "scripts",
-        "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "starved", "stats", "store", "table", "users", "waiters",
+        "keeper", "mark", "observers", "pausing", "peers", "pubsub", "purge", "quota", "renames", "replication_id", "run_id", "saver",
+        "scripts", "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "stats", "store", "table", "users", "waiters",
     )  # fmt: skip
 
     def __init__(self, store: Store, settings: Settings) -> None:
@@ -88,8 +88,7 @@ class Executor:
         self._usage = self.stats.usage
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick
         self.gated = False
-        # starved: maxmemory is so small that nothing may be added
-        self.starved = False
+        self.quota = Quota(store)
         self.pausing = Pausing(self)
         # `save` or `nosave` once SHUTDOWN was called. A front looks at it when a tick ends: it takes no more commands, sends what was
         # answered, and closes the store, which writes everything to the engine. `nosave` allows it to leave that to the next start.
@@ -147,7 +146,7 @@ class Executor:
         store.now = store.clock()
         self.clock_mark = perf_ns()
         self.gated = (
-            self.starved
+            self.quota.starved
             or store.failed is not None
             or store.log.sync_error is not None
             or (self.pausing.until > 0 and self.pausing.on())
@@ -345,8 +344,8 @@ class Executor:
             refused = self.users.refusal(session, command, argv)
             if refused is not None:
                 return self._refuse(session, refused, command)
-        if self.starved and _takes_memory(session, command):
-            return self._refuse(session, OutOfMemory(), command)
+        if self.quota.starved and _takes_memory(session, command):
+            return self._refuse(session, self.quota.refusal(), command)
         if command.writes and (self.store.failed is not None or self.store.log.sync_error is not None):
             try:
                 self.store.admit()

@@ -11,7 +11,7 @@ from diskkv.clock import perf_ns
 from diskkv.dispatch.acl.access import check
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import Command, Flag, container
-from diskkv.errors import CommandError, OutOfMemory, ScriptError
+from diskkv.errors import CommandError, ScriptError
 from diskkv.replies import Blocked, Encoded, Simple
 from diskkv.resp.encode import ENCODERS
 from diskkv.resp.parse import RequestParser
@@ -145,7 +145,7 @@ class Run:
         if self.read_only and flags & (Flag.WRITE | Flag.MAY_REPLICATE):
             raise CommandError("Write commands are not allowed from read-only scripts.")
         if self.starved and flags & Flag.DENYOOM and not self.wrote:
-            raise OutOfMemory
+            raise executor.quota.refusal()
         if command.writes and not self.wrote:
             executor.store.admit()
             self.wrote = True

@@ -10,7 +10,7 @@ from typing import Any
 from diskkv.clock import perf_ns
 from diskkv.dispatch.executor import Executor
 from diskkv.dispatch.session import Session
-from diskkv.errors import CommandError, NoScript, OutOfMemory
+from diskkv.errors import CommandError, DiskQuota, NoScript, OutOfMemory
 from diskkv.lib.multibulk import encode_bulks
 from diskkv.replies import Blocked
 from diskkv.scripting.flags import ALLOW_OOM, EVAL_COMPATIBLE, NO_WRITES, read_shebang
@@ -148,7 +148,7 @@ class Scripts:
             self._compile(lua, sha, read_shebang(text)[0])
             lua = self.lua()
         run = Run(self._executor, lua, caller, sha, function=False, read_only=read_only)
-        run.starved = self._executor.starved and not flags & ALLOW_OOM
+        run.starved = self._executor.quota.starved and not flags & ALLOW_OOM
         head = b"E%d%b\n" % (caller.protocol, sha)
         return self._run(run, head + encode_bulks(keys) + encode_bulks(args))
 
@@ -158,7 +158,7 @@ class Scripts:
         read_only = self.admit(entry.flags, read_only=read_only)
         self.libraries.provide(library)
         run = Run(self._executor, self.lua(), caller, entry.name, function=True, read_only=read_only)
-        run.starved = self._executor.starved and not entry.flags & ALLOW_OOM
+        run.starved = self._executor.quota.starved and not entry.flags & ALLOW_OOM
         head = b"F%d%b.%b\n" % (caller.protocol, library.name, entry.name)
         return self._run(run, head + encode_bulks(keys) + encode_bulks(args))
 
@@ -185,7 +185,9 @@ class Scripts:
             self._executor.store.admit()
             if read_only:
                 raise CommandError("Can not execute a script with write flag using *_ro command.")
-        if self._executor.starved and not flags & (ALLOW_OOM | NO_WRITES):
+        if self._executor.quota.starved and not flags & (ALLOW_OOM | NO_WRITES):
+            if self._executor.quota.over:
+                raise DiskQuota("allow-oom flag is not set on the script, can not run it when the store exceeds 'max-disk-size'")
             raise OutOfMemory("allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'")
         return read_only or bool(flags & NO_WRITES)
 

@@ -47,6 +47,8 @@ GAUGES = {
     "diskkv_checkpoint_active": "1 while a checkpoint is under way.",
     "diskkv_checkpoint_last_seconds": "How long the last checkpoint took.",
     "diskkv_tree_disk_bytes": "The engine's files.",
+    "diskkv_disk_limit_bytes": "max-disk-size, 0 for none.",
+    "diskkv_disk_full": "1 while the store takes more than that, and nothing may be added.",
     "diskkv_reclaim_backlog": "Values that are dead and whose memory is not yet free.",
     "diskkv_expiry_backlog": "Keys whose time has come and that are not yet deleted.",
 }
@@ -111,6 +113,8 @@ def count(executor: Executor, held: int) -> Counted:
         "diskkv_checkpoint_active": float(writer.active),
         "diskkv_checkpoint_last_seconds": writer.last_ms / 1000,
         "diskkv_tree_disk_bytes": engine.get("disk_bytes", 0),
+        "diskkv_disk_limit_bytes": executor.quota.limit,
+        "diskkv_disk_full": float(executor.quota.over),
         "diskkv_reclaim_backlog": len(store.graves),
         "diskkv_expiry_backlog": store.expiry.backlog(now),
         "diskkv_connections": stats.connections,
