@@ -36,6 +36,8 @@ def repair(source: str, directory: str, behind_holes: bool, everything: bool) ->
             click.echo(f"{title}: {line}")
         if len(lines) > SHOWN and not everything:
             click.echo(f"{title}: {len(lines) - SHOWN:,} more, see --all")
+    if outcome.damage:
+        click.echo("what lay in damaged files is missing, or is there as it was before: that may concern keys that are not named here")
     if outcome.unnamed:
         click.echo(f"lost: {outcome.unnamed:,} keys whose names can't be read")
     if outcome.left_out:

@@ -22,7 +22,7 @@ MOMENTS = {b"TTL": 1000, b"PTTL": 1, b"EXPIRETIME": 1000, b"PEXPIRETIME": 1}
 RANDOM = frozenset((b"SPOP", b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER", b"RANDOMKEY"))
 SCANS = {b"SCAN": 1, b"HSCAN": 2, b"SSCAN": 2, b"ZSCAN": 2}  # where the cursor stands
 SHAPES = frozenset((b"TIME", b"LASTSAVE", *SCANS))
-SHAPES_OF = frozenset(((b"CLIENT", b"ID"), (b"CLIENT", b"INFO"), (b"CLIENT", b"LIST"), (b"OBJECT", b"IDLETIME")))
+SHAPES_OF = frozenset(((b"ACL", b"GENPASS"), (b"CLIENT", b"ID"), (b"CLIENT", b"INFO"), (b"CLIENT", b"LIST"), (b"OBJECT", b"IDLETIME")))
 VARYING_IN_HELLO = (b"version", b"id", b"modules")
 
 

@@ -57,12 +57,24 @@ def group_content(group: Group) -> Any:
     return group.name, group.last, group.read, pending, {name: len(consumer) for name, consumer in group.consumers.items()}
 
 
+def _manifest(path: Path) -> list[tuple[str, bytes]]:
+    """What LevelDB says of its files; it changes when they do."""
+    try:
+        return [(file.name, file.read_bytes()) for file in sorted((path / "tree").glob("MANIFEST-*"))]
+    except FileNotFoundError:
+        return []
+
+
 def copy_of(path: Path | str, to: Path) -> Path:
     """A copy of a store's directory as it lies there now: what a kill -9 at this moment would leave."""
     shutil.rmtree(to, ignore_errors=True)
     for attempt in range(20):
         try:
+            before = _manifest(Path(path))
             shutil.copytree(path, to)
+            if _manifest(Path(path)) != before:
+                # A kill leaves what there is at one moment; this has parts of two.
+                raise shutil.Error("the tree has changed")
             return to
         except shutil.Error:
             # LevelDB or the log deleted a file between the listing and the copying.
