@@ -143,7 +143,7 @@ class Executor:
         store = self.store
         if store.recovering:
             store.wait_until_recovered()
-        store.now = store.clock()
+        store.tick()
         self.clock_mark = perf_ns()
         self.gated = (
             self.quota.starved

@@ -39,12 +39,18 @@ class Told(bytes):
 class Connection(asyncio.Protocol):
     """A client's connection, and the front of its session."""
 
+    __slots__ = (
+        "__weakref__", "_ahead", "_chunks", "_over_soft_since", "_paused", "_produced", "_stalled", "_timer", "_todo", "_unread",
+        "_unread_size", "_waiter", "_whole", "_wrote", "closing", "connected", "held", "out", "parser", "queued", "server", "session",
+        "throttled", "transport", "unix",
+    )  # fmt: skip
+
     def __init__(self, server: Server, *, unix: bool) -> None:
         self.server = server
         self.unix = unix
         self.session: Session = server.executor.open_session(self)
         self.parser = RequestParser(max_bulk=server.settings["proto-max-bulk-len"])
-        # asyncio's Transport; uvloop's are no instances of it
+        # the reactor's Wire, or an asyncio transport (TLS); uvloop's are no instances of asyncio's class
         self.transport: Any = None
         self.out: list[bytes] = []
         self.closing = False
@@ -93,30 +99,34 @@ class Connection(asyncio.Protocol):
         self._unread.clear()
 
     def data_received(self, data: bytes) -> None:
+        with self.server.lock:
+            self.receive(data)
+
+    def receive(self, data: bytes) -> None:
+        """As `data_received`. REQUIRES: the lock."""
         if self.closing:
             return
         server = self.server
         store = server.store
-        with server.lock:
-            if not server.ticking:
-                server.begin_tick()
-            self.session.last_seen = store.now
-            if self._stalled or self.queued or self._unread or server.spent > TURN:
-                self._leave_unread(data)
-                return
-            if self._todo or self._waiter is not None:
-                self._read_ahead(data)
-                return
-            # Kept until the tick's end, should its reads have to be done again; see `redo`.
-            if self._chunks is None:
-                server.active.append(self)
-                self._chunks = [data] if self._whole else []
-            elif self._chunks:
-                self._chunks.append(data)
-            before = store.changes
-            self._feed(data)
-            if store.changes != before:
-                self._wrote = True
+        if not server.ticking:
+            server.begin_tick()
+        self.session.last_seen = store.now
+        if self._stalled or self.queued or self._unread or server.spent > TURN:
+            self._leave_unread(data)
+            return
+        if self._todo or self._waiter is not None:
+            self._read_ahead(data)
+            return
+        # Kept until the tick's end, should its reads have to be done again; see `redo`.
+        if self._chunks is None:
+            server.active.append(self)
+            self._chunks = [data] if self._whole else []
+        elif self._chunks:
+            self._chunks.append(data)
+        before = store.changes
+        self._feed(data)
+        if store.changes != before:
+            self._wrote = True
 
     def eof_received(self) -> bool:
         return False
