@@ -12,7 +12,6 @@ from diskkv.dispatch.blocking import Waiter
 from diskkv.dispatch.executor import POSTPONED, Postponed
 from diskkv.dispatch.session import NoFront, Session
 from diskkv.errors import CommandError, ProtocolError
-from diskkv.lib.multibulk import HEADS
 from diskkv.replies import Blocked
 from diskkv.resp.encode import ENCODERS
 from diskkv.resp.parse import RequestParser
@@ -139,35 +138,30 @@ class Connection(asyncio.Protocol):
         except ProtocolError as error:
             self._refuse(error)
             return
-        execute, session, out = self.server.executor.execute, self.session, self.out
-        encoders = ENCODERS[session.protocol]
-        log = self.server.store.log
+        server, session, out = self.server, self.session, self.out
+        run, log = server.executor.run, server.store.log
         mark = len(log.parts)
-        for index, argv in enumerate(requests):
-            reply = execute(session, argv)
+        pending = iter(requests)
+        while (stop := run(session, pending, out, ENCODERS[session.protocol])) is not None:
+            argv, reply = stop
             kind = reply.__class__
-            if kind is bytes and len(reply) < COUNTED:
-                out.append(HEADS[len(reply)] + reply + b"\r\n")
-                continue
             if kind is Blocked or kind is Postponed:
                 self._hold(argv, reply)
-                self._todo.extend(requests[index + 1 :])
+                self._todo.extend(pending)
                 return
-            if session.protocol != encoders.protocol:
-                encoders = ENCODERS[session.protocol]
-            encoded = encoders[kind](reply)
+            encoded = ENCODERS[session.protocol][kind](reply)
             out.append(encoded)
             if len(encoded) >= COUNTED:
                 self._produced += len(encoded)
-                self.server.spent += len(encoded)
-                if self.server.spent > TURN:
-                    self._todo.extend(requests[index + 1 :])
+                server.spent += len(encoded)
+                if server.spent > TURN:
+                    self._todo.extend(pending)
                     self._whole = False
                     return
             if self.closing:
                 return
         if requests:
-            session.last_command = argv[0]
+            session.last_command = requests[-1][0]
         parser = self.parser
         if parser.verbatim:
             self._whole = True

@@ -56,13 +56,16 @@ class Receiver(Protocol):
 
 
 class Reactor:
-    """The epoll set. `round` is what calls `serve` when something is ready."""
+    """The epoll set, and what is in it by its file descriptor."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, turn: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.epoll = select.epoll()
         self.ends: dict[int, Wire | Port] = {}
-        loop.add_reader(self.epoll.fileno(), turn)
+
+    def start(self, turn: Callable[[], None]) -> None:
+        """Have the event loop call `turn`, which calls `serve`, when something is ready."""
+        self.loop.add_reader(self.epoll.fileno(), turn)
 
     def serve(self) -> None:
         """Read from, and write to, whatever is ready now."""

@@ -68,7 +68,7 @@ class Server:
         self._throttled: deque[Connection] = deque()
         self._postponed: dict[Connection, None] = {}
         # None where there is no epoll: asyncio's transports serve everybody then
-        self.reactor = Reactor(loop, self._serve_round) if AVAILABLE else None
+        self.reactor = Reactor(loop) if AVAILABLE else None
         self._listening = Listening(self.settings, loop, lambda: Connection(self, unix=False), reactor=self.reactor)
         self._listening_tls = Listening(self.settings, loop, lambda: Connection(self, unix=False), "tls-port")
         self._metrics = Metrics(loop, self._count, lambda transport: not self._protected(transport))
@@ -260,6 +260,8 @@ class Server:
     async def listen(self) -> list[str]:
         """Open every socket that the settings name; their addresses. SettingError when one can't be had."""
         settings = self.settings
+        if self.reactor is not None:
+            self.reactor.start(self._serve_round)
         opened = await self._listening.begin()
         opened += [f"{address} (TLS)" for address in await self._listening_tls.begin()]
         path = settings["unixsocket"]

@@ -65,7 +65,6 @@ class Store:
         self.shapes = Shapes()
         self.landed = threading.Condition(self.lock)
         self.clock = clock
-        # moment: `now` as it was when the second began; what look-ups note, so that they all note the same object
         self.now = self.moment = 0
         self.tick()
         self.random = random.Random()
@@ -116,8 +115,7 @@ class Store:
         self._keeper: threading.Thread | None = None
         self._stop = threading.Event()
         self._rouse = threading.Event()
-        # when the keeper will look again, in ms; `rouse_keeper` has it look sooner
-        self.keeper_due = 0
+        self.keeper_due = 0  # when the keeper will look again, in ms; `rouse_keeper` has it look sooner
         self._probe_at = 0
         self._numbers = databases
 
@@ -334,7 +332,7 @@ class Store:
     # -- a tick
 
     def tick(self) -> None:
-        """A front begins to execute commands: fix the clock."""
+        """A front begins to execute commands: fix the clock. `moment` is when the second began: one object, which all look-ups note."""
         self.now = now = self.clock()
         if not 0 <= now - self.moment < 1000:
             self.moment = now - now % 1000
