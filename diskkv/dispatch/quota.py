@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from diskkv.errors import DiskQuota, OutOfMemory, StoreError
+from diskkv.lib.directories import bytes_in
 
 if TYPE_CHECKING:
     from diskkv.store.store import Store
@@ -109,7 +110,7 @@ class Quota:
         store = self._store
         assert store.path is not None
         written = store.log.written
-        return written, store.engine.statistics().get("disk_bytes", 0) + _bytes_in(os.path.join(store.path, "log"))
+        return written, store.engine.statistics().get("disk_bytes", 0) + bytes_in(os.path.join(store.path, "log"))
 
     def _take(self, written: int, size: int) -> None:
         self._log_then, self.measured = written, size
@@ -119,14 +120,3 @@ class Quota:
             self._store.engine.compact(b"", LAST)
         except StoreError as error:
             journal.warning("can't give back what deletions left: %s", error)
-
-
-def _bytes_in(directory: str) -> int:
-    total = 0
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            try:
-                total += entry.stat().st_size
-            except FileNotFoundError:
-                continue
-    return total
