@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -82,7 +83,7 @@ def test_a_range_is_left_alone_while_little_of_it_is_dead(run: Runner) -> None:
         run("DEL", f"s{number}")
     compacted = settle(run)
     assert len(compacted) > 2
-    assert all(first[1] == second[0] for first, second in zip(compacted, compacted[1:], strict=False))
+    assert all(first[1] == second[0] for first, second in pairwise(compacted))
     assert taken(run) < 0.6 * whole
 
 
@@ -115,6 +116,6 @@ def test_a_range_is_cut_into_pieces() -> None:
 
     pieces = list(compaction.cut(size, b"", LAST))
     assert (pieces[0][0], pieces[-1][1]) == (b"", LAST)
-    assert all(one[1] == other[0] for one, other in zip(pieces, pieces[1:], strict=False))
+    assert all(one[1] == other[0] for one, other in pairwise(pieces))
     assert sum(size(*piece) for piece in pieces) == 5_000_000
     assert list(compaction.cut(lambda low, high: 1 << 40, b"a", b"a\0")) == [(b"a", b"a\0")]
