@@ -83,8 +83,9 @@ class Server:
         """Open a tick, unless one is open. REQUIRES: the lock."""
         if not self.ticking:
             self.ticking = True
-            self.executor.begin()
+            # First, so that whatever may go wrong, the tick ends.
             self.loop.call_soon(self.end_tick)
+            self.executor.begin()
 
     def end_tick(self) -> None:
         """Commit, and let the replies leave."""
