@@ -530,9 +530,10 @@ class Store:
             self.dead.append(keys.garbage_object(value.oid))
             self.graves.add(value, value.weight)
 
-    def free_later(self, dead: Value) -> None:
-        """Nobody holds a value any more: free its memory little by little, because a huge dict freed at once stops everything."""
-        self.graves.add(dead, dead.weight)
+    def free_later(self, dead: Value, weight: int) -> None:
+        """Nobody holds a value of that weight any more: free its memory little by little, because a huge dict freed at once stops
+        everything."""
+        self.graves.add(dead, weight)
 
     def bury_database(self, db: Database) -> None:
         """All of a database is dead (before it gets a new epoch)."""
