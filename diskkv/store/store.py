@@ -50,9 +50,9 @@ class Store:
     __slots__ = (
         "_apply", "_closed", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "at_close", "backups", "before_close",
         "cache", "changes", "chores", "clock", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine", "erased",
-        "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "keeper", "landed", "large", "listener",
-        "loads", "lock", "log", "log_bytes", "log_work", "lost", "now", "on_commit", "path", "random", "ready_keys", "recovering",
-        "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
+        "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "isolated", "keeper", "landed", "large",
+        "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "now", "on_commit", "path", "random", "ready_keys",
+        "recovering", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, log: Log, *, sizes: Sizes, databases: int, clock: Clock) -> None:
@@ -73,6 +73,7 @@ class Store:
         self.loads = 0
         self.expired = 0
         self.expired_parts = 0
+        self.isolated = 0  # how many keys were put into quarantine
         self.replaying = False
         self.recovering = False
         self.failed: str | None = None

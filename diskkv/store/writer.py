@@ -30,6 +30,7 @@ from diskkv.format import keys
 from diskkv.format.meta import decode, pack_state
 from diskkv.format.ordered import unpack_u32
 from diskkv.store.log import Position
+from diskkv.store.quarantine import supplant
 from diskkv.store.reclaim import Reclaimer
 from diskkv.store.value import UNKNOWN
 
@@ -182,9 +183,10 @@ class Writer:
         store.stamp += 2
         self._at = 0
         # Each once, however often it came in: handing over twice would forget what was handed over first.
-        self._values = [value for value in dict.fromkeys(store.large) if value.linked]
-        self._flights = [value.freeze() for value in self._values]
-        store.large = []
+        large, store.large = dict.fromkeys(store.large), []
+        for value in large:
+            if value.linked:
+                self._freeze(value)
         self._dead, store.dead = store.dead, []
         self._erased, store.erased = store.erased, []
         self._position = store.log.position()
@@ -202,6 +204,23 @@ class Writer:
         store.documents.freeze(batch)
         for raw in self._dead:
             batch.put(raw, b"")
+
+    def _freeze(self, value: Value) -> None:
+        """Have a large object hand over what changed in it."""
+        try:
+            flight = value.freeze()
+        except Damaged as error:
+            value = self._isolate(value, error)
+            flight = value.freeze()
+        self._values.append(value)
+        self._flights.append(flight)
+
+    def _isolate(self, value: Value, error: Damaged) -> Value:
+        """A frozen value can't be encoded: have its key go into quarantine with this checkpoint."""
+        isolated = supplant(value.db, value.key, str(error))
+        isolated.stamp = self.frozen_stamp
+        self.frozen.append(isolated)
+        return isolated
 
     def hasten(self) -> None:
         """Have a checkpoint begin as soon as nothing is left to commit, if anything is dirty (BGREWRITEAOF)."""
@@ -244,7 +263,11 @@ class Writer:
         try:
             for value in self.frozen[at : at + SLICE]:
                 if value.stamp == stamp and value.linked:
-                    value.save(batch)
+                    try:
+                        value.save(batch)
+                    except Damaged as error:
+                        value = self._isolate(value, error)
+                        value.save(batch)
                     value.stamp = stamp + 1
         except Exception as error:
             journal.exception("a value can't be encoded")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import NamedTuple
 
@@ -81,27 +82,13 @@ def listed(tables: list[Table]) -> str:
 
 def missing_tables(path: str) -> list[Table]:
     """As `Manifest.missing`, of a tree that need not be open; none when its manifest can't be read."""
-    try:
-        manifest = Manifest(path)
-    except OSError:
-        return []
-    try:
+    with contextlib.suppress(OSError, ValueError, IndexError), contextlib.closing(Manifest(path)) as manifest:
         return manifest.missing()
-    except IndexError:
-        return []
-    finally:
-        manifest.close()
+    return []
 
 
 def live_tables(path: str) -> dict[int, Table] | None:
     """The tables that belong to a tree, by number; None when its manifest can't be read."""
-    try:
-        manifest = Manifest(path)
-    except OSError:
-        return None
-    try:
+    with contextlib.suppress(OSError, ValueError, IndexError), contextlib.closing(Manifest(path)) as manifest:
         return manifest.live()
-    except IndexError:
-        return None
-    finally:
-        manifest.close()
+    return None
