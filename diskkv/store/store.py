@@ -250,8 +250,6 @@ class Store:
                 self.replaying = False
                 if collecting:
                     gc.enable()
-            if reader.dropped:
-                journal.warning("the log ended in the middle of a write: %d bytes were dropped", reader.dropped)
             if stop is None:
                 self.log.start(reader.end, reader.before)
         self.ready_keys.clear()
