@@ -371,7 +371,7 @@ class Executor:
             session.queue.append((command, argv))
             return QUEUED
         if (command.writes or command.name == "exec") and self.store.writer.backlogged():
-            if self.store.writer.healing:
+            if self.store.writer.stuck:
                 # Nobody knows for how long: with damage, for ever.
                 return self._refuse(session, tree_full(self.store), command)
             return POSTPONED

@@ -267,11 +267,14 @@ class Log:
         """Find out whether there is room again: OSError while there is none. Leaves nothing behind."""
         # The writer's thread may be trying, too.
         name = os.path.join(self.path, f"probe{threading.get_ident()}")
+        other = name + ".renamed"
         handle = self.disk.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             self.disk.reserve(handle, room)
             self.disk.write(handle, b"\0" * 4096)
             self.disk.sync(handle)
+            os.rename(name, other)
+            name = other
         finally:
             os.close(handle)
             os.unlink(name)

@@ -58,6 +58,7 @@ BACKLOG = 1.4
 SLICE = 96
 PATIENCE = 0.01
 RETRY_SECONDS = 0.5
+REOPENINGS = 4
 # Damage does not go away by itself: LevelDB meets it again with its next compaction. Trying again takes longer each time, up to this.
 DAMAGED_SECONDS = 60.0
 # What opening the engine anew may write, besides a write buffer: better not to try with less, because it has to be closed for it.
@@ -87,6 +88,8 @@ class Writer:
         # after a failure, until the engine has been opened anew: no checkpoint may begin
         self.healing = False
         self.error: str | None = None
+        # how many checkpoints have failed since the last that landed, or have been waiting for room in vain
+        self._setbacks = 0
         # how long the thread rests after a failure, and until when nothing is reclaimed
         self._rest = 0.0
         self._reclaim_from = float("-inf")
@@ -141,6 +144,12 @@ class Writer:
         store = self._store
         count, log = len(store.dirty), store.log.written - self._log_mark + self.ahead
         return self.commands + 2 * count >= store.log_work or log >= store.log_bytes or log + DIRTY_BYTES * count >= store.dirty_bytes
+
+    @property
+    def stuck(self) -> bool:
+        """Whether nobody knows when the engine can be written again. After a first failure it is likely to be soon: LevelDB goes on telling
+        of a full disk that it has met in the background, long after there was room again, until it is opened anew."""
+        return self.healing and (self._setbacks > 1 or self._rest > RETRY_SECONDS)
 
     def backlogged(self) -> bool:
         """Whether so much waits for the engine that writers must wait, too."""
@@ -392,6 +401,7 @@ class Writer:
         self._landed_mark = self._log_mark
         self._flying_commands = self._flying_ahead = 0
         self.checkpoints += 1
+        self._setbacks = 0
         self.landed_at = self._store.clock()
         self.error = None
         if self._makes_up:
@@ -431,11 +441,22 @@ class Writer:
         self.ahead += self._flying_ahead
         self._flying_commands = self._flying_ahead = 0
         self.failures += 1
+        self._setbacks += 1
         self.error = reason
         self.healing = True
         self._encoded.set()
         self._wake.set()
         store.landed.notify_all()
+
+    def _reopen(self) -> None:
+        """Open the engine anew. As long as that has not been done nothing can be read, so it is tried more than once."""
+        for left in reversed(range(REOPENINGS)):
+            try:
+                self._store.engine.reopen()
+                return
+            except (StoreError, OSError):
+                if not left:
+                    raise
 
     def _heal(self) -> None:
         """Wait for room and open the engine anew: after a failed write LevelDB refuses all others."""
@@ -448,9 +469,12 @@ class Writer:
             try:
                 store.log.probe(store.sizes.write_buffer + ROOM_TO_REOPEN)
                 with store.lock:
-                    store.engine.reopen()
+                    self._reopen()
                     self.healing = False
                     store.landed.notify_all()
                 return
             except (StoreError, OSError) as error:
                 journal.error("still no way to write: %s", error)
+                with store.lock:
+                    self._setbacks += 1
+                    store.landed.notify_all()
