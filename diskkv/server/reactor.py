@@ -263,6 +263,8 @@ class Wire:
         self._watch()
         self._raw.close()
         self._reactor.loop.call_soon(self._receiver.connection_lost, error)
+        # They know each other, and the collector does not look for such rings.
+        del self._receiver
 
     # -- for the connection: as asyncio's transports do it
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import socket
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -207,6 +209,25 @@ def test_a_client_that_hung_up_while_nobody_reads_is_heard_and_not_asked_again_a
     bench.serve()
     bench.serve()
     assert receiver.told == [b"before", ("lost", type(None))]
+
+
+@pytest.mark.parametrize("how", ["closed", "aborted", "hung up"])
+def test_nothing_is_left_of_a_client_that_has_gone(bench: Bench, how: str) -> None:
+    client, receiver = bench.connect()
+    gc.disable()
+    try:
+        if how == "hung up":
+            client.close()
+        else:
+            receiver.wire.close() if how == "closed" else receiver.wire.abort()
+        bench.serve()
+        assert receiver.told == [("lost", type(None))]
+        watch = weakref.ref(receiver)
+        bench.receivers.clear()
+        del receiver
+        assert watch() is None
+    finally:
+        gc.enable()
 
 
 def test_an_end_that_follows_another_in_its_number_is_left_alone(bench: Bench) -> None:
