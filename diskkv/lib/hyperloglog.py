@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64, b2a_base64
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
-from itertools import accumulate
 from math import inf, isinf, sqrt
 from struct import unpack_from
 
@@ -54,6 +52,12 @@ _SPANS = bytes([op + 1 if op < 0x40 else (op & 3) + 1 if op >= 0x80 else 0 for o
 _COVERED = [bytes(op + 1) if op < 0x40 else bytes(((op >> 2 & 31) + 1,)) * ((op & 3) + 1) for op in range(256)]
 # Up to so many bytes, walking over opcodes one by one is faster than adding them up.
 _FEW = 400
+# How near to its goal a search by halves ends.
+_NEAR = 32
+# From so many elements on it pays to look at all registers at once.
+_MANY = 32
+# What a sparse opcode can say of registers in a row.
+_RUN = re.compile(rb"\0+|([^\0])\1{0,3}", re.DOTALL)
 # How many opcodes are looked at for runs to be joined after a change, from the one before it on.
 _JOINED = 5
 
@@ -101,10 +105,40 @@ def place(element: bytes) -> tuple[int, int]:
 
 def add(data: bytes, elements: Iterable[bytes], limit: int) -> bytes | None:
     """The HyperLogLog with some more elements, None if that changes nothing. A sparse one longer than `limit` becomes dense."""
+    places = list(map(place, elements))
+    if data[4] == SPARSE and len(places) > _MANY:
+        try:
+            values = registers(data)
+        except Corrupted:
+            pass
+        else:
+            return _add_many(data, values, places, limit)
+    return _add_each(data, places, limit)
+
+
+def _add_many(data: bytes, values: bytes, places: list[tuple[int, int]], limit: int) -> bytes | None:
+    """As `_add_each`, for a sparse one whose registers are known: only what raises one is looked at, and nothing if it will be dense."""
+    raised = bytearray(values)
+    steps = []
+    for index, value in places:
+        if raised[index] < value:
+            raised[index] = value
+            steps.append((index, value))
+    # However the elements came: what can't be said in so few bytes at the end has become dense on the way there.
+    if steps and HEADER + _least_size(raised) > limit:
+        return invalidated(bytearray(_packed(data, bytes(raised))))
+    return _add_each(data, steps, limit)
+
+
+def _least_size(values: bytearray) -> int:
+    """The fewest bytes of sparse opcodes that say these registers."""
+    return sum(2 if found[0][0] == 0 and len(found[0]) > ZERO_RUN else 1 for found in _RUN.finditer(values))
+
+
+def _add_each(data: bytes, places: Iterable[tuple[int, int]], limit: int) -> bytes | None:
     buffer: bytearray | None = None
     dense = data[4] == DENSE
-    for element in elements:
-        index, value = place(element)
+    for index, value in places:
         held: bytes | bytearray = data if buffer is None else buffer
         if not dense:
             grown = _add_sparse(held, index, value, limit)
@@ -186,11 +220,7 @@ def _find(data: bytes | bytearray, index: int) -> tuple[int, int, int]:
         spans = data[at:stop].translate(_SPANS)
         behind = first + sum(spans)
         if index < behind:
-            behinds = list(accumulate(spans))
-            ordinal = bisect_right(behinds, index - first)
-            if ordinal:
-                return at + ordinal - 1, at + ordinal, first + behinds[ordinal - 1]
-            return before, at, first
+            return _walk(data, index, *_nearer(spans, index, at, first, before))
         if found is None:
             break
         if stop > at:
@@ -200,6 +230,19 @@ def _find(data: bytes | bytearray, index: int) -> tuple[int, int, int]:
             return before, stop, behind
         before, at, first = stop, stop + 2, behind + span
     raise Corrupted
+
+
+def _nearer(spans: bytes | bytearray, index: int, at: int, first: int, before: int) -> tuple[int, int, int]:
+    """Where to begin a walk over one-byte opcodes, the first of which is at `at` and covers `first`: not far before register `index`."""
+    low, high = 0, len(spans)
+    while high - low > _NEAR:
+        middle = (low + high) // 2
+        covered = sum(spans[low:middle])
+        if index < first + covered:
+            high = middle
+        else:
+            low, first = middle, first + covered
+    return (at + low, first, at + low - 1) if low else (at, first, before)
 
 
 def _raise_sparse(buffer: bytearray, before: int, at: int, first: int, index: int, value: int, limit: int) -> bool:
