@@ -282,7 +282,8 @@ class Connection(asyncio.Protocol):
     def _weigh(self) -> None:
         """Have the server know how much it keeps for this client. May drop it."""
         server = self.server
-        size = self._unread_size + self.parser.buffered() + (self.transport.get_write_buffer_size() if self.connected else 0)
+        size = self._unread_size + self.parser.buffered() + self.session.fieldset_size
+        size += self.transport.get_write_buffer_size() if self.connected else 0
         server.held += size - self.held
         self.held = size
         if server.held > server.client_memory:
@@ -398,7 +399,7 @@ class Connection(asyncio.Protocol):
         """Once a second: drop the client if it has read too slowly for too long; count again what is kept for it."""
         if self.connected and (self._over_soft_since is not None or self.transport.get_write_buffer_size()):
             self.check_output()
-        elif self.held:
+        elif self.held or self.session.fieldset_size:
             self._weigh()
 
     def set_output_ahead(self) -> None:
