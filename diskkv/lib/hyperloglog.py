@@ -56,8 +56,9 @@ _FEW = 400
 _NEAR = 32
 # From so many elements on it pays to look at all registers at once.
 _MANY = 32
-# What a sparse opcode can say of registers in a row.
+# What a sparse opcode can say of registers in a row, and so many that not all opcodes that say them must have been joined.
 _RUN = re.compile(rb"\0+|([^\0])\1{0,3}", re.DOTALL)
+_CROWD = re.compile(rb"[^\0]{5}")
 # How many opcodes are looked at for runs to be joined after a change, from the one before it on.
 _JOINED = 5
 
@@ -117,22 +118,43 @@ def add(data: bytes, elements: Iterable[bytes], limit: int) -> bytes | None:
 
 
 def _add_many(data: bytes, values: bytes, places: list[tuple[int, int]], limit: int) -> bytes | None:
-    """As `_add_each`, for a sparse one whose registers are known: only what raises one is looked at, and nothing if it will be dense."""
+    """As `_add_each`, for a sparse one whose registers are known: most often what comes of it can be told from the registers at the end.
+
+    What can't be said in `limit` bytes then has become dense on the way there, in whatever order the elements came. What can, even if no
+    two registers shared an opcode, has not; and opcodes are joined in another order only where more than VALUE_RUN registers in a row are
+    not zero. Those in `data` must have been joined like that, too.
+    """
     raised = bytearray(values)
     steps = []
     for index, value in places:
         if raised[index] < value:
             raised[index] = value
             steps.append((index, value))
-    # However the elements came: what can't be said in so few bytes at the end has become dense on the way there.
-    if steps and HEADER + _least_size(raised) > limit:
+    if not steps:
+        return None
+    if max(raised) > SPARSE_MOST:
         return invalidated(bytearray(_packed(data, bytes(raised))))
+    body, most = _spoken(raised)
+    if HEADER + len(body) > limit:
+        return invalidated(bytearray(_packed(data, bytes(raised))))
+    if HEADER + most <= limit and _CROWD.search(raised) is None and _spoken(values)[0] == data[HEADER:]:
+        return invalidated(bytearray(data[:HEADER] + body))
     return _add_each(data, steps, limit)
 
 
-def _least_size(values: bytearray) -> int:
-    """The fewest bytes of sparse opcodes that say these registers."""
-    return sum(2 if found[0][0] == 0 and len(found[0]) > ZERO_RUN else 1 for found in _RUN.finditer(values))
+def _spoken(values: bytes | bytearray) -> tuple[bytes, int]:
+    """Registers as the fewest sparse opcodes; and how many bytes these are if no two registers but zeros share one."""
+    body = bytearray()
+    shared = 0
+    for found in _RUN.finditer(values):
+        run = len(found[0])
+        value = values[found.start()]
+        if value:
+            body.append(0x80 | value - 1 << 2 | run - 1)
+            shared += run - 1
+        else:
+            body += bytes(_zeros(run))
+    return bytes(body), len(body) + shared
 
 
 def _add_each(data: bytes, places: Iterable[tuple[int, int]], limit: int) -> bytes | None:
