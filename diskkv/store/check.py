@@ -31,6 +31,7 @@ from diskkv.format import (
     PIECE,
     RANKED,
     RECORDS,
+    WAITING,
     keys,
 )  # fmt: skip
 from diskkv.format.meta import decode, unpack_state
@@ -45,7 +46,7 @@ from diskkv.store.value import TYPES
 DAMAGE = "damage"
 LEFTOVER = "leftover"
 
-KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, DEADLINE})
+KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, WAITING, DEADLINE})
 FLAGS = EXPIRES | RECORDS | COMPRESSED | PARTS | EDITED
 SYSTEM_NAMES = frozenset({b"format", b"seed", b"state"})
 
