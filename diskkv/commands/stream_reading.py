@@ -166,7 +166,10 @@ def xreadgroup(ctx: Session, *words: bytes) -> Any:
         if after != ID_MAX:
             replies.append((key, _history(ctx, key, value, consumer, after, reading.limit)))
             continue
-        told = [] if reading.idle is None else _claim(ctx, key, value, consumer, reading.idle, reading.limit)
+        told: list[Any] = []
+        if reading.idle is not None:
+            of.sort()
+            told = _claim(ctx, key, value, consumer, reading.idle, reading.limit)
         left = reading.limit - len(told)
         if of.last < value.last and (left > 0 or not reading.limit) and (entries := value.range(of.last + 1, ID_MAX, max(left, 0))):
             of.deliver(consumer, entries, ctx.now, pending=not reading.acknowledged)
@@ -177,8 +180,11 @@ def xreadgroup(ctx: Session, *words: bytes) -> Any:
             told += shown(entries) if reading.idle is None else [[*entry, 0, 0] for entry in shown(entries)]
         if told:
             replies.append((key, told))
-        elif reading.idle is not None and (since := of.first_after(ctx.now - reading.idle)) is not None:
-            again = since + reading.idle if again is None else min(again, since + reading.idle)
+        elif reading.idle is not None:
+            since = of.first_after(ctx.now - reading.idle)
+            # What is not sorted yet may have waited for long enough.
+            due = ctx.now + 1 if not of.sorted else None if since is None else since + reading.idle
+            again = min((each for each in (again, due) if each is not None), default=None)
     if replies:
         return Named(replies)
     if reading.wait < 0:
@@ -191,16 +197,13 @@ def _claim(ctx: Session, key: bytes, value: Stream, consumer: Consumer, idle: in
     group = consumer.group
     told: list[Any] = []
     taken: list[tuple[int, int]] = []
-    whole = False
-    while not taken and not whole:
-        whole = group.sort()
-        for number, _, time, times in group.by_time(ctx.now - idle):
-            items = value.entry(number)
-            if items is not None:
-                taken.append((number, times))
-                told.append([format_id(number), list(items), ctx.now - time, times])
-                if len(taken) == count:
-                    break
+    for number, _, time, times in group.by_time(ctx.now - idle):
+        items = value.entry(number)
+        if items is not None:
+            taken.append((number, times))
+            told.append([format_id(number), list(items), ctx.now - time, times])
+            if len(taken) == count:
+                break
     by_times: dict[int, list[int]] = {}
     for number, times in taken:
         group.give(consumer, number, ctx.now, times + 1)

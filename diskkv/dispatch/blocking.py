@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from diskkv.store.database import Database
 
 
+# How often a waiter that is due is looked at again while CLIENT PAUSE holds its command, in ms.
+PAUSED = 50
+
+
 class Growth(Watcher):
     """Stands among a key's watchers for a client that waits until what is there has grown: whoever touches the key wakes it."""
 
@@ -98,9 +102,13 @@ class Waiters:
         """A waiter is due: it is answered, or waits on until it is due once more. REQUIRES: a tick is open."""
         if waiter.session.blocked is not waiter:
             return
-        deadline = waiter.blocked.deadline
-        if waiter.again is not None and (deadline is None or self._executor.store.now < deadline):
-            self._serve_waiter(waiter)
+        deadline, now = waiter.blocked.deadline, self._executor.store.now
+        pausing = self._executor.pausing
+        if waiter.again is not None and (deadline is None or now < deadline):
+            if pausing.on() and pausing.holds(waiter.session, waiter.command, waiter.argv):
+                waiter.again = now + PAUSED
+            else:
+                self._serve_waiter(waiter)
         else:
             self.cancel(waiter)
             waiter.resume(waiter.blocked.timeout_reply)

@@ -265,20 +265,23 @@ class Group:
         if time is not None:
             waiting.put(waiting_number(time, number), b"", new=True)
 
-    def sort(self) -> bool:
-        """Put some more of what is pending in the order of its times; whether all of it is."""
-        if self.waiting is None:
-            self._changed()
-            self.waiting = Ledger(self.stream, waiting_sub(self.number))
-        if self.upto == ID_MAX:
-            return True
+    @property
+    def sorted(self) -> bool:
+        """Whether all that is pending is known in the order of its times."""
+        return self.upto == ID_MAX
+
+    def sort(self) -> None:
+        """Put some more of what is pending in the order of its times."""
+        if self.sorted:
+            return
         self._changed()
+        if self.waiting is None:
+            self.waiting = Ledger(self.stream, waiting_sub(self.number))
         waiting = self.waiting
         found = list(islice(self.deliveries(self.upto + 1, ID_MAX), SORTED))
         for number, _, time, _ in found:
             waiting.put(waiting_number(time, number), b"", new=True)
         self.upto = found[-1].number if len(found) == SORTED else ID_MAX
-        return self.upto == ID_MAX
 
     def _disown(self, holder: Consumer, number: int) -> None:
         holder.owned.drop(number)

@@ -176,3 +176,39 @@ def test_the_order_of_times_survives_anything(run: Runner, seed: int, monkeypatc
     assert run.findings() == []
     run("XGROUP", "DESTROY", "x", "g")
     assert run.findings() == []
+
+
+def test_a_client_that_waits_goes_on_until_all_is_sorted(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "SORTED", 10)
+    run("XGROUP", "CREATE", "x", "g", 0, "MKSTREAM")
+    for number in range(1, 36):
+        run("XADD", "x", number, "f", "v")
+    read(run, "ann")
+    run("XCLAIM", "x", "g", "ann", 0, 33, "IDLE", 99, "JUSTID")
+    words = [b"XREADGROUP", b"GROUP", b"g", b"bob", b"BLOCK", b"1000", b"CLAIM", b"90", b"STREAMS", b"x", b">"]
+    executor, told = run.executor, []
+    with executor.store.lock:
+        waiter = executor.waiters.park(run.session, words, run(*words), told.append)
+        for _ in range(3):
+            assert waiter.due == run.clock() + 1
+            run.clock.advance(1)
+            executor.begin()
+            executor.waiters.time_up(waiter)
+            executor.store.commit()
+    assert [each[0] for each in plain(told[0])[0][1]] == [b"33-0"]
+
+
+def test_a_pause_holds_who_waits_too(stream: Runner) -> None:
+    read(stream, "ann")
+    words = [b"XREADGROUP", b"GROUP", b"g", b"bob", b"BLOCK", b"1000", b"CLAIM", b"130", b"STREAMS", b"x", b">"]
+    executor, told = stream.executor, []
+    other = executor.open_session()
+    with executor.store.lock:
+        waiter = executor.waiters.park(stream.session, words, stream(*words), told.append)
+        stream("CLIENT", "PAUSE", 500, "WRITE", session=other)
+        for passed, replies in ((30, 0), (450, 0), (30, 1)):
+            stream.clock.advance(passed)
+            executor.begin()
+            executor.waiters.time_up(waiter)
+            executor.store.commit()
+            assert len(told) == replies
