@@ -106,9 +106,9 @@ def file_name(text: str) -> str:
 
 def memory_or_share(text: str) -> str:
     """A number of bytes, or a share of maxmemory in percent."""
-    if text.endswith("%"):
-        if not text[:-1].isdigit() or int(text[:-1]) > 100:
-            raise SettingError("argument must be a memory or percent value")
+    if text.endswith("%") and text[:-1].isdigit():
+        if int(text[:-1]) > 100:
+            raise SettingError("percentage argument must be less or equal to 100")
         return text
     try:
         return str(memory(text))

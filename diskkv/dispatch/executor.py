@@ -478,6 +478,8 @@ class Executor:
         session.name = b""
         session.reply_mode = "on"
         session.no_evict = session.no_touch = False
+        session.fieldsets.clear()
+        session.fieldset_size = 0
         session.user = self.users.default
         session.authenticated = self.users.open
         session.regate()

@@ -188,9 +188,18 @@ class Connection(asyncio.Protocol):
             self.server.postponed(self)
             return
         self._waiter = self.server.executor.waiters.park(self.session, argv, reply, self._resume)
-        if reply.deadline is not None:
-            delay = max(0.0, (reply.deadline - self.server.store.clock()) / 1000)
-            self._timer = self.server.loop.call_later(delay, self._timed_out, self._waiter)
+        self._waiter.moved = self._arm
+        self._arm()
+
+    def _arm(self) -> None:
+        """Have the waiting command looked at again when it is due."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waiter = self._waiter
+        if waiter is not None and waiter.due is not None:
+            delay = max(0.001, (waiter.due - self.server.store.clock()) / 1000)
+            self._timer = self.server.loop.call_later(delay, self._time_up, waiter)
 
     def _resume(self, reply: Any) -> None:
         """A blocked command has been answered, within some tick."""
@@ -203,12 +212,13 @@ class Connection(asyncio.Protocol):
         if self._todo or self._unread or self.parser.more:
             self.server.loop.call_soon(self.go_on)
 
-    def _timed_out(self, waiter: Waiter) -> None:
+    def _time_up(self, waiter: Waiter) -> None:
         if waiter is self._waiter:
             with self.server.lock:
                 self.server.begin_tick()
-                self.server.executor.waiters.cancel(waiter)
-                self._resume(waiter.blocked.timeout_reply)
+                self.server.executor.waiters.time_up(waiter)
+            if self._waiter is waiter:
+                self._arm()
 
     def go_on(self) -> None:
         """Run what has waited behind a command that could not be answered, or for the client to read."""
@@ -286,7 +296,8 @@ class Connection(asyncio.Protocol):
     def _weigh(self) -> None:
         """Have the server know how much it keeps for this client. May drop it."""
         server = self.server
-        size = self._unread_size + self.parser.buffered() + (self.transport.get_write_buffer_size() if self.connected else 0)
+        size = self._unread_size + self.parser.buffered() + self.session.fieldset_size
+        size += self.transport.get_write_buffer_size() if self.connected else 0
         server.held += size - self.held
         self.held = size
         if server.held > server.client_memory:
@@ -402,7 +413,7 @@ class Connection(asyncio.Protocol):
         """Once a second: drop the client if it has read too slowly for too long; count again what is kept for it."""
         if self.connected and (self._over_soft_since is not None or self.transport.get_write_buffer_size()):
             self.check_output()
-        elif self.held:
+        elif self.held or self.session.fieldset_size:
             self._weigh()
 
     def set_output_ahead(self) -> None:

@@ -32,6 +32,7 @@ from diskkv.format import (
     RANKED,
     RECORDS,
     SPOILED,
+    WAITING,
     keys,
 )  # fmt: skip
 from diskkv.format.meta import decode, unpack_state
@@ -46,7 +47,7 @@ from diskkv.store.value import TYPES
 DAMAGE = "damage"
 LEFTOVER = "leftover"
 
-KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, DEADLINE})
+KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, WAITING, DEADLINE})
 FLAGS = EXPIRES | RECORDS | COMPRESSED | PARTS | EDITED | SPOILED
 SYSTEM_NAMES = frozenset({b"format", b"seed", b"state"})
 
