@@ -276,7 +276,7 @@ class Connection(asyncio.Protocol):
             self.server.throttle(self)
             self._weigh()
             if self._unread_size > self.server.settings["client-query-buffer-limit"]:
-                self.server.report("client %s dropped: it sends on and on without reading", self.session.id)
+                self.server.report("client %(client)d dropped: it sends on and on without reading", {"client": self.session.id})
                 self.drop()
 
     def _weigh(self) -> None:
@@ -391,7 +391,9 @@ class Connection(asyncio.Protocol):
         else:
             self._over_soft_since = None
         if (hard and size > hard) or (self._over_soft_since is not None and now - self._over_soft_since > seconds):
-            self.server.report("client %s dropped: it reads too slowly, %d bytes wait for it", self.session.id, size)
+            self.server.report(
+                "client %(client)d dropped: it reads too slowly, %(bytes)d bytes wait for it", {"client": self.session.id, "bytes": size}
+            )
             self.drop()
 
     def check(self) -> None:

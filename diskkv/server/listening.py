@@ -64,7 +64,7 @@ class Listening:
         try:
             opened = self._open({place: optional for place, optional in wanted.items() if place not in self._sockets})
         except SettingError as error:
-            journal.warning("%s", error)
+            journal.warning("%(error)s", {"error": error})
             raise SettingError(REASONS[name]) from None
         for place in [place for place in self._sockets if place not in wanted]:
             self._close(place)
@@ -90,7 +90,7 @@ class Listening:
         try:
             return self._make_context(wanted)
         except SettingError as error:
-            journal.warning("%s", error)
+            journal.warning("%(error)s", {"error": error})
             raise SettingError(BAD_TLS) from None
 
     def _make_context(self, wanted: dict[Place, bool]) -> ssl.SSLContext | None:

@@ -116,11 +116,15 @@ class Backups:
                 raise self._failure
             status.path = _deliver(stage, Path(status.destination), self._label)
             status.label = self._label
+            journal.info(
+                "backup: %(path)s, %(new_bytes)d of %(bytes)d bytes are new",
+                {"path": status.path, "new_bytes": self._label.new_bytes, "bytes": self._label.bytes},
+            )
         except Exception as error:
             if not isinstance(error, (StoreError, OSError)):
                 journal.exception("internal error in a backup")
             status.error = str(error) or type(error).__name__
-            journal.error("a backup to %s failed: %s", status.destination, status.error)
+            journal.error("a backup to %(destination)s failed: %(error)s", {"destination": status.destination, "error": status.error})
         finally:
             shutil.rmtree(stage, ignore_errors=True)
             status.running = False

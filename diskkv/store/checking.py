@@ -100,7 +100,7 @@ class Checks:
             status.findings += 1
             if len(status.named) < FINDINGS:
                 status.named.append(str(finding))
-                journal.error("examining the store: %s", finding)
+                journal.error("examining the store: %(finding)s", {"finding": finding})
             self._pause()
 
     def _pause(self) -> None:

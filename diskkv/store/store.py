@@ -256,7 +256,7 @@ class Store:
                 if collecting:
                     gc.enable()
             if reader.dropped:
-                journal.warning("the log ended in the middle of a write: %d bytes were dropped", reader.dropped)
+                journal.warning("the log ended in the middle of a write: %(bytes)d bytes were dropped", {"bytes": reader.dropped})
             if stop is None:
                 self.log.start(reader.end, reader.before)
         self.ready_keys.clear()
@@ -297,7 +297,7 @@ class Store:
         except OSError as error:
             if not landed:
                 raise StoreError(f"the log can't be put on the disk: {error}") from None
-            journal.warning("the log can't be put on the disk, but all that it says is in the engine: %s", error)
+            journal.warning("the log can't be put on the disk, but all that it says is in the engine: %(error)s", {"error": error})
         finally:
             self.engine.close()
             if self._lock_file >= 0:
@@ -402,12 +402,12 @@ class Store:
         self.failed = reason
         self.failures += 1
         self._probe_at = self.clock() + PROBE_MS
-        journal.error("the log can't be written, the last changes were undone: %s", reason)
+        journal.error("the log can't be written, the last changes were undone: %(error)s", {"error": reason})
         self._go_back()
         raise LogFailed(reason)
 
     def _undo_spoiled(self) -> None:
-        journal.error("%s failed halfway, the last changes were undone", self.spoiled)
+        journal.error("%(command)s failed halfway, the last changes were undone", {"command": self.spoiled})
         self.spoiled = None
         self.log.forget()
         self._go_back()
@@ -423,7 +423,7 @@ class Store:
                 self.listener.undone()
         except Exception as error:
             self.failed = self.lost = f"{error}; restart, or save what can be read with `diskkv repair`"
-            journal.critical("the store can't be read anew, nothing is served any more: %s", error)
+            journal.critical("the store can't be read anew, nothing is served any more: %(error)s", {"error": error})
             raise StoreError(self.lost) from error
         finally:
             self.recovering = False
@@ -570,7 +570,7 @@ class Store:
                         for chore in self.chores:
                             chore()
                 except (StoreError, OSError) as error:
-                    journal.error("expiring keys failed, will try again: %s", error)
+                    journal.error("expiring keys failed, will try again: %(error)s", {"error": error})
                 self.cache.sweep(KEEPER_STEPS)
                 self.keeper_due = self.clock() + int(rest * 1000)
             if self.graves.work(KEEPER_STEPS):
