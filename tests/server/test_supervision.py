@@ -171,9 +171,9 @@ def test_whose_watchdog_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert watchdog_seconds() == 30
 
 
-def test_save_says_that_it_gets_on(run: Runner) -> None:
+def test_save_says_that_it_gets_on(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[None] = []
-    run.executor.saver.pulse = lambda: told.append(None)
+    monkeypatch.setattr(run.executor.saver, "pulse", lambda: told.append(None))
     for number in range(10):
         run("SET", number, "x")
     assert run("SAVE") == OK
