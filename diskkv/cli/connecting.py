@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ import click
 
 from diskkv.errors import StoreError
 
+LOOK_SECONDS = 0.1
 F = TypeVar("F", bound=Callable[..., Any])
 OPTIONS = (
     click.option("-h", "--host", default="127.0.0.1", show_default=True, help="The server's host."),
@@ -48,6 +50,27 @@ def connect(
     except redis.RedisError as error:
         raise click.ClickException(str(error)) from None
     return client
+
+
+def follow(client: Any, command: str, arguments: list[str], look: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Begin something that a server does in the background, and `look` at its status until it has ended; the last status.
+
+    A ClickException when the server refuses, or can't be reached any more.
+    """
+    import redis
+
+    try:
+        client.execute_command(command, "START", *arguments)
+        while True:
+            found: Any = client.execute_command(command, "STATUS")
+            pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
+            status = {name.decode(): value for name, value in pairs}
+            if status["state"] != b"running":
+                return status
+            look(status)
+            time.sleep(LOOK_SECONDS)
+    except redis.RedisError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def open_store(path: str, database: int = 0) -> Any:

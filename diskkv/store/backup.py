@@ -15,11 +15,13 @@ import logging
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diskkv.clock import sleep
 from diskkv.errors import StoreError
 from diskkv.format import keys
 from diskkv.format.meta import unpack_state
@@ -36,6 +38,7 @@ PARTIAL = ".partial"
 # By how many of its last bytes, among them its index and its checksums, a table is known again.
 TAIL = 4096
 PIECE = 1 << 20
+LOOK_SECONDS = 0.01
 
 
 @dataclass(slots=True)
@@ -54,9 +57,13 @@ class Label:
 
 @dataclass(slots=True)
 class Status:
-    """The backup that runs or was last: its error is empty unless it failed."""
+    """The backup that runs or was last: its error is empty unless it failed. So many files and bytes are at the destination, of so many
+    bytes in all."""
 
     running: bool = False
+    files: int = 0
+    done: int = 0
+    total: int = 0
     destination: str = ""
     path: str = ""
     error: str = ""
@@ -78,6 +85,11 @@ class Backups:
     def _close(self) -> None:
         self._closing = True
 
+    def clean(self) -> None:
+        """Give up what a backup has left that ended with its process: the space of every table in it."""
+        if self._store.path is not None:
+            shutil.rmtree(Path(self._store.path, STAGE), ignore_errors=True)
+
     def begin(self, destination: str) -> None:
         """Begin a backup; `status` tells what becomes of it. StoreError when one is running, or there is nothing on disk to copy.
 
@@ -90,13 +102,15 @@ class Backups:
         self.status = Status(running=True, destination=destination)
         threading.Thread(target=self._run, name="diskkv-backup", daemon=True).start()
 
-    def take(self, destination: str) -> Label:
-        """Take a backup and wait for it. StoreError when it fails. Called without the lock."""
+    def take(self, destination: str, look: Callable[[Status], None] | None = None) -> Label:
+        """Take a backup and wait for it, calling `look` now and then. StoreError when it fails. Called without the lock."""
         with self._store.lock:
             self.begin(destination)
         status = self.status
         while status.running:
-            self._staged.wait(0.01)
+            if look is not None:
+                look(status)
+            sleep(LOOK_SECONDS)
         if status.label is None:
             raise StoreError(status.error)
         return status.label
@@ -114,7 +128,8 @@ class Backups:
                     raise StoreError("the store is being closed")
             if self._failure is not None:
                 raise self._failure
-            status.path = _deliver(stage, Path(status.destination), self._label)
+            status.total = sum(path.stat().st_size for path in stage.rglob("*") if path.is_file())
+            status.path = _deliver(stage, Path(status.destination), self._label, status)
             status.label = self._label
             journal.info(
                 "backup: %(path)s, %(new_bytes)d of %(bytes)d bytes are new",
@@ -171,7 +186,7 @@ def _copy_log(path: str, into: Path, start: Position, end: Position) -> None:
             left -= len(piece)
 
 
-def _deliver(stage: Path, destination: Path, label: Label) -> str:
+def _deliver(stage: Path, destination: Path, label: Label, status: Status) -> str:
     """Bring what was staged to its destination; the directory that it is in."""
     make_directory(str(destination))
     for entry in destination.iterdir():
@@ -199,6 +214,8 @@ def _deliver(stage: Path, destination: Path, label: Label) -> str:
                 label.new_bytes += size
                 _link_or_copy(source, into / name)
                 _sync(into / name)
+            status.files += 1
+            status.done += size
         sync_directory(str(into))
     with open(partial / LABEL, "w", encoding="utf-8") as file:
         json.dump(asdict(label), file)
@@ -257,8 +274,11 @@ def latest(destination: Path, until: int | None = None) -> Path | None:
     return None
 
 
-def restore(backup: Path, to: Path) -> Label:
-    """Make a store of a backup, in a new directory; nothing of it is shared with the backup. StoreError when that can't be."""
+def restore(backup: Path, to: Path, look: Callable[[int], None] | None = None) -> Label:
+    """Make a store of a backup, in a new directory; nothing of it is shared with the backup. StoreError when that can't be.
+
+    `look` is called with the bytes of each file that was copied. What an interruption leaves is no whole store: see rewind.py.
+    """
     label = read_label(backup)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise StoreError(f"{to} is not empty")
@@ -270,5 +290,7 @@ def restore(backup: Path, to: Path) -> Label:
             if name != LABEL:
                 shutil.copyfile(Path(directory, name), into / name)
                 _sync(into / name)
+                if look is not None:
+                    look((into / name).stat().st_size)
         sync_directory(str(into))
     return label
