@@ -15,7 +15,8 @@ from diskkv.dispatch.executor import Executor
 from diskkv.errors import CommandError, Damaged, StoreError
 from diskkv.resp.parse import RequestParser
 from diskkv.store.backup import PARTIAL, Label, latest, read_label, restore
-from diskkv.store.log import LogReader, Position, segment_name, segments, split_stamp, sync_directory
+from diskkv.store.directory import sync_directory
+from diskkv.store.log import LogReader, Position, segment_name, segments, split_stamp
 
 
 def _nobody(done: int, size: int, ticks: int) -> None:

@@ -57,6 +57,7 @@ def _of_store(store: str, destination: str, look: Any) -> None:
 
     try:
         opened = open_executor(store).store
+        opened.log.kept = True
         try:
             label = opened.backups.take(destination, lambda status: look(status.done, status.total, status.files))
         finally:

@@ -61,6 +61,7 @@ def _of_store(path: str, watch: Callable[[Figures], None], progress: Progress) -
     except (StoreError, OSError) as error:
         _give_up(f"can't open the store in {os.path.abspath(path)}: {error}")
     store = executor.store
+    store.log.kept = True
     found = total = 0
     examination = Examination(store, progress.tick)
     watch(examination.progress)

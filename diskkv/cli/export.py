@@ -17,7 +17,7 @@ from diskkv.rdb.commands import commands_of, encode_command
 from diskkv.rdb.content import Item, Key, Library, Sizes, Skipped
 from diskkv.rdb.jsonl import write_key, write_library
 from diskkv.rdb.writer import FileWriter
-from diskkv.store.log import sync_directory
+from diskkv.store.directory import sync_directory
 from diskkv.transfer.remarks import remarks
 from diskkv.transfer.report import Report
 
@@ -187,6 +187,7 @@ def _opened(store: str, maxmemory: str) -> Iterator[tuple[Iterator[Item], int]]:
         executor = open_executor(store, Settings(maxmemory=maxmemory))
     except (StoreError, OSError) as error:
         raise click.ClickException(f"can't open the store in {store}: {error}") from None
+    executor.store.log.kept = True
     try:
         with executor.store.lock:
             executor.store.checkpoint()

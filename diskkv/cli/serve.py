@@ -83,7 +83,7 @@ def serve(words: tuple[str, ...]) -> None:
     from diskkv.server.journal import open_journal
     from diskkv.server.server import run
     from diskkv.server.supervision import supervise
-    from diskkv.store.log import make_directory
+    from diskkv.store.directory import make_directory
 
     settings = Settings()
     ignored: list[str] = []

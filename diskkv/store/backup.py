@@ -25,7 +25,8 @@ from diskkv.clock import sleep
 from diskkv.errors import StoreError
 from diskkv.format import keys
 from diskkv.format.meta import unpack_state
-from diskkv.store.log import Position, make_directory, segment_name, segments, sync_directory
+from diskkv.store.directory import make_directory, sync_directory
+from diskkv.store.log import Position, segment_name, segments
 
 if TYPE_CHECKING:
     from diskkv.store.store import Store

@@ -19,11 +19,8 @@ was before (the torn end is cut off) and raises OSError.
 from __future__ import annotations
 
 import contextlib
-import errno
-import filecmp
 import os
 import re
-import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,6 +30,8 @@ from zlib import crc32
 from diskkv.clock import system_clock
 from diskkv.errors import Damaged, SettingError
 from diskkv.lib.multibulk import command_pieces
+from diskkv.store.archive import keep
+from diskkv.store.directory import make_directory, sync_directory
 
 HEADER = re.compile(rb"#T (\d{1,12}) ([0-9a-f]{8}) (\d{1,12})(?: (\d{1,12}))?\r\n")
 LONGEST_HEADER = 64
@@ -114,6 +113,8 @@ class Log:
         self.sync_asked = False
         # a directory for the segments that are not needed any more; empty: they are deleted
         self.archive = ""
+        # none is deleted: whoever only looks at a store does not know of its archive, and makes no hole in it
+        self.kept = False
         # what the next tick will begin with: once a second, what time it is
         self._stamp = b""
         self._policy = policy
@@ -271,6 +272,8 @@ class Log:
 
     def drop_before(self, segment: int) -> None:
         """Delete the segments that a checkpoint has made superfluous, or archive them. OSError when that fails, and they stay."""
+        if self.kept:
+            return
         for number in segments(self.path):
             if number < segment:
                 if self.archive:
@@ -482,22 +485,6 @@ def split_stamp(tick: bytes) -> tuple[int | None, bytes]:
     return int(tick[len(STAMP) : end]), tick[end + 2 :]
 
 
-def keep(segment: str, archive: str) -> None:
-    """Copy a segment into the archive, unless it is there. OSError when that fails, or another one has its name."""
-    target = os.path.join(archive, os.path.basename(segment))
-    if os.path.exists(target):
-        if not filecmp.cmp(segment, target, shallow=False):
-            raise FileExistsError(errno.EEXIST, "the archive has another segment of this name: it belongs to another store", target)
-        return
-    make_directory(archive)
-    partial = target + ".partial"
-    shutil.copyfile(segment, partial)
-    with open(partial, "rb") as file:
-        os.fsync(file.fileno())
-    os.rename(partial, target)
-    sync_directory(archive)
-
-
 def segment_name(path: str, number: int) -> str:
     """The file of a segment."""
     return os.path.join(path, f"{number:010d}.aof")
@@ -506,23 +493,3 @@ def segment_name(path: str, number: int) -> str:
 def segments(path: str) -> list[int]:
     """The numbers of the segments that exist, ascending."""
     return sorted(int(name[:-4]) for name in os.listdir(path) if name.endswith(".aof") and name[:-4].isdigit())
-
-
-def sync_directory(path: str) -> None:
-    """fsync a directory, so that the names in it survive a loss of power."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def make_directory(path: str) -> None:
-    """Make a directory, and those above it, so that their names survive a loss of power; nothing if it exists."""
-    if os.path.isdir(path):
-        return
-    above = os.path.dirname(os.path.abspath(path))
-    make_directory(above)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path)
-    sync_directory(above)

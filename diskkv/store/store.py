@@ -25,12 +25,12 @@ from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.backup import Backups
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
-from diskkv.store.directory import advised, lock_directory
+from diskkv.store.directory import advised, lock_directory, make_directory, sync_directory
 from diskkv.store.documents import Documents
 from diskkv.store.events import Listener
 from diskkv.store.expiry import Expiry
 from diskkv.store.graves import PLENTY, DeadDatabase, Graveyard
-from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, make_directory, sync_directory
+from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position
 from diskkv.store.shapes import Shapes
 from diskkv.store.sizes import Sizes
 from diskkv.store.value import Value

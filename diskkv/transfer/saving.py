@@ -18,7 +18,7 @@ from diskkv.clock import monotonic
 from diskkv.errors import BadDump, CommandError, StoreError
 from diskkv.rdb.content import Key, Sizes
 from diskkv.rdb.writer import FileWriter
-from diskkv.store.log import sync_directory
+from diskkv.store.directory import sync_directory
 from diskkv.store.store import Store
 from diskkv.transfer.reading import Snapshot
 from diskkv.transfer.remarks import remarks
