@@ -86,7 +86,7 @@ def import_(
             if flush:
                 target.flush()
             elif place.commands_only() and not target.empty():
-                raise StoreError("there are keys already, and commands would add to them: use --flush to delete them before")
+                raise StoreError("there are keys or functions already, and commands would add to them: use --flush to delete them before")
             for item in place.items():
                 if isinstance(item, Key):
                     target.key(item)
