@@ -2,14 +2,15 @@
 
 A destination holds one directory per backup, named by its moment; each is a whole store, with a file `BACKUP` that was written last. First
 the writer's thread, which does nothing else meanwhile, links the tree's tables and copies what is small into `backup` in the store's
-directory: that takes milliseconds and nobody waits. A thread of its own then brings it to the destination: tables that the latest backup
-there has are linked to it, others linked to the store's or copied.
+directory: that takes milliseconds and nobody waits. A thread of its own then brings it to the destination: what of tables and log the latest
+backup there has is linked to it, the rest is linked to the store's or copied.
 
 The state that a backup restores to is that of the end of the last tick before its position in the log.
 """
 
 from __future__ import annotations
 
+import filecmp
 import json
 import logging
 import os
@@ -36,6 +37,7 @@ journal = logging.getLogger("diskkv")
 LABEL = "BACKUP"
 STAGE = "backup"
 PARTIAL = ".partial"
+TABLES = (".ldb", ".sst")
 # By how many of its last bytes, among them its index and its checksums, a table is known again.
 TAIL = 4096
 PIECE = 1 << 20
@@ -208,7 +210,7 @@ def _deliver(stage: Path, destination: Path, label: Label, status: Status) -> st
             label.files += 1
             label.bytes += size
             known = earlier / into.relative_to(partial) / name if earlier is not None else None
-            if known is not None and name.endswith((".ldb", ".sst")) and _same(source, known):
+            if known is not None and _same(source, known):
                 _link_or_copy(known, into / name)
             else:
                 label.new_files += 1
@@ -229,14 +231,15 @@ def _deliver(stage: Path, destination: Path, label: Label, status: Status) -> st
 
 
 def _same(one: Path, other: Path) -> bool:
-    """Whether two tables of one name are the same table."""
+    """Whether two files of one name are the same table, or the same part of the log."""
     try:
+        if one.suffix == ".aof":
+            return filecmp.cmp(one, other, shallow=False)
+        if one.suffix not in TABLES or one.stat().st_size != other.stat().st_size:
+            return False
         with one.open("rb") as first, other.open("rb") as second:
-            size = os.fstat(first.fileno()).st_size
-            if os.fstat(second.fileno()).st_size != size:
-                return False
             for file in (first, second):
-                file.seek(max(0, size - TAIL))
+                file.seek(max(0, one.stat().st_size - TAIL))
             return first.read() == second.read()
     except FileNotFoundError:
         return False
