@@ -2,8 +2,8 @@
 
 A destination holds one directory per backup, named by its moment; each is a whole store, with a file `BACKUP` that was written last. First
 the writer's thread, which does nothing else meanwhile, links the tree's tables and copies what is small into `backup` in the store's
-directory: that takes milliseconds and nobody waits. A thread of its own then brings it to the destination: what of tables and log the latest
-backup there has is linked to it, the rest is linked to the store's or copied.
+directory: that takes milliseconds and nobody waits. A thread of its own then brings it to the destination: what of tables and log the
+latest backup there has is linked to it, the rest is linked to the store's or copied.
 
 The state that a backup restores to is that of the end of the last tick before its position in the log.
 """
