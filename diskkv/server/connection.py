@@ -42,7 +42,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: Server, *, unix: bool) -> None:
         self.server = server
         self.unix = unix
-        self.session: Session = server.executor.open_session(self)
+        # From when it is connected: who fails to shake hands over TLS never is, and nobody would close a session of his.
+        self.session: Session
         self.parser = RequestParser(max_bulk=server.settings["proto-max-bulk-len"])
         # asyncio's Transport; uvloop's are no instances of it
         self.transport: Any = None
@@ -74,6 +75,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
+        self.session = self.server.executor.open_session(self)
         self.connected = True
         self.set_output_ahead()
         self.server.connected(self)
@@ -428,9 +430,6 @@ class Connection(asyncio.Protocol):
 
     def describe(self) -> dict[str, str]:
         """For CLIENT LIST."""
-        if self.transport is None:
-            # asyncio makes the connection a moment before it says how to reach the client.
-            return {"addr": "?:0", "laddr": "?:0", "fd": "-1"}
         if self.unix:
             name = self.transport.get_extra_info("sockname") or ""
             address = local = f"{name if isinstance(name, str) else name.decode()}:0"

@@ -50,7 +50,7 @@ class Listening:
         self._sockets = self._open(wanted)
         for place, raw in self._sockets.items():
             await self._serve(place, raw)
-        return [f"{host}:{port}" for host, port in self._sockets]
+        return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self._sockets]
 
     def changed(self, name: str) -> None:
         """A setting has changed: open what is new, close what is gone. SettingError, and nothing is changed, if that can't be."""
