@@ -158,6 +158,7 @@ class Writer:
 
         REQUIRES: none is active, and the log has been committed.
         """
+        assert not self.active, "one would take the other's place, and what that had taken over would be lost"
         store = self._store
         if self.healing or store.lost is not None:
             return
