@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from diskkv.cli.connecting import connect, follow, server_options
+from diskkv.cli.connecting import connect, follow, require_store, server_options
 from diskkv.cli.progress import Progress
 from diskkv.errors import StoreError
 
@@ -37,6 +37,7 @@ def backup(destination: str, store: str | None, quiet: bool, **server: Any) -> N
     )  # fmt: skip
     with progress:
         if store is not None:
+            require_store(store)
             _of_store(store, destination, look)
         else:
             _of_server(connect(**server), destination, look)

@@ -39,11 +39,14 @@ def connect(
 ) -> Any:  # fmt: skip
     """A client of a server, connected. A ClickException when it can't be reached, or lets nobody in."""
     import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
     secured = {"ssl": True, "ssl_ca_certs": cacert, "ssl_certfile": cert, "ssl_keyfile": key} if tls else {}
     client = redis.Redis(
         host=host, port=port, unix_socket_path=socket, username=user, password=password or os.environ.get("REDISCLI_AUTH"), db=database,
-        **secured,  # type: ignore[arg-type]  # redis-py's signature has many types
+        # Whoever waits in front of a terminal is told at once that nobody answers.
+        retry=Retry(NoBackoff(), 0), **secured,  # type: ignore[arg-type]  # redis-py's signature has many types
     )  # fmt: skip
     try:
         client.ping()
@@ -73,10 +76,17 @@ def follow(client: Any, command: str, arguments: list[str], look: Callable[[dict
         raise click.ClickException(str(error)) from None
 
 
+def require_store(path: str) -> None:
+    """A ClickException unless there is a store in a directory: whoever wants to read one is not to find that he has made it."""
+    if not os.path.isdir(os.path.join(path, "tree")):
+        raise click.ClickException(f"there is no store in {os.path.abspath(path)}")
+
+
 def open_store(path: str, database: int = 0) -> Any:
-    """A client of a store that this process opens. A ClickException when it can't be opened."""
+    """A client of a store that is there, opened by this process. A ClickException when it can't be opened."""
     from diskkv.client.sync import open_client
 
+    require_store(path)
     try:
         return open_client(path, db=database)
     except (StoreError, OSError) as error:

@@ -10,6 +10,7 @@ from typing import BinaryIO, Protocol
 
 import click
 
+from diskkv.cli.connecting import require_store
 from diskkv.cli.import_ import INCOMPLETE, say
 from diskkv.cli.progress import Progress
 from diskkv.errors import BadDump, DiskkvError, StoreError
@@ -183,6 +184,7 @@ def _opened(store: str, maxmemory: str) -> Iterator[tuple[Iterator[Item], int]]:
         return
     if not os.path.isdir(store):
         raise click.UsageError(f"{store} is neither a directory nor HOST:PORT")
+    require_store(store)
     try:
         executor = open_executor(store, Settings(maxmemory=maxmemory))
     except (StoreError, OSError) as error:
