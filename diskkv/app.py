@@ -93,6 +93,7 @@ def open_executor(
         store.close()
         raise
     settings.listeners.append(changed)
+    store.backups.clean()
     executor.saver.attach()
     executor.checks.attach()
     store.chores.append(executor.peers.sweep)

@@ -172,7 +172,6 @@ class Store:
             if lock_file >= 0:
                 os.close(lock_file)
             raise
-        store.backups.clean()
         store.writer.start()
         store._keeper = threading.Thread(target=store._keep, name="diskkv-keeper", daemon=True)
         store._keeper.start()
