@@ -47,7 +47,9 @@ def restore_until(
     """
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise StoreError(f"{to} is not empty")
-    work = to.with_name(f"{to.name}{PARTIAL}")
+    to = to.absolute()
+    # A file system that is mounted there can't be replaced as a whole.
+    work = to / f"restore{PARTIAL}" if os.path.ismount(to) else to.with_name(f"{to.name}{PARTIAL}")
     if os.path.lexists(work):
         raise StoreError(f"{work} is in the way: it is of a restore that did not come to its end, delete it")
     keep = False
@@ -74,18 +76,30 @@ def restore_until(
                 reader = LogReader(gathered, Position(label.segment, label.offset))
                 ticks = _follow(executor, reader, clock, label.database, until, lambda bytes_, ticks: look(done + bytes_, size, ticks))
                 keep = True
-            except StoreError:
+            except StoreError as error:
                 keep = True
-                raise
+                raise StoreError(str(error).replace(gathered, "the archive")) from None
             finally:
                 executor.store.close()
             return label, ticks
     finally:
         if keep:
-            os.rename(work, to)
-            sync_directory(str(to.absolute().parent))
+            _settle(work, to)
         else:
             shutil.rmtree(work, ignore_errors=True)
+
+
+def _settle(work: Path, to: Path) -> None:
+    """Give what is whole its name."""
+    if work.parent != to:
+        os.rename(work, to)
+        sync_directory(str(to.parent))
+        return
+    # Without a tree it is no store.
+    for name in sorted(os.listdir(work), key=lambda name: name == "tree"):
+        os.rename(work / name, to / name)
+    sync_directory(str(to))
+    os.rmdir(work)
 
 
 def _gather(archives: list[Path], into: str) -> None:

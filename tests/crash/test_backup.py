@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def test_the_archive_leads_to_any_moment(tmp_path: Path, monkeypatch: pytest.Mon
         assert found_in(tmp_path / f"to{number}", 7) == at[second]
     restore_until(backup, tmp_path / "end", archives, None)
     assert found_in(tmp_path / "end", 7) == player.played
-    with pytest.raises(StoreError, match="segment is missing"):
+    with pytest.raises(StoreError, match="the archive: a segment is missing"):
         restore_until(backup, tmp_path / "gap", [tmp_path / "store" / "log"], None)
 
 
@@ -213,7 +214,7 @@ def test_a_backup_that_was_killed_leaves_nothing_in_the_store(tmp_path: Path) ->
     player.runner.close()
 
 
-def test_a_restore_that_does_not_come_to_its_end(tmp_path: Path) -> None:
+def test_a_restore_that_does_not_come_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     player = Player(tmp_path / "store", 15)
     player.tick()
     player.runner.executor.store.backups.take(str(tmp_path / "backups"))
@@ -222,6 +223,10 @@ def test_a_restore_that_does_not_come_to_its_end(tmp_path: Path) -> None:
 
     def give_up(done: int, size: int, ticks: int) -> None:
         assert (tmp_path / "to.partial").exists()
+        raise KeyboardInterrupt
+
+    def give_up_in_it(done: int, size: int, ticks: int) -> None:
+        assert os.listdir(tmp_path / "mounted") == ["restore.partial"]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -235,3 +240,10 @@ def test_a_restore_that_does_not_come_to_its_end(tmp_path: Path) -> None:
     (tmp_path / "to").mkdir()
     restore_until(backup, tmp_path / "to", [], None)
     assert found_in(tmp_path / "to", 15) == 1
+    (tmp_path / "mounted").mkdir()
+    monkeypatch.setattr("os.path.ismount", lambda path: True)
+    with pytest.raises(KeyboardInterrupt):
+        restore_until(backup, tmp_path / "mounted", [], None, give_up_in_it)
+    restore_until(backup, tmp_path / "mounted", [], None)
+    assert sorted(os.listdir(tmp_path / "mounted")) == sorted(set(os.listdir(tmp_path / "to")) - {"LOCK"})
+    assert found_in(tmp_path / "mounted", 15) == 1

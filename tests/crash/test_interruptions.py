@@ -16,6 +16,6 @@ def ordeal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interruptions]:
     yield Interruptions(tmp_path_factory.mktemp("interruptions"), seed=1, keys=100)
 
 
-@pytest.mark.parametrize(("task", "end"), zip(TASKS, cycle(ENDS)))
+@pytest.mark.parametrize(("task", "end"), list(zip(TASKS, cycle(ENDS), strict=False)))
 def test_no_harm_is_done(ordeal: Interruptions, task: str, end: signal.Signals) -> None:
     ordeal.round(task, end)
