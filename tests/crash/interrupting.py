@@ -46,7 +46,6 @@ def fill(path: Path, random: Random, keys: int) -> None:
                 db.xadd(f"stream:{number}", {"n": entry})
             db.xgroup_create(f"stream:{number}", "group", "0")
             db.xreadgroup("group", "me", {f"stream:{number}": ">"}, count=50)
-        db.function_load("#!lua name=one\nredis.register_function('f', function() return 1 end)")
 
 
 def read(path: Path) -> dict[tuple[int, bytes], Any]:
