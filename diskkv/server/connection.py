@@ -47,7 +47,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: Server, *, unix: bool) -> None:
         self.server = server
         self.unix = unix
-        self.session: Session = server.executor.open_session(self)
+        # From when it is connected: who fails to shake hands over TLS never is, and nobody would close a session of his.
+        self.session: Session
         self.parser = RequestParser(max_bulk=server.settings["proto-max-bulk-len"])
         # the reactor's Wire, or an asyncio transport (TLS); uvloop's are no instances of asyncio's class
         self.transport: Any = None
@@ -79,6 +80,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
+        self.session = self.server.executor.open_session(self)
         self.connected = True
         self.set_output_ahead()
         self.server.connected(self)
@@ -290,7 +292,7 @@ class Connection(asyncio.Protocol):
             self.server.throttle(self)
             self._weigh()
             if self._unread_size > self.server.settings["client-query-buffer-limit"]:
-                self.server.report("client %s dropped: it sends on and on without reading", self.session.id)
+                self.server.report("client %(client)d dropped: it sends on and on without reading", {"client": self.session.id})
                 self.drop()
 
     def _weigh(self) -> None:
@@ -406,7 +408,9 @@ class Connection(asyncio.Protocol):
         else:
             self._over_soft_since = None
         if (hard and size > hard) or (self._over_soft_since is not None and now - self._over_soft_since > seconds):
-            self.server.report("client %s dropped: it reads too slowly, %d bytes wait for it", self.session.id, size)
+            self.server.report(
+                "client %(client)d dropped: it reads too slowly, %(bytes)d bytes wait for it", {"client": self.session.id, "bytes": size}
+            )
             self.drop()
 
     def check(self) -> None:
@@ -441,9 +445,6 @@ class Connection(asyncio.Protocol):
 
     def describe(self) -> dict[str, str]:
         """For CLIENT LIST."""
-        if self.transport is None:
-            # asyncio makes the connection a moment before it says how to reach the client.
-            return {"addr": "?:0", "laddr": "?:0", "fd": "-1"}
         if self.unix:
             name = self.transport.get_extra_info("sockname") or ""
             address = local = f"{name if isinstance(name, str) else name.decode()}:0"
