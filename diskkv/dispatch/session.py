@@ -87,7 +87,7 @@ class Session:
         self.queue_broken = False
         self.watcher: Watcher | None = None
         # database number and key: SWAPDB leaves a number's watchers with the number
-        self.watching: list[tuple[int, bytes]] = []
+        self.watching: dict[tuple[int, bytes], None] = {}
         self.subscriptions: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
         self.shards: dict[bytes, None] = {}
@@ -191,7 +191,7 @@ class Session:
                 if not watchers:
                     del watched[key]
                     self.store.databases[index].heed()
-            self.watching = []
+            self.watching = {}
             self.watcher = None
 
     def watch(self, key: bytes) -> None:
@@ -199,7 +199,7 @@ class Session:
         if self.watcher is None:
             self.watcher = Watcher()
         if (self.index, key) not in self.watching:
-            self.watching.append((self.index, key))
+            self.watching[self.index, key] = None
             self.db.watched.setdefault(key, []).append(self.watcher)
             self.db.heeded = True
 
