@@ -53,7 +53,7 @@ class Store:
         "_apply", "_keeper", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "_rouse", "_stop", "at_close", "backups",
         "before_close", "cache", "changes", "chores", "clock", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine", "erased",
         "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "keeper_due", "landed", "large", "listener",
-        "loads", "lock", "log", "log_bytes", "log_work", "lost", "now", "on_commit", "path", "random", "ready_keys", "recovering",
+        "loads", "lock", "log", "log_bytes", "log_work", "lost", "moment", "now", "on_commit", "path", "random", "ready_keys", "recovering",
         "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
     )  # fmt: skip
 
@@ -65,7 +65,8 @@ class Store:
         self.shapes = Shapes()
         self.landed = threading.Condition(self.lock)
         self.clock = clock
-        self.now = clock()
+        self.now = self.moment = 0
+        self.tick()
         self.random = random.Random()
         self.log_bytes = LOG_BYTES
         self.log_work = LOG_WORK
@@ -114,8 +115,7 @@ class Store:
         self._keeper: threading.Thread | None = None
         self._stop = threading.Event()
         self._rouse = threading.Event()
-        # when the keeper will look again, in ms; `rouse_keeper` has it look sooner
-        self.keeper_due = 0
+        self.keeper_due = 0  # when the keeper will look again, in ms; `rouse_keeper` has it look sooner
         self._probe_at = 0
         self._numbers = databases
 
@@ -260,7 +260,7 @@ class Store:
             if stop is None:
                 self.log.start(reader.end, reader.before)
         self.ready_keys.clear()
-        self.now = self.clock()
+        self.tick()
 
     def close(self) -> None:
         """Write everything to the engine and release the store. A second call does nothing.
@@ -332,8 +332,10 @@ class Store:
     # -- a tick
 
     def tick(self) -> None:
-        """A front begins to execute commands: fix the clock."""
-        self.now = self.clock()
+        """A front begins to execute commands: fix the clock. `moment` is when the second began: one object, which all look-ups note."""
+        self.now = now = self.clock()
+        if not 0 <= now - self.moment < 1000:
+            self.moment = now - now % 1000
 
     def commit(self) -> None:
         """End a tick: log what changed, begin a checkpoint when one is due, keep the budget.
