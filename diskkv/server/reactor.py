@@ -146,8 +146,8 @@ class Wire:
     """One client's socket."""
 
     __slots__ = (
-        "_appetite", "_closing", "_ended", "_full", "_high", "_number", "_peer", "_raw", "_reactor", "_reading", "_receiver", "_size", "_waiting",
-        "_watched",
+        "_appetite", "_closing", "_ended", "_full", "_high", "_number", "_peer", "_raw", "_reactor", "_reading", "_receiver", "_size",
+        "_waiting", "_watched",
     )  # fmt: skip
 
     def __init__(self, reactor: Reactor, raw: socket.socket, peer: Any, receiver: Receiver) -> None:
