@@ -162,6 +162,8 @@ class Connection(asyncio.Protocol):
                 return
         if requests:
             session.last_command = requests[-1][0]
+        if session.queued > READ_AHEAD:
+            self._weigh()
         parser = self.parser
         if parser.verbatim:
             self._whole = True
@@ -286,7 +288,9 @@ class Connection(asyncio.Protocol):
     def _weigh(self) -> None:
         """Have the server know how much it keeps for this client. May drop it."""
         server = self.server
-        size = self._unread_size + self.parser.buffered() + (self.transport.get_write_buffer_size() if self.connected else 0)
+        size = self._unread_size + self.parser.buffered() + self.session.queued
+        if self.connected:
+            size += self.transport.get_write_buffer_size()
         server.held += size - self.held
         self.held = size
         if server.held > server.client_memory:
