@@ -47,10 +47,10 @@ def put(ctx: Session, key: bytes, data: bytes, expire: int | None = None) -> Non
     value: Any = db.objects.get(key)
     # A large string stays one while it lives: a new one in its place costs less than changing all of it, and may be small.
     if value.__class__ is not String or value.oid or (value.expire is not None and expire != KEEP):
-        old = db.find(key, remember=False)
-        kept = old.expire if old is not None and expire == KEEP else None
+        if expire == KEEP:
+            old = db.find(key, remember=False)
+            expire = None if old is None else old.expire
         value = db.replace(key, String)
-        expire = kept if expire == KEEP else expire
     value.set(data)
     if expire is not None and expire != KEEP:
         db.set_expire(value, expire)

@@ -40,6 +40,9 @@ class Reclaimer:
         self._store = store
         self._waiting: deque[bytes] = deque()
         self._compaction = Compaction(store)
+        # below which prefix the last step deleted last, and up to where. To look for the rest from the beginning would be to walk over
+        # all that was deleted again and again.
+        self._place = (b"", b"")
         # what can't be read is passed over from now on, and its space never comes back
         self._around = False
 
@@ -82,12 +85,17 @@ class Reclaimer:
     def _scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """The records that begin so, or those of them that can be read."""
         engine = self._store.engine
-        return (engine.scan_around if self._around else engine.scan)(prefix, keys.after(prefix))
+        return (engine.scan_around if self._around else engine.scan)(self._start(prefix), keys.after(prefix))
+
+    def _start(self, prefix: bytes) -> bytes:
+        """From where on there may be records below a dead prefix."""
+        last, key = self._place
+        return key if last == prefix else prefix
 
     def _scan_keys(self, prefix: bytes) -> Iterator[bytes]:
         if self._around:
             return (key for key, _ in self._scan(prefix))
-        return self._store.engine.scan_keys(prefix, keys.after(prefix))
+        return self._store.engine.scan_keys(self._start(prefix), keys.after(prefix))
 
     def _step(self) -> None:
         if self._compaction.pieces:
@@ -97,6 +105,7 @@ class Reclaimer:
         batch = engine.batch(sync=True)
         found: list[bytes] = []
         finished = deleted = 0
+        before = self._place
         for raw in list(islice(self._waiting, STEP)):
             room = STEP - deleted - finished
             number = unpack_u64(raw, 1)
@@ -111,7 +120,11 @@ class Reclaimer:
                 break
             batch.delete(raw)
             finished += 1
-        engine.write(batch)
+        try:
+            engine.write(batch)
+        except BaseException:
+            self._place = before
+            raise
         # Before they leave the queue, so that there is something `pending` as long as there is something to do.
         self._compaction.look(idle=finished == len(self._waiting) and not found)
         for _ in range(finished):
@@ -128,6 +141,7 @@ class Reclaimer:
             batch.delete(key)
         if found:
             self._compaction.died(prefix, found[0], found[-1] + b"\0")
+            self._place = (prefix, found[-1])
         return len(found)
 
     def _group(self, batch: Batch, oid: int, group: int, room: int) -> int:

@@ -174,7 +174,7 @@ def test_leveldb_keeps_what_was_written_when_closed(tmp_path: Path) -> None:
 RECORDS = st.lists(st.tuples(st.binary(max_size=3), st.one_of(st.none(), st.binary(max_size=3))), max_size=20)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(RECORDS, max_size=5), st.binary(max_size=2), st.one_of(st.none(), st.binary(max_size=2)), st.integers(0, 5))
 def test_leveldb_and_memory_agree(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[bytes, bytes | None]]], low: bytes, high: bytes | None, count: int

@@ -32,11 +32,11 @@ def test_large_values_are_freed_whichever_way_they_went(tmp_path: Path, monkeypa
         run(end, *(("key",) if end == "DEL" else ()))
     patience = time.monotonic() + 20
     while any(len(value.resident) for value in values) and time.monotonic() < patience:
-        store.rouse_keeper()
+        store.keeper.rouse()
         time.sleep(0.001)
     assert [len(value.resident) for value in values] == [0] * 5
     while store.graves and time.monotonic() < patience:
-        store.rouse_keeper()
+        store.keeper.rouse()
         time.sleep(0.001)
     assert (len(store.graves), store.graves.weight) == (0, 0)
     run.close()
