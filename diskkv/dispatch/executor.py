@@ -399,7 +399,7 @@ class Executor:
         if self.pausing.on() and self.pausing.holds(session, command, argv):
             return POSTPONED
         if session.queue is not None and not flags & Flag.DURING_MULTI:
-            session.queue.append((command, argv))
+            session.enqueue(command, argv)
             return QUEUED
         if (command.writes or command.name == "exec") and self.store.writer.backlogged():
             if self.store.writer.stuck:

@@ -92,6 +92,10 @@ class Scripts:
             lua = self._lua = Interpreter(VERSION)
         return lua
 
+    def await_child(self) -> None:
+        """Wait until the child has started, which on a busy machine may take longer than what it is then asked for may take."""
+        self.ask(b"C0\n", -1)
+
     def retire(self) -> None:
         """End the child; the next script starts another."""
         if self._lua is not None:

@@ -164,6 +164,8 @@ class Connection(asyncio.Protocol):
                 return
         if requests:
             session.last_command = requests[-1][0]
+        if session.queued > READ_AHEAD:
+            self._weigh()
         parser = self.parser
         if parser.verbatim:
             self._whole = True
@@ -298,7 +300,7 @@ class Connection(asyncio.Protocol):
     def _weigh(self) -> None:
         """Have the server know how much it keeps for this client. May drop it."""
         server = self.server
-        size = self._unread_size + self.parser.buffered() + self.session.fieldset_size
+        size = self._unread_size + self.parser.buffered() + self.session.fieldset_size + self.session.queued
         size += self.transport.get_write_buffer_size() if self.connected else 0
         server.held += size - self.held
         self.held = size

@@ -117,6 +117,8 @@ def _watch(path: str) -> int:
             os.close(handle)
             raise OSError(number, os.strerror(number))
     except (OSError, AttributeError) as error:
-        journal.warning("tables that somebody deletes while the store is open may read as absent keys: no notices of that: %(error)s", {"error": error})
+        journal.warning(
+            "tables that somebody deletes while the store is open may read as absent keys: no notices of that: %(error)s", {"error": error}
+        )
         return -1
     return handle
