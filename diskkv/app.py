@@ -48,6 +48,8 @@ def open_executor(
         disk=disk,
     )
     executor = new_executor(store, settings)
+    # A SWAPDB may have been undone, or done again.
+    store.on_undone = executor.reselect
     try:
         rename(executor, settings.renames)
         executor.keeper.start()
