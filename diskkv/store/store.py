@@ -138,15 +138,15 @@ class Store:
         """
         sizes = Sizes.of(budget)
         lock_file = -1
-        if path == ":memory:":
-            address = "memory:"
-            log: Log = NullLog()
-        else:
+        address = "memory:"
+        log: Log = NullLog()
+        if path != ":memory:":
             make_directory(path)
             lock_file = lock_directory(path)
-            address = f"leveldb:{os.path.join(path, 'tree')}"
-            log = Log(os.path.join(path, "log"), policy, disk)
         try:
+            if path != ":memory:":
+                address = f"leveldb:{os.path.join(path, 'tree')}"
+                log = Log(os.path.join(path, "log"), policy, disk)
             with advised(None if path == ":memory:" else path):
                 opened = open_engine(address, block_cache=sizes.block_cache, write_buffer=sizes.write_buffer)
             if engine is not None:

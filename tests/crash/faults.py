@@ -355,4 +355,6 @@ def faults(random: Random, *, lasting: float = 0.3) -> Iterator[Fault]:
     """Faults without end."""
     while True:
         call = random.choice(list(CALLS))
-        yield Fault(call, random.choice(CALLS[call]), int(random.triangular(1, 40, 1)), random.random() < lasting)
+        error = random.choice(CALLS[call])
+        # A call that is interrupted is made again, for ever if need be.
+        yield Fault(call, error, int(random.triangular(1, 40, 1)), error != "EINTR" and random.random() < lasting)
