@@ -141,14 +141,14 @@ ADJUSTING = "Please note that when switching between policies at runtime LRU and
 def object_idletime(ctx: Session, key: bytes) -> int | None:
     """Return for how many seconds nobody has looked a key up; 0 for one that has just come from disk."""
     held = ctx.db.objects.get(key)
-    seen = held.seen if held is not None else ctx.now
+    seen = held.seen if held is not None else ctx.store.moment
     value = ctx.db.find(key)
     if value is None:
         return None
     value.seen = seen
     if ctx.executor.counting:
         raise CommandError(f"An LFU maxmemory policy is selected, idle time not tracked. {ADJUSTING}")
-    return max(0, ctx.now - seen) // 1000
+    return max(0, ctx.now // 1000 - seen // 1000)
 
 
 @command("OBJECT FREQ key", READONLY, since="4.0.0")

@@ -370,6 +370,10 @@ def lcs(ctx: Session, key1: bytes, key2: bytes, *options: bytes) -> Any:
                 raise BadSyntax
     if want_length and want_index:
         raise CommandError("If you want both the length and indexes, please just use IDX.")
+    # What the table would take that Redis fills.
+    lengths = [len(value) + 1 if value is not None else 1 for value in (first, second)]
+    if 4 * lengths[0] * lengths[1] > ctx.executor.settings["proto-max-bulk-len"]:
+        raise CommandError("Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
     a = first.value() if first is not None else b""
     b = second.value() if second is not None else b""
     common, matches = longest_common_subsequence(a, b)

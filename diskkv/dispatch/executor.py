@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,13 +35,18 @@ from diskkv.errors import (
     UnknownCommand,
     WrongArity,
 )
-from diskkv.replies import NO_REPLY, QUEUED, Blocked, Followed, Several
+from diskkv.lib.multibulk import HEADS
+from diskkv.replies import NO_REPLY, QUEUED, Blocked, Followed, Several, Simple
 from diskkv.store.checking import Checks
 from diskkv.store.store import Store
 from diskkv.transfer.peers import Peers
 from diskkv.transfer.saving import Saver
 
 journal = logging.getLogger("diskkv")
+
+# How long a reply is short, and the kinds of reply that always are.
+SHORT = 4096
+PLAIN = frozenset({int, type(None), Simple})
 
 MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 EXEC = b"*1\r\n$4\r\nEXEC\r\n"
@@ -144,7 +149,7 @@ class Executor:
         store = self.store
         if store.recovering:
             store.wait_until_recovered()
-        store.now = store.clock()
+        store.tick()
         self.clock_mark = perf_ns()
         self.gated = (
             self.quota.starved
@@ -159,6 +164,29 @@ class Executor:
         if store.ready_keys and not self._nested:
             # The keeper has expired a key that somebody waits for more in.
             self.waiters.serve()
+
+    def run(
+        self, session: Session, requests: Iterator[list[bytes]], out: list[bytes], encoders: Mapping[type, Callable[[Any], bytes]]
+    ) -> tuple[list[bytes], Any] | None:
+        """Execute requests one after the other and put the encoded replies into `out`, until there is one that its front has to look at:
+        that request and its reply, which is then not in `out`. None when all of them were executed.
+
+        A front need not look at the short replies of commands that read or write keys: they change nothing of what it keeps.
+        """
+        table = self.table
+        for argv in requests:
+            command = table.get(argv[0])
+            if command is None or not command.data or not command.low <= len(argv) <= command.high or session.gated or self.gated:
+                return argv, self.execute(session, argv)
+            reply = self.call(session, command, argv)
+            kind = reply.__class__
+            if kind is bytes and len(reply) < SHORT:
+                out.append(HEADS[len(reply)] + reply + b"\r\n")
+            elif kind in PLAIN:
+                out.append(encoders[kind](reply))
+            else:
+                return argv, reply
+        return None
 
     def execute(self, session: Session, argv: list[bytes]) -> Any:
         """Run one command: a reply value, a CommandError (returned, not raised), Blocked, or POSTPONED."""

@@ -105,6 +105,8 @@ class Command:
     high: int
     skip: int
     writes: bool
+    # reads or writes keys, and does nothing to the client or the server
+    data: bool
     subcommands: dict[bytes, Command] = field(default_factory=dict)
 
 
@@ -127,7 +129,7 @@ def group(name: str) -> Callable[..., Callable[[H], H]]:
             summary = (handler.__doc__ or "").strip().split("\n")[0]
             made = Command(
                 title, usage, summary, name, since, flags, final, keys or find_keys(tokens, words), handler,
-                low, high, words, bool(flags & Flag.WRITE),
+                low, high, words, bool(flags & Flag.WRITE), bool(flags & (Flag.WRITE | Flag.READONLY)),
             )  # fmt: skip
             _enter(made, words)
             return handler
@@ -150,7 +152,7 @@ def _enter(command: Command, words: int) -> None:
         title = parent.decode()
         held = Command(
             title, title.upper(), f"A container for {title.upper()} commands.", command.group, command.since, Flag(0), -2, Keys(),
-            container, 2, UNBOUNDED, 1, False,
+            container, 2, UNBOUNDED, 1, False, False,
         )  # fmt: skip
         _store(held)
     elif held.handler is container and _version(command.since) < _version(held.since):

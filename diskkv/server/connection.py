@@ -12,7 +12,6 @@ from diskkv.dispatch.blocking import Waiter
 from diskkv.dispatch.executor import POSTPONED, Postponed
 from diskkv.dispatch.session import NoFront, Session
 from diskkv.errors import CommandError, ProtocolError
-from diskkv.lib.multibulk import HEADS
 from diskkv.replies import Blocked
 from diskkv.resp.encode import ENCODERS
 from diskkv.resp.parse import RequestParser
@@ -39,12 +38,18 @@ class Told(bytes):
 class Connection(asyncio.Protocol):
     """A client's connection, and the front of its session."""
 
+    __slots__ = (
+        "__weakref__", "_ahead", "_chunks", "_over_soft_since", "_paused", "_produced", "_stalled", "_timer", "_todo", "_unread",
+        "_unread_size", "_waiter", "_whole", "_wrote", "closing", "connected", "held", "out", "parser", "queued", "server", "session",
+        "throttled", "transport", "unix",
+    )  # fmt: skip
+
     def __init__(self, server: Server, *, unix: bool) -> None:
         self.server = server
         self.unix = unix
         self.session: Session = server.executor.open_session(self)
         self.parser = RequestParser(max_bulk=server.settings["proto-max-bulk-len"])
-        # asyncio's Transport; uvloop's are no instances of it
+        # the reactor's Wire, or an asyncio transport (TLS); uvloop's are no instances of asyncio's class
         self.transport: Any = None
         self.out: list[bytes] = []
         self.closing = False
@@ -93,30 +98,34 @@ class Connection(asyncio.Protocol):
         self._unread.clear()
 
     def data_received(self, data: bytes) -> None:
+        with self.server.lock:
+            self.receive(data)
+
+    def receive(self, data: bytes) -> None:
+        """As `data_received`. REQUIRES: the lock."""
         if self.closing:
             return
         server = self.server
         store = server.store
-        with server.lock:
-            if not server.ticking:
-                server.begin_tick()
-            self.session.last_seen = store.now
-            if self._stalled or self.queued or self._unread or server.spent > TURN:
-                self._leave_unread(data)
-                return
-            if self._todo or self._waiter is not None:
-                self._read_ahead(data)
-                return
-            # Kept until the tick's end, should its reads have to be done again; see `redo`.
-            if self._chunks is None:
-                server.active.append(self)
-                self._chunks = [data] if self._whole else []
-            elif self._chunks:
-                self._chunks.append(data)
-            before = store.changes
-            self._feed(data)
-            if store.changes != before:
-                self._wrote = True
+        if not server.ticking:
+            server.begin_tick()
+        self.session.last_seen = store.now
+        if self._stalled or self.queued or self._unread or server.spent > TURN:
+            self._leave_unread(data)
+            return
+        if self._todo or self._waiter is not None:
+            self._read_ahead(data)
+            return
+        # Kept until the tick's end, should its reads have to be done again; see `redo`.
+        if self._chunks is None:
+            server.active.append(self)
+            self._chunks = [data] if self._whole else []
+        elif self._chunks:
+            self._chunks.append(data)
+        before = store.changes
+        self._feed(data)
+        if store.changes != before:
+            self._wrote = True
 
     def eof_received(self) -> bool:
         return False
@@ -129,35 +138,30 @@ class Connection(asyncio.Protocol):
         except ProtocolError as error:
             self._refuse(error)
             return
-        execute, session, out = self.server.executor.execute, self.session, self.out
-        encoders = ENCODERS[session.protocol]
-        log = self.server.store.log
+        server, session, out = self.server, self.session, self.out
+        run, log = server.executor.run, server.store.log
         mark = len(log.parts)
-        for index, argv in enumerate(requests):
-            reply = execute(session, argv)
+        pending = iter(requests)
+        while (stop := run(session, pending, out, ENCODERS[session.protocol])) is not None:
+            argv, reply = stop
             kind = reply.__class__
-            if kind is bytes and len(reply) < COUNTED:
-                out.append(HEADS[len(reply)] + reply + b"\r\n")
-                continue
             if kind is Blocked or kind is Postponed:
                 self._hold(argv, reply)
-                self._todo.extend(requests[index + 1 :])
+                self._todo.extend(pending)
                 return
-            if session.protocol != encoders.protocol:
-                encoders = ENCODERS[session.protocol]
-            encoded = encoders[kind](reply)
+            encoded = ENCODERS[session.protocol][kind](reply)
             out.append(encoded)
             if len(encoded) >= COUNTED:
                 self._produced += len(encoded)
-                self.server.spent += len(encoded)
-                if self.server.spent > TURN:
-                    self._todo.extend(requests[index + 1 :])
+                server.spent += len(encoded)
+                if server.spent > TURN:
+                    self._todo.extend(pending)
                     self._whole = False
                     return
             if self.closing:
                 return
         if requests:
-            session.last_command = argv[0]
+            session.last_command = requests[-1][0]
         parser = self.parser
         if parser.verbatim:
             self._whole = True

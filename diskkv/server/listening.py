@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 import ssl
+import stat
 from collections.abc import Callable
+from typing import Any
 
 from diskkv.config import Settings
 from diskkv.errors import SettingError
+from diskkv.server.reactor import Port, Reactor
 from diskkv.server.tls import HANDSHAKE, make_context
 
 journal = logging.getLogger("diskkv")
@@ -31,16 +35,18 @@ class Listening:
     """The TCP sockets at the port of that name in the settings: `port`, `tls-port` or `metrics-port`. `protocol` makes what serves one."""
 
     def __init__(
-        self, settings: Settings, loop: asyncio.AbstractEventLoop, protocol: Callable[[], asyncio.BaseProtocol], port: str = "port"
-    ) -> None:
+        self, settings: Settings, loop: asyncio.AbstractEventLoop, protocol: Callable[[], Any], port: str = "port",
+        *, reactor: Reactor | None = None,
+    ) -> None:  # fmt: skip
         self._settings = settings
         self._port = port
+        self._reactor = reactor
         self._context: ssl.SSLContext | None = None
         self._loop = loop
         self._protocol = protocol
         # what is open, and what serves it, a moment later
         self._sockets: dict[Place, socket.socket] = {}
-        self._servers: dict[Place, asyncio.AbstractServer] = {}
+        self._servers: dict[Place, asyncio.AbstractServer | Port] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin(self) -> list[str]:
@@ -108,6 +114,12 @@ class Listening:
             server.close()
 
     async def _serve(self, place: Place, raw: socket.socket) -> None:
+        if self._reactor is not None:
+            if self._sockets.get(place) is raw:
+                self._servers[place] = self._reactor.listen(raw, self._protocol)
+            else:
+                raw.close()
+            return
         server = await self._loop.create_server(
             self._protocol, sock=raw, backlog=self._settings["tcp-backlog"], ssl=self._context,
             ssl_handshake_timeout=HANDSHAKE if self._context is not None else None,
@@ -146,3 +158,19 @@ class Listening:
             raw.setblocking(False)
             opened[host, port] = raw
         return opened
+
+
+def open_unix(path: str, mode: int, backlog: int) -> socket.socket:
+    """A listening socket at a path, in place of one that was left there. OSError when there can be none."""
+    if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
+        os.unlink(path)
+    raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        raw.bind(path)
+        os.chmod(path, mode)
+        raw.listen(backlog)
+        raw.setblocking(False)
+    except OSError:
+        raw.close()
+        raise
+    return raw

@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import socket
-import stat
 import sys
 import threading
 from collections import deque
@@ -19,9 +18,10 @@ from diskkv.config import DEFAULT_BUDGET, Settings, budget, memory
 from diskkv.dispatch.executor import Executor
 from diskkv.errors import CommandError, LogFailed, SettingError, StoreError
 from diskkv.server.connection import TURN, Connection
-from diskkv.server.listening import Listening
+from diskkv.server.listening import Listening, open_unix
 from diskkv.server.memory import Trimmer
 from diskkv.server.metrics import Counted, Metrics, count
+from diskkv.server.reactor import AVAILABLE, Port, Reactor
 
 try:
     import uvloop
@@ -53,7 +53,9 @@ class Server:
         self.lock = self.store.lock
         self.loop = loop
         self.thread = threading.get_ident()
+        # round: the reactor serves what is ready, and what it serves becomes one tick
         self.ticking = False
+        self._round = False
         self.active: list[Connection] = []
         self.connections: set[Connection] = set()
         self.output_limits = parse_output_limits(self.settings["client-output-buffer-limit"])
@@ -65,11 +67,13 @@ class Server:
         self._turning = False
         self._throttled: deque[Connection] = deque()
         self._postponed: dict[Connection, None] = {}
-        self._listening = Listening(self.settings, loop, lambda: Connection(self, unix=False))
+        # None where there is no epoll: asyncio's transports serve everybody then
+        self.reactor = Reactor(loop) if AVAILABLE else None
+        self._listening = Listening(self.settings, loop, lambda: Connection(self, unix=False), reactor=self.reactor)
         self._listening_tls = Listening(self.settings, loop, lambda: Connection(self, unix=False), "tls-port")
         self._metrics = Metrics(loop, self._count, lambda transport: not self._protected(transport))
         self._listening_metrics = Listening(self.settings, loop, self._metrics.protocol, "metrics-port")
-        self._unix_server: asyncio.AbstractServer | None = None
+        self._unix_server: asyncio.AbstractServer | Port | None = None
         self._stopped: asyncio.Future[None] = loop.create_future()
         self._unix_path: str | None = None
         self._trimmer = Trimmer()
@@ -83,11 +87,26 @@ class Server:
         """Open a tick, unless one is open. REQUIRES: the lock."""
         if not self.ticking:
             self.ticking = True
+            # First, so that whatever may go wrong, the tick ends.
+            if not self._round:
+                self.loop.call_soon(self.end_tick)
             self.executor.begin()
-            self.loop.call_soon(self.end_tick)
+
+    def _serve_round(self) -> None:
+        """The reactor has clients that sent something, or that take what waits for them."""
+        assert self.reactor is not None
+        with self.lock:
+            self._round = True
+            try:
+                self.reactor.serve()
+            finally:
+                self._round = False
+        self.end_tick()
 
     def end_tick(self) -> None:
         """Commit, and let the replies leave."""
+        if not self.ticking:
+            return  # a round that came first has ended it
         with self.lock:
             self.ticking = False
             self.spent = 0
@@ -242,18 +261,20 @@ class Server:
     async def listen(self) -> list[str]:
         """Open every socket that the settings name; their addresses. SettingError when one can't be had."""
         settings = self.settings
+        if self.reactor is not None:
+            self.reactor.start(self._serve_round)
         opened = await self._listening.begin()
         opened += [f"{address} (TLS)" for address in await self._listening_tls.begin()]
         path = settings["unixsocket"]
         if path:
-            if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
-                os.unlink(path)
             try:
-                server = await self.loop.create_unix_server(lambda: Connection(self, unix=True), path, backlog=settings["tcp-backlog"])
-                os.chmod(path, int(settings["unixsocketperm"], 8))
+                raw = open_unix(path, int(settings["unixsocketperm"], 8), settings["tcp-backlog"])
             except (OSError, ValueError) as error:
                 raise SettingError(f"can't listen on {path}: {error}") from None
-            self._unix_server = server
+            if self.reactor is not None:
+                self._unix_server = self.reactor.listen(raw, lambda: Connection(self, unix=True))
+            else:
+                self._unix_server = await self.loop.create_unix_server(lambda: Connection(self, unix=True), sock=raw)
             self._unix_path = path
             opened.append(path)
         for address in await self._listening_metrics.begin():
@@ -277,6 +298,8 @@ class Server:
             connection.flush()
             connection.transport.close()
         await asyncio.sleep(0)
+        if self.reactor is not None:
+            self.reactor.close()
         if self._unix_path is not None and os.path.exists(self._unix_path):
             os.unlink(self._unix_path)
 

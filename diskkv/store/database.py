@@ -64,7 +64,7 @@ class Database:
         if value.__class__ is kind and value.expire is None:
             if value.freq < 3:
                 value.freq += 1
-            value.seen = self.store.now
+            value.seen = self.store.moment
             return value
         found: Any = self.find(key)
         if found is not None and found.__class__ is not kind and not isinstance(found, kind):
@@ -77,7 +77,7 @@ class Database:
         if value.__class__ is kind and value.expire is None:
             if value.freq < 3:
                 value.freq += 1
-            value.seen = self.store.now
+            value.seen = self.store.moment
             return value
         found: Any = self.find(key, remember=False)
         if found is None:
@@ -117,7 +117,7 @@ class Database:
             return None
         if value.freq < 3:
             value.freq += 1
-        value.seen = self.store.now
+        value.seen = self.store.moment
         return value
 
     def may_exist(self, key: bytes) -> bool:

@@ -51,7 +51,7 @@ class Store:
         "_apply", "_closed", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "at_close", "backups", "before_close",
         "cache", "changes", "chores", "clock", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine", "erased",
         "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "isolated", "keeper", "landed", "large",
-        "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "now", "on_commit", "on_undone", "path", "random",
+        "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "moment", "now", "on_commit", "on_undone", "path", "random",
         "ready_keys", "recovering", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
     )  # fmt: skip
 
@@ -63,7 +63,8 @@ class Store:
         self.shapes = Shapes()
         self.landed = threading.Condition(self.lock)
         self.clock = clock
-        self.now = clock()
+        self.now = self.moment = 0
+        self.tick()
         self.random = random.Random()
         self.log_bytes = LOG_BYTES
         self.log_work = LOG_WORK
@@ -254,7 +255,7 @@ class Store:
             if stop is None:
                 self.log.start(reader.end, reader.before)
         self.ready_keys.clear()
-        self.now = self.clock()
+        self.tick()
 
     def close(self) -> None:
         """Write everything to the engine and release the store. A second call does nothing.
@@ -324,8 +325,10 @@ class Store:
     # -- a tick
 
     def tick(self) -> None:
-        """A front begins to execute commands: fix the clock."""
-        self.now = self.clock()
+        """A front begins to execute commands: fix the clock. `moment` is when the second began: one object, which all look-ups note."""
+        self.now = now = self.clock()
+        if not 0 <= now - self.moment < 1000:
+            self.moment = now - now % 1000
 
     def commit(self) -> None:
         """End a tick: log what changed, begin a checkpoint when one is due, keep the budget.
@@ -527,9 +530,10 @@ class Store:
             self.dead.append(keys.garbage_object(value.oid))
             self.graves.add(value, value.weight)
 
-    def free_later(self, dead: Value) -> None:
-        """Nobody holds a value any more: free its memory little by little, because a huge dict freed at once stops everything."""
-        self.graves.add(dead, dead.weight)
+    def free_later(self, dead: Value, weight: int) -> None:
+        """Nobody holds a value of that weight any more: free its memory little by little, because a huge dict freed at once stops
+        everything."""
+        self.graves.add(dead, weight)
 
     def bury_database(self, db: Database) -> None:
         """All of a database is dead (before it gets a new epoch)."""

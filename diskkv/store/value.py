@@ -31,10 +31,21 @@ OVERHEAD = 350
 UNKNOWN = -1
 
 
-class Value:
+class Looked:
+    """What a look-up reads and writes of a value, side by side: an object's slots lie in memory in the order of its classes.
+
+    In a store of many keys each of them is far from the processor, and waiting for memory is half of what a GET costs (100,000 keys:
+    3.1 us, 1.6 for one key again and again).
+    """
+
+    # `data` is a string's content, which no other type has.
+    __slots__ = ("data", "expire", "freq", "oid", "seen", "stamp")
+
+
+class Value(Looked):
     """The decoded object behind one key; see the module's docstring for its life."""
 
-    __slots__ = ("db", "expire", "flying", "freq", "key", "linked", "oid", "queue", "saved", "seen", "stamp", "touched", "uses", "weight")
+    __slots__ = ("db", "flying", "key", "linked", "queue", "saved", "touched", "uses", "weight")
 
     tag: ClassVar[int] = 0
     # Parts of it expire by themselves: whoever looks it up asks `due` first. Said by a class of its own, to which such a value changes
@@ -63,7 +74,7 @@ class Value:
         self.freq = 0
         self.queue = 0
         self.stamp = 0
-        self.seen = db.store.now
+        self.seen = db.store.moment
         self.linked = False
         self.oid = 0
         self.weight = OVERHEAD + len(key)

@@ -53,6 +53,11 @@ IDLE_SECONDS = 1.0
 DIRTY_BYTES = 400
 # Writers wait once so many times as much is not yet in the engine.
 BACKLOG = 1.4
+# Of small elements the log tells far too little, and what is ahead of the engine can't be evicted: so a checkpoint begins, and writers
+# wait, also when the cache is so full and a part of what may be dirty is.
+FULL = 1.25
+FULLER = 1.75
+CROWDED = 16
 # Keys encoded at a time, at the end of a tick: about 0.1 ms. The thread does it only when ticks are rare, because two threads that
 # both want the interpreter cost more than the encoding itself.
 SLICE = 96
@@ -143,7 +148,9 @@ class Writer:
             return False
         store = self._store
         count, log = len(store.dirty), store.log.written - self._log_mark + self.ahead
-        return self.commands + 2 * count >= store.log_work or log >= store.log_bytes or log + DIRTY_BYTES * count >= store.dirty_bytes
+        if self.commands + 2 * count >= store.log_work or log >= store.log_bytes or log + DIRTY_BYTES * count >= store.dirty_bytes:
+            return True
+        return log >= store.dirty_bytes // CROWDED and store.cache.used >= FULL * store.cache.budget
 
     @property
     def stuck(self) -> bool:
@@ -161,6 +168,8 @@ class Writer:
         log = store.log.written - self._landed_mark + self.ahead + self._flying_ahead
         work = self.commands + self._flying_commands + 2 * count
         memory = log + DIRTY_BYTES * count
+        if log >= store.dirty_bytes // CROWDED and store.cache.used >= FULLER * store.cache.budget:
+            return True
         return work >= BACKLOG * store.log_work or log >= BACKLOG * store.log_bytes or memory >= BACKLOG * store.dirty_bytes
 
     def freeze(self) -> None:

@@ -30,7 +30,7 @@ PIECE_OVERHEAD = 150
 class String(Value):
     """A byte string. `data` is all of it when it is small (`oid` 0); else see `read`."""
 
-    __slots__ = ("data", "edited", "pieces", "size")
+    __slots__ = ("edited", "pieces", "size")
 
     tag = STRING
     data: bytes

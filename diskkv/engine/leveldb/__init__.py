@@ -23,6 +23,7 @@ from diskkv.engine.leveldb.mending import judge, mend, undo_last_edit
 from diskkv.engine.leveldb.presence import Presence
 from diskkv.engine.leveldb.tables import holes
 from diskkv.errors import Damaged, StoreError, StoreLocked
+from diskkv.lib.directories import bytes_in
 
 # RuntimeError is what plyvel raises on a closed database: between a failed `reopen` and the next.
 FAILURES = (plyvel.Error, RuntimeError)
@@ -190,8 +191,7 @@ class LevelEngine:
         self._open()
 
     def statistics(self) -> dict[str, int]:
-        size = sum(entry.stat().st_size for entry in os.scandir(self.path) if entry.is_file())
-        return {"disk_bytes": size, "memory_bytes": self._memory}
+        return {"disk_bytes": bytes_in(self.path), "memory_bytes": self._memory}
 
     def close(self) -> None:
         self._presence.close()

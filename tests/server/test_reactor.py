@@ -1,0 +1,268 @@
+"""The reactor's wires: real sockets, a loop that does only what the test says."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from diskkv.server.reactor import AVAILABLE, LITTLE, Reactor, Wire
+
+pytestmark = pytest.mark.skipif(not AVAILABLE, reason="there is no epoll here, and so no reactor")
+
+BIG = b"x" * (8 << 20)
+
+
+class Loop:
+    """Stands for the event loop: `run` does what was to be done soon."""
+
+    def __init__(self) -> None:
+        self.soon: list[tuple[Any, ...]] = []
+        self.later: list[Any] = []
+
+    def call_soon(self, call: Any, *args: Any) -> None:
+        self.soon.append((call, *args))
+
+    def call_later(self, _: float, call: Any) -> None:
+        self.later.append(call)
+
+    def add_reader(self, *_: Any) -> None:
+        """The test looks for itself."""
+
+    remove_reader = add_reader
+
+    def run(self) -> None:
+        soon, self.soon = self.soon, []
+        for call, *args in soon:
+            call(*args)
+
+
+class Receiver:
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.wire: Any = None
+        self.told: list[Any] = []
+        self.broken = False
+
+    def connection_made(self, wire: Wire) -> None:
+        self.wire = wire
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.told.append(("lost", type(error)))
+
+    def receive(self, data: bytes) -> None:
+        if self.broken:
+            raise ValueError("a mistake in the server")
+        self.told.append(data)
+
+    def pause_writing(self) -> None:
+        self.told.append("pause")
+
+    def resume_writing(self) -> None:
+        self.told.append("resume")
+
+
+class Bench:
+    """A reactor with one listening socket, and those who connect to it."""
+
+    def __init__(self, path: str) -> None:
+        self.loop: Any = Loop()
+        self.reactor = Reactor(self.loop)
+        self.receivers: list[Receiver] = []
+        self.raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.raw.bind(path)
+        self.raw.listen()
+        self.path = path
+        self.port = self.reactor.listen(self.raw, self._receiver)
+        self.clients: list[socket.socket] = []
+
+    def _receiver(self) -> Receiver:
+        self.receivers.append(Receiver())
+        return self.receivers[-1]
+
+    def connect(self) -> tuple[socket.socket, Receiver]:
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        client.settimeout(10)
+        client.connect(self.path)
+        self.clients.append(client)
+        self.serve()
+        return client, self.receivers[-1]
+
+    def serve(self) -> None:
+        self.reactor.serve()
+        self.loop.run()
+
+
+@pytest.fixture
+def bench(tmp_path: Any) -> Iterator[Bench]:
+    bench = Bench(str(tmp_path / "socket"))
+    yield bench
+    for client in bench.clients:
+        client.close()
+    for end in list(bench.reactor.ends.values()):
+        end.close()
+    bench.reactor.close()
+
+
+def test_bytes_go_both_ways(bench: Bench) -> None:
+    client, receiver = bench.connect()
+    client.send(b"ping")
+    bench.serve()
+    receiver.wire.write(b"pong")
+    receiver.wire.writelines([b"and", b"more"])
+    assert receiver.told == [b"ping"]
+    assert client.recv(100) == b"pongandmore"
+
+
+def test_much_is_read_in_larger_and_larger_pieces(bench: Bench) -> None:
+    client, receiver = bench.connect()
+    sent = bytes(range(256)) * 400
+    client.setblocking(False)
+    done = client.send(sent)
+    while sum(map(len, receiver.told)) < done:
+        bench.serve()
+    assert b"".join(receiver.told) == sent[:done]
+    assert len(receiver.told[0]) == LITTLE < len(receiver.told[1])
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_what_the_client_does_not_take_waits_and_follows_in_order(bench: Bench, lines: bool) -> None:
+    client, receiver = bench.connect()
+    wire = receiver.wire
+    if lines:
+        wire.writelines([BIG, b"end", b"."])
+    else:
+        wire.write(BIG)
+        wire.write(b"end.")
+    assert wire.get_write_buffer_size() > 0
+    assert receiver.told == ["pause"]
+    got = bytearray()
+    while len(got) < len(BIG) + 4:
+        got += client.recv(1 << 20)
+        bench.serve()
+    assert bytes(got) == BIG + b"end."
+    assert receiver.told == ["pause", "resume"]
+    assert wire.get_write_buffer_size() == 0
+
+
+def test_closing_sends_what_waits_first(bench: Bench) -> None:
+    client, receiver = bench.connect()
+    receiver.wire.write(BIG)
+    receiver.wire.close()
+    receiver.wire.write(b"too late")
+    got = 0
+    while data := client.recv(1 << 20):
+        got += len(data)
+        bench.serve()
+    assert got == len(BIG)
+    assert receiver.told == ["pause", ("lost", type(None))]
+
+
+def test_aborting_sends_nothing_more(bench: Bench) -> None:
+    client, receiver = bench.connect()
+    receiver.wire.write(BIG)
+    receiver.wire.abort()
+    receiver.wire.abort()
+    receiver.wire.write(b"more")
+    receiver.wire.resume_reading()
+    bench.serve()
+    bench.serve()
+    assert receiver.told == ["pause", ("lost", type(None))]
+    got = 0
+    while data := client.recv(1 << 20):
+        got += len(data)
+    assert got < len(BIG)
+
+
+def test_a_client_that_hangs_up_is_lost_once(bench: Bench) -> None:
+    client, receiver = bench.connect()
+    client.send(b"last words")
+    client.close()
+    bench.serve()
+    bench.serve()
+    bench.serve()
+    assert receiver.told == [b"last words", ("lost", type(None))]
+
+
+def test_writing_to_a_client_that_has_gone_is_an_error_of_the_connection(bench: Bench) -> None:
+    client, receiver = bench.connect()
+    client.close()
+    receiver.wire.write(b"hello?")
+    bench.serve()
+    assert receiver.told == [("lost", BrokenPipeError)]
+
+
+def test_a_client_that_hung_up_while_nobody_reads_is_heard_and_not_asked_again_and_again(bench: Bench) -> None:
+    client, receiver = bench.connect()
+    client.send(b"before")
+    receiver.wire.pause_reading()
+    client.close()
+    assert bench.reactor.epoll.poll(0) == []
+    bench.serve()
+    assert receiver.told == []
+    receiver.wire.resume_reading()
+    bench.serve()
+    bench.serve()
+    assert receiver.told == [b"before", ("lost", type(None))]
+
+
+def test_an_end_that_follows_another_in_its_number_is_left_alone(bench: Bench) -> None:
+    client, receiver = bench.connect()
+    client.close()
+    bench.serve()
+    assert receiver.told == [("lost", type(None))]
+    other, second = bench.connect()
+    assert second.wire._number == receiver.wire._number
+    receiver.wire.abort()
+    receiver.wire.close()
+    bench.serve()
+    other.send(b"still here")
+    bench.serve()
+    assert second.told == [b"still here"]
+
+
+def test_a_mistake_in_one_connection_ends_that_one(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    (first, broken), (second, whole) = bench.connect(), bench.connect()
+    broken.broken = True
+    first.send(b"x")
+    second.send(b"y")
+    bench.serve()
+    assert broken.told == [("lost", ValueError)]
+    assert whole.told == [b"y"]
+    assert "a client's connection failed" in caplog.text
+    assert first.recv(10) == b""
+
+
+def test_when_nobody_can_be_accepted_it_is_tried_again_later(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Exhausted:
+        def accept(self) -> None:
+            raise OSError(24, "Too many open files")
+
+        def close(self) -> None:
+            bench.raw.close()
+
+    monkeypatch.setattr(bench.port, "_raw", Exhausted())
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    bench.clients.append(client)
+    client.connect(bench.path)
+    bench.serve()
+    assert bench.reactor.epoll.poll(0) == []
+    monkeypatch.setattr(bench.port, "_raw", bench.raw)
+    (again,) = bench.loop.later
+    again()
+    bench.serve()
+    assert len(bench.receivers) == 1
+
+
+def test_a_closed_port_accepts_nobody_and_leaves_its_clients_be(bench: Bench) -> None:
+    client, receiver = bench.connect()
+    bench.port.close()
+    bench.port.close()
+    with pytest.raises(ConnectionRefusedError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.connect(bench.path)
+    client.send(b"hello")
+    bench.serve()
+    assert receiver.told == [b"hello"]
