@@ -49,6 +49,9 @@ def open_executor(
         disk=disk,
     )
     executor = new_executor(store, settings)
+    # A SWAPDB may have been undone, or done again.
+    store.on_undone = executor.reselect
+
     def changed(name: str) -> None:
         if name == "maxmemory":
             sizes = Sizes.of(budget(settings["maxmemory"]))

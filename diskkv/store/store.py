@@ -51,8 +51,8 @@ class Store:
         "_apply", "_closed", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "at_close", "backups", "before_close",
         "cache", "changes", "chores", "clock", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine", "erased",
         "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "isolated", "keeper", "landed", "large",
-        "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "moment", "now", "on_commit", "path", "random", "ready_keys",
-        "recovering", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
+        "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "moment", "now", "on_commit", "on_undone", "path", "random",
+        "ready_keys", "recovering", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, log: Log, *, sizes: Sizes, databases: int, clock: Clock) -> None:
@@ -104,6 +104,7 @@ class Store:
         self.before_close: list[Callable[[], None]] = []
         self.listener: Listener | None = None  # who hears of every changed key; whoever sets it has each database `heed`
         self.on_commit: Callable[[], None] | None = None  # called when a tick has been committed
+        self.on_undone: Callable[[], None] | None = None  # called when what was done has been undone, before anybody looks
         self.at_close: list[Callable[[], None]] = []  # called, with the lock, when it is about to close
         self.backups = Backups(self)
         self.graves = Graveyard(self)
@@ -138,15 +139,15 @@ class Store:
         """
         sizes = Sizes.of(budget)
         lock_file = -1
-        if path == ":memory:":
-            address = "memory:"
-            log: Log = NullLog()
-        else:
+        address = "memory:"
+        log: Log = NullLog()
+        if path != ":memory:":
             make_directory(path)
             lock_file = lock_directory(path)
-            address = f"leveldb:{os.path.join(path, 'tree')}"
-            log = Log(os.path.join(path, "log"), policy, disk)
         try:
+            if path != ":memory:":
+                address = f"leveldb:{os.path.join(path, 'tree')}"
+                log = Log(os.path.join(path, "log"), policy, disk)
             with advised(None if path == ":memory:" else path):
                 opened = open_engine(address, block_cache=sizes.block_cache, write_buffer=sizes.write_buffer)
             if engine is not None:
@@ -418,6 +419,8 @@ class Store:
         try:
             self.writer.finish()
             self._recover(self.log.position())
+            if self.on_undone is not None:
+                self.on_undone()
             if self.listener is not None:
                 self.listener.undone()
         except Exception as error:
