@@ -6,8 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.runner import Runner
+
+# No test depends on a speed.
+settings.register_profile("diskkv", deadline=None)
+settings.load_profile("diskkv")
 
 
 @pytest.fixture

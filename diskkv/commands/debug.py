@@ -55,7 +55,7 @@ def _sleep(ctx: Session, seconds: bytes) -> Any:
 
 def _set_active_expire(ctx: Session, flag: bytes) -> Any:
     ctx.store.expiry.active = integer(flag) != 0
-    ctx.store.rouse_keeper()
+    ctx.store.keeper.rouse()
     return OK
 
 

@@ -141,6 +141,8 @@ def _persistence(ctx: Session) -> Fields:
         "checkpoints_failed": writer.failed,
         "checkpoint_last_ms": writer.last_ms,
         "checkpoint_pending_bytes": writer.pending,
+        "log_cut_bytes": ctx.store.log.cut,
+        "quarantined_keys": ctx.store.isolated,
         "checkpoint_last_time": ctx.store.writer.landed_at // 1000,
         "max_disk_size": ctx.executor.settings["max-disk-size"],
         "disk_used": ctx.executor.quota.used,

@@ -47,10 +47,10 @@ def put(ctx: Session, key: bytes, data: bytes, expire: int | None = None) -> Non
     value: Any = db.objects.get(key)
     # A large string stays one while it lives: a new one in its place costs less than changing all of it, and may be small.
     if value.__class__ is not String or value.oid or (value.expire is not None and expire != KEEP):
-        old = db.find(key, remember=False)
-        kept = old.expire if old is not None and expire == KEEP else None
+        if expire == KEEP:
+            old = db.find(key, remember=False)
+            expire = None if old is None else old.expire
         value = db.replace(key, String)
-        expire = kept if expire == KEEP else expire
     value.set(data)
     if expire is not None and expire != KEEP:
         db.set_expire(value, expire)
@@ -370,6 +370,10 @@ def lcs(ctx: Session, key1: bytes, key2: bytes, *options: bytes) -> Any:
                 raise BadSyntax
     if want_length and want_index:
         raise CommandError("If you want both the length and indexes, please just use IDX.")
+    # What the table would take that Redis fills.
+    lengths = [len(value) + 1 if value is not None else 1 for value in (first, second)]
+    if 4 * lengths[0] * lengths[1] > ctx.executor.settings["proto-max-bulk-len"]:
+        raise CommandError("Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
     a = first.value() if first is not None else b""
     b = second.value() if second is not None else b""
     common, matches = longest_common_subsequence(a, b)

@@ -5,11 +5,17 @@ from __future__ import annotations
 import logging
 
 from diskkv.dispatch.args import quoted
-from diskkv.dispatch.positions import NoKeys, key_positions
+from diskkv.dispatch.positions import NoKeys, key_positions, key_uses
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import Command
-from diskkv.errors import CommandError, LogFailed, StoreError, Unreadable
+from diskkv.errors import CommandError, Damaged, LogFailed, StoreError, Unreadable
+from diskkv.store.quarantine import isolate
 from diskkv.store.store import Store
+
+# What `keyspecs` says of keys that a command changes.
+WRITING = frozenset({"insert", "delete", "update"})
+# What changes keys of another database than the one that is selected.
+ELSEWHERE = frozenset({"move", "copy"})
 
 journal = logging.getLogger("diskkv")
 
@@ -29,6 +35,23 @@ def failure(session: Session, command: Command, argv: list[bytes], error: Except
         session.db.unload(key)
     what = f"the key '{quoted(keys[0][:128])}'" if len(keys) == 1 else "something that the command needs"
     return Unreadable(what, str(error))
+
+
+def isolate_written(session: Session, command: Command, argv: list[bytes], error: Damaged) -> None:
+    """A change that the log tells of can't be done again, because what it changes is damaged: nobody may take that for what it was then.
+
+    Damaged when it is not known what the change was to.
+    """
+    try:
+        written = [argv[position] for position, flags in key_uses(command, argv) if not WRITING.isdisjoint(flags)]
+    except NoKeys:
+        written = []
+    if not written or command.name in ELSEWHERE:
+        raise error
+    for key in written:
+        isolate(session.db, key, str(error))
+    # Whatever half of it was done is not served.
+    session.store.spoiled = None
 
 
 def lost(store: Store) -> CommandError:

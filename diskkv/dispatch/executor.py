@@ -15,7 +15,7 @@ from diskkv.dispatch.acl.users import Users
 from diskkv.dispatch.args import quoted
 from diskkv.dispatch.blocking import Waiter, Waiters
 from diskkv.dispatch.cursors import Cursors
-from diskkv.dispatch.damage import failure, lost, tree_full
+from diskkv.dispatch.damage import failure, isolate_written, lost, tree_full
 from diskkv.dispatch.frequencies import Frequencies
 from diskkv.dispatch.observers import Observers
 from diskkv.dispatch.pausing import Pausing
@@ -28,6 +28,7 @@ from diskkv.dispatch.table import TABLE, Command, Flag, container
 from diskkv.errors import (
     Busy,
     CommandError,
+    Damaged,
     ExecAborted,
     LogFailed,
     NoAuth,
@@ -401,7 +402,7 @@ class Executor:
             session.queue.append((command, argv))
             return QUEUED
         if (command.writes or command.name == "exec") and self.store.writer.backlogged():
-            if self.store.writer.healing:
+            if self.store.writer.stuck:
                 # Nobody knows for how long: with damage, for ever.
                 return self._refuse(session, tree_full(self.store), command)
             return POSTPONED
@@ -553,7 +554,11 @@ class Executor:
             raise found
         # SWAPDB exchanges the databases within a tick.
         session.db = self.store.databases[session.index]
-        reply = found.handler(session, *argv[found.skip :])
+        try:
+            reply = found.handler(session, *argv[found.skip :])
+        except Damaged as error:
+            isolate_written(session, found, argv, error)
+            reply = None
         session.effects = None
         self.store.writer.commands += 1
         if isinstance(reply, CommandError):

@@ -82,8 +82,12 @@ def _behind(spec: KeySpec, argv: Sequence[bytes]) -> int:
 # -- commands whose options decide; each reads them as the command itself does
 
 
+# Options of SET by which one learns what was there before.
+TELLING = frozenset({b"GET", b"IFEQ", b"IFNE", b"IFDEQ", b"IFDNE"})
+
+
 def _set(argv: Sequence[bytes]) -> list[Use]:
-    reads = any(word.partition(b"\0")[0].upper() == b"GET" for word in argv[3:])
+    reads = any(word.partition(b"\0")[0].upper() in TELLING for word in argv[3:])
     return [(1, CHANGES if reads else OVERWRITES)]
 
 

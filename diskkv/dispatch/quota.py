@@ -11,7 +11,8 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from diskkv.errors import DiskQuota, OutOfMemory, StoreError
+from diskkv.errors import DiskQuota, OutOfMemory
+from diskkv.lib.directories import bytes_in
 
 if TYPE_CHECKING:
     from diskkv.store.store import Store
@@ -21,7 +22,6 @@ journal = logging.getLogger("diskkv")
 INTERVAL = 1000
 # So often, in ms, everything is compacted while there is no room.
 COMPACTING = 10_000
-LAST = b"\xff" * 32
 
 
 class Quota:
@@ -75,7 +75,7 @@ class Quota:
         if self.over and now >= self._compact_due and self._settled():
             self._compact_due = now + COMPACTING
             self._compacted = self._store.log.written
-            self._store.writer.undisturbed(self._compact)
+            self._store.writer.undisturbed(self._store.writer.reclaimer.compact_all)
 
     def _judge(self) -> None:
         over = 0 < self.limit < self.used
@@ -112,24 +112,7 @@ class Quota:
         store = self._store
         assert store.path is not None
         written = store.log.written
-        return written, store.engine.statistics().get("disk_bytes", 0) + _bytes_in(os.path.join(store.path, "log"))
+        return written, store.engine.statistics().get("disk_bytes", 0) + bytes_in(os.path.join(store.path, "log"))
 
     def _take(self, written: int, size: int) -> None:
         self._log_then, self.measured = written, size
-
-    def _compact(self) -> None:
-        try:
-            self._store.engine.compact(b"", LAST)
-        except StoreError as error:
-            journal.warning("can't give back what deletions left: %(error)s", {"error": error})
-
-
-def _bytes_in(directory: str) -> int:
-    total = 0
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            try:
-                total += entry.stat().st_size
-            except FileNotFoundError:
-                continue
-    return total

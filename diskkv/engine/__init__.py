@@ -54,6 +54,10 @@ class Engine(Protocol):
     def get(self, key: bytes) -> bytes | None:
         """The key's value, or None."""
 
+    def confirm(self) -> None:
+        """Damaged if a key may be there all the same that `get` has said to be absent since this was asked last: whoever tells others of
+        absent keys asks this before."""
+
     def scan(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """The records with start <= key < stop (stop None: to the end), descending when `reverse`."""
 

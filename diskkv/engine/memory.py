@@ -35,6 +35,9 @@ class MemoryEngine:
         value: bytes | None = self._records.get(key)
         return value
 
+    def confirm(self) -> None:
+        """Memory forgets nothing."""
+
     def scan(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         records = self._records
         keys = list(records.irange(start, stop, (True, False), reverse))

@@ -40,6 +40,9 @@ fields expire:u64, and a time:u64 after which none does; each of these fields ha
 
 EDITED is set on a short string that APPEND, SETRANGE or SETBIT have changed, which Redis would then hold as it holds long ones.
 
+SPOILED is set on a key that is known to be damaged: what its record says, and the records that belong to it, are not to be believed.
+Where nothing can be said of it, the tag is 0 and the body empty.
+
 The inline body of a hash, a set or a sorted set that Redis would keep in another form than its content tells begins with an integer, its
 flags or form: what stands as a byte in the extras of a large one.
 
@@ -57,11 +60,12 @@ Tags, flags, kinds and codecs are added, never renumbered and never reused. A st
 one of a lower is marked as of this one, since from then on there may be things in it that were not known then:
 
     2  consumer groups, fields that expire, documents; in the log the length of the segment before, and times
+    3  keys that are known to be damaged
 """
 
 from __future__ import annotations
 
-FORMAT = 2
+FORMAT = 3
 
 # tags: the first byte of a meta record
 STRING = 1
@@ -79,6 +83,7 @@ RECORDS = 2
 COMPRESSED = 4
 PARTS = 8
 EDITED = 16
+SPOILED = 32
 
 # kinds: what stands after the oid in a data record's key
 MEMBER = b"m"

@@ -10,7 +10,7 @@ import lz4.block
 import msgpack
 
 from diskkv.errors import Damaged
-from diskkv.format import COMPRESSED, EDITED, EXPIRES, PARTS, RECORDS
+from diskkv.format import COMPRESSED, EDITED, EXPIRES, PARTS, RECORDS, SPOILED
 from diskkv.format.ordered import pack_u64, unpack_u64
 
 # Below this LZ4 never paid on JSON, text or counters; above, it is kept when it saves an eighth.
@@ -31,6 +31,7 @@ class Meta(NamedTuple):
     extras: bytes
     due: int | None = None
     edited: bool = False
+    spoiled: bool = False
 
     def wakes(self) -> int:
         """The time of the expiry record that goes with it, 0 when there is none."""
@@ -86,11 +87,11 @@ def decode(raw: bytes) -> Meta:
             due = unpack_u64(raw, at)
             at += 8
         if flags & RECORDS:
-            return Meta(tag, expire, None, unpack_u64(raw, at), unpack_u64(raw, at + 8), raw[at + 16 :], due)
+            return Meta(tag, expire, None, unpack_u64(raw, at), unpack_u64(raw, at + 8), raw[at + 16 :], due, spoiled=bool(flags & SPOILED))
         body = raw[at:]
         if flags & COMPRESSED:
             body = lz4.block.decompress(body)
-        return Meta(tag, expire, body, 0, 0, b"", due, bool(flags & EDITED))
+        return Meta(tag, expire, body, 0, 0, b"", due, bool(flags & EDITED), bool(flags & SPOILED))
     except (IndexError, struct.error, lz4.block.LZ4BlockError) as error:
         raise Damaged(f"not a meta record: {raw[:32]!r}") from error
 
@@ -107,6 +108,11 @@ def head(raw: bytes) -> tuple[int, int]:
         due = unpack_u64(raw, at)
         at += 8
     return wakes(expire, due), unpack_u64(raw, at) if flags & RECORDS else 0
+
+
+def mark_spoiled(raw: bytes) -> bytes:
+    """A meta record as one of a key that is known to be damaged."""
+    return bytes((raw[0], raw[1] | SPOILED)) + raw[2:]
 
 
 def pack_value(value: bytes) -> bytes:

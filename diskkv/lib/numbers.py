@@ -17,8 +17,17 @@ _INFINITY = re.compile(rb"([+-]?)inf(?:inity)?", re.IGNORECASE)
 _NON_ZERO = re.compile(rb"[1-9]")
 
 
+# Indexes, counts and the like: to look them up takes a quarter of the time of reading them.
+_SMALL = {b"%d" % number: number for number in range(-128, 1024)}
+
+
 def parse_int(raw: bytes) -> int | None:
     """The 64-bit integer that `raw` is, in its one accepted spelling: no plus, no spaces, no leading zeros, no `-0`."""
+    small = _SMALL.get(raw)
+    if small is not None:
+        return small
+    if raw.isdigit() and raw[0] != 0x30 and len(raw) < 19:
+        return int(raw)
     if len(raw) > 20:  # int() of a long text is quadratic, and no 64-bit integer is longer
         return None
     try:

@@ -191,7 +191,7 @@ class Repair:
                 continue
             try:
                 meta = decode(raw)
-                value = db.decode(name, raw)
+                value = db.decode(name, raw, spoiled=True)
             except Exception as error:  # whatever damage does to a decoder
                 self._outcome.lost.append(f"{where}: {error}")
                 continue
@@ -205,7 +205,7 @@ class Repair:
         kind = TAG_NAMES[meta.tag]
         try:
             saved = self._put(target, name, content_of(value), meta)
-            whole = meta.oid == 0 or saved.length() == meta.length
+            whole = not meta.spoiled and (meta.oid == 0 or saved.length() == meta.length)
         except Exception:  # as above
             whole = False
         if whole:
@@ -230,7 +230,8 @@ class Repair:
         groups = ""
         if isinstance(fresh, Stream) and fresh.group_count and not groups_of(fresh):
             groups = ", its consumer groups are lost"
-        self._outcome.partial.append(f"{where} ({kind}): {left.length()} of {meta.length} saved{groups}")
+        marked = ", and of its last changes some may be lost" if meta.spoiled else ""
+        self._outcome.partial.append(f"{where} ({kind}): {left.length()} of {meta.length} saved{groups}{marked}")
 
     def _put(self, target: Database, name: bytes, content: Content, meta: Meta) -> Value:
         """Put a key into the new store."""

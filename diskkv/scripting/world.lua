@@ -558,8 +558,21 @@ setmetatable(globals, {__index = nonexistent})
 local base = {
   _VERSION = _VERSION, assert = assert, error = error, getmetatable = getmetatable, ipairs = ipairs, rawequal = rawequal,
   select = select, tonumber = tonumber, tostring = tostring, type = type, xpcall = xpcall, gcinfo = gcinfo, coroutine = show(copy(coroutine)),
-  string = show(strings), table = show(tables), math = show(maths), redis = show(redis), os = show({clock = clock}), unpack = unpack,
+  string = show(strings), table = show(tables), math = show(maths), redis = show(redis), os = show({clock = clock}),
 }
+-- C counts the results in 32 bits, and writes beyond its stack when that goes wrong.
+local MOST_RESULTS, LARGEST = 8000, 2147483647
+function base.unpack(...)
+  local count, t, i, j = select("#", ...), ...
+  if type(t) ~= "table" then argument(1, "unpack", "table expected, got " .. kind_of(count, 1, t)) end
+  local first, last = i == nil and 1 or tonumber(i), j == nil and #t or tonumber(j)
+  if not first then argument(2, "unpack", "number expected, got " .. type(i)) end
+  if not last then argument(3, "unpack", "number expected, got " .. type(j)) end
+  if not (last - first < MOST_RESULTS - count and first >= -LARGEST and first <= LARGEST and last >= -LARGEST and last <= LARGEST) then
+    raise("too many results to unpack")
+  end
+  return unpack(...)
+end
 function base.rawget(t, key) return rawget(shadows[t] or t, key) end
 function base.rawset(...)
   own((...))
@@ -595,12 +608,16 @@ function base.collectgarbage(what)
   if what == nil or what == "collect" then return collectgarbage() end
   return 0
 end
-local function compile(text, name)
+-- Nothing is collected meanwhile: Lua's parser does not hold on to the chunk's name (CVE-2025-49844).
+local function parsed(text, name, env)
   if sub(text, 1, 1) == "\27" then return nil, "bytecode is refused" end
+  collectgarbage("stop")
   local made, problem = loadstring(text, name)
-  if made then setfenv(made, G) end
+  collectgarbage("restart")
+  if made then setfenv(made, env) end
   return made, problem
 end
+local function compile(text, name) return parsed(text, name, G) end
 function base.loadstring(text, name)
   if type(text) == "number" then text = tostring(text) end
   if type(text) ~= "string" then argument(1, "loadstring", "string expected, got " .. (text == nil and "no value" or type(text))) end
@@ -800,13 +817,11 @@ function operations.B(_, name, text)
   loading = {}
   source_text, current_source = text, "@user_function"
   local world, open = library_world()
-  local made, problem
-  if sub(text, 1, 1) == "\27" then problem = "bytecode is refused" else made, problem = loadstring(text, "@user_function") end
+  local made, problem = parsed(text, "@user_function", world)
   if not made then
     loading = nil
     return answer_error("Error compiling function: " .. problem)
   end
-  setfenv(made, world)
   local well, result = pcall(made)
   local found = loading
   loading = nil

@@ -63,6 +63,7 @@ COUNTERS = {
     "diskkv_log_written_bytes": "Bytes written to the log.",
     "diskkv_checkpoints": "Checkpoints that have landed.",
     "diskkv_checkpoints_failed": "Checkpoints that have failed.",
+    "diskkv_quarantined_keys": "Keys found damaged and put into quarantine.",
     "diskkv_expired_keys": "Keys deleted because their time had come.",
     "diskkv_cpu_seconds": "Processor time used, the system's share included.",
 }
@@ -127,6 +128,7 @@ def count(executor: Executor, held: int) -> Counted:
         "diskkv_log_written_bytes": log.written,
         "diskkv_checkpoints": writer.checkpoints,
         "diskkv_checkpoints_failed": writer.failed,
+        "diskkv_quarantined_keys": store.isolated,
         "diskkv_expired_keys": store.expired,
         "diskkv_cpu_seconds": used.ru_utime + used.ru_stime,
     }

@@ -88,9 +88,10 @@ class Server:
         """Open a tick, unless one is open. REQUIRES: the lock."""
         if not self.ticking:
             self.ticking = True
-            self.executor.begin()
+            # First, so that whatever may go wrong, the tick ends.
             if not self._round:
                 self.loop.call_soon(self.end_tick)
+            self.executor.begin()
 
     def _serve_round(self) -> None:
         """The reactor has clients that sent something, or that take what waits for them."""

@@ -137,7 +137,7 @@ class Cache:
         self.evicted += 1
         value.db.dropped(value)
         if value.oid:
-            value.db.store.free_later(value)
+            value.db.store.free_later(value, value.weight)
 
     def _remember(self, value: Value) -> None:
         mark = hash((value.db.epoch, value.key))

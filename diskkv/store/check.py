@@ -31,6 +31,7 @@ from diskkv.format import (
     PIECE,
     RANKED,
     RECORDS,
+    SPOILED,
     keys,
 )  # fmt: skip
 from diskkv.format.meta import decode, unpack_state
@@ -46,7 +47,7 @@ DAMAGE = "damage"
 LEFTOVER = "leftover"
 
 KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, DEADLINE})
-FLAGS = EXPIRES | RECORDS | COMPRESSED | PARTS | EDITED
+FLAGS = EXPIRES | RECORDS | COMPRESSED | PARTS | EDITED | SPOILED
 # Those that grow, in the order in which they are examined.
 TABLES = (keys.META, keys.EXPIRY, keys.DATA)
 SYSTEM_NAMES = frozenset({b"format", b"seed", b"state"})
@@ -200,7 +201,7 @@ class Examination:
             wakes = meta.wakes()
             if wakes and self._engine.get(keys.expiry_key(wakes, epoch, name)) is None:
                 yield Finding(DAMAGE, where, f"it or a part of it expires at {wakes}, but no expiry record says so")
-            if meta.tag not in TYPES:
+            if meta.tag not in TYPES and not meta.spoiled:
                 yield Finding(DAMAGE, where, f"unknown tag {meta.tag}")
                 continue
             if meta.oid:

@@ -16,6 +16,7 @@ from diskkv.errors import Damaged, StoreError, WrongType
 from diskkv.format import keys
 from diskkv.format.meta import decode
 from diskkv.format.ordered import unpack_u64
+from diskkv.store.quarantine import isolate
 from diskkv.store.value import TYPES, Gone, Value
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from diskkv.store.store import Store
 
 V = TypeVar("V", bound=Value)
+
+QUARANTINED = "it was found to be damaged and is in quarantine; DEL or SET end that, and `diskkv repair` saves what is left of it"
 
 
 class Database:
@@ -99,7 +102,9 @@ class Database:
                     self.objects[key] = gone
                     self.cache.insert(gone)
                 return None
-        if value.__class__ is Gone:
+        if not value.tag:
+            if value.__class__ is not Gone:
+                raise Damaged(QUARANTINED)
             if remember and self.heeded:
                 self._missed(key)
             return None
@@ -150,9 +155,11 @@ class Database:
         self.cache.insert(value)
         return value
 
-    def decode(self, key: bytes, raw: bytes) -> Value:
-        """The value that a meta record stands for, not linked. Damaged when it is none."""
+    def decode(self, key: bytes, raw: bytes, *, spoiled: bool = False) -> Value:
+        """The value that a meta record stands for, not linked. Damaged when it is none or, unless `spoiled`, known to be damaged."""
         meta = decode(raw)
+        if meta.spoiled and not spoiled:
+            raise Damaged(QUARANTINED)
         kind = TYPES.get(meta.tag)
         if kind is None:
             raise Damaged(f"key {key!r} has the unknown tag {meta.tag}")
@@ -202,9 +209,22 @@ class Database:
         if value.oid:
             store.large.append(value)
 
+    def supplant(self, value: Value) -> None:
+        """Put a value in the place of what there is of its key in memory. Counts stay as they are, and it is not dirty."""
+        old = self.objects.get(value.key)
+        if old is not None:
+            self.cache.forget(old)
+        value.linked = True
+        self.cache.insert(value)
+        self.objects[value.key] = value
+        self.alert(value.key)
+
     def replace(self, key: bytes, kind: type[V]) -> V:
         """A fresh, linked value in place of whatever the key has (SET, the STORE commands). It does not expire."""
-        old = self.find(key, remember=False)
+        try:
+            old = self.find(key, remember=False)
+        except Damaged as error:
+            old = isolate(self, key, str(error))
         if old is None:
             value = kind(self, key)
             self.link(value)
@@ -217,7 +237,11 @@ class Database:
 
     def delete(self, key: bytes) -> bool:
         """Delete a key; False when there was none."""
-        value = self.find(key)
+        try:
+            value = self.find(key)
+        except Damaged as error:
+            # There is hardly any doubt that it was there: what is not, LevelDB's filters know without reading.
+            value = isolate(self, key, str(error))
         if value is None:
             return False
         self.remove(value)

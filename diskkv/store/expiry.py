@@ -51,8 +51,8 @@ class Expiry:
         """A key now expires at `when`."""
         if when <= self._horizon:
             heapq.heappush(self._heap, (when, db.epoch, key))
-            if when < self._store.keeper_due:
-                self._store.rouse_keeper()
+            if when < self._store.keeper.due:
+                self._store.keeper.rouse()
             if len(self._heap) > 4 * LIMIT:
                 self._shrink()
 

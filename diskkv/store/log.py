@@ -9,7 +9,8 @@ The CRC covers the `bytes` that follow and is seeded with the line's other numbe
 and a piece out of its place are all found. A segment's first tick says in `before` how long the segment before it was: whether that lost
 its end can't be seen otherwise. `synced` is how much of this segment was known to be on the disk when the tick was
 written: after a loss of power a hole behind that mark is what was never promised, and the log is cut there; a hole before it is
-damage, and opening is refused. A tick is applied whole or not at all, and MULTI ... EXEC never crosses one.
+damage, and opening is refused. Of the last tick a file beside the segments tells the same (`marks.py`); and one of which no part is
+missing was not torn. What is cut off is kept aside. A tick is applied whole or not at all, and MULTI ... EXEC never crosses one.
 
 Promises. `commit` returns once the tick is in the kernel's hands: it survives kill -9. With `always` it is also on the disk; with
 `everysec` a thread puts it there once a second; with `no` the kernel does when it likes. A commit that fails leaves the log as it
@@ -19,6 +20,7 @@ was before (the torn end is cut off) and raises OSError.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import threading
@@ -31,12 +33,17 @@ from diskkv.clock import system_clock
 from diskkv.errors import Damaged, SettingError
 from diskkv.lib.multibulk import command_pieces
 from diskkv.store.archive import keep
+from diskkv.store.cuts import keep_aside, torn
 from diskkv.store.directory import make_directory, sync_directory
+from diskkv.store.marks import NAME as MARK_NAME
+from diskkv.store.marks import Mark, read_mark
 
 HEADER = re.compile(rb"#T (\d{1,12}) ([0-9a-f]{8}) (\d{1,12})(?: (\d{1,12}))?\r\n")
 LONGEST_HEADER = 64
 # Once a second a tick begins with such a line and the time in seconds: Redis' annotation of its append-only files.
 STAMP = b"#TS:"
+journal = logging.getLogger("diskkv")
+
 POLICIES = ("always", "everysec", "no")
 
 
@@ -67,6 +74,9 @@ class Disk:
 
     def write(self, handle: int, data: bytes) -> int:
         return os.write(handle, data)
+
+    def overwrite(self, handle: int, data: bytes) -> int:
+        return os.pwrite(handle, data, 0)
 
     def sync(self, handle: int) -> None:
         os.fdatasync(handle)
@@ -124,6 +134,9 @@ class Log:
         # how long the segment before this one is, as far as anybody needs to know
         self._before: int | None = None
         self._synced = 0
+        self._mark = Mark(path, self.disk)
+        # how many bytes of its end were cut off when it was opened
+        self.cut = 0
         self._torn = False
         self._spare = -1
         self._retired: list[int] = []
@@ -154,9 +167,10 @@ class Log:
 
     def start(self, at: Position, before: int | None = None) -> None:
         """Begin to append at a position, the end of what `LogReader` read; `before` is how long the segment before it was, if that was
-        read, too. What lies behind the position is cut off, and what lies before it put on the disk.
+        read, too. What lies behind the position is cut off and kept aside, and what lies before it put on the disk.
         """
         for number in segments(self.path):
+            self._set_aside(number, 0 if number > at.segment else at.offset if number == at.segment else None)
             if number > at.segment:
                 os.unlink(segment_name(self.path, number))
             elif number < at.segment:
@@ -170,9 +184,24 @@ class Log:
         self._offset = self._synced = at.offset
         self._before = before
         self.database = -1
+        self._mark.put(*at)
         if self._syncer is None:
             self._syncer = threading.Thread(target=self._sync_every_second, name="diskkv-log-sync", daemon=True)
             self._syncer.start()
+
+    def _set_aside(self, number: int, offset: int | None) -> None:
+        """Keep what of a segment is about to be cut off, if anything is."""
+        name = segment_name(self.path, number)
+        size = os.path.getsize(name)
+        if offset is None or size <= offset:
+            return
+        self.cut += size - offset
+        kept = keep_aside(name, offset)
+        where = f"they are kept in {kept}" if kept else "none of them is kept"
+        journal.warning(
+            "%(file)s ended in the middle of a write: %(bytes)d bytes were cut off; %(where)s",
+            {"file": name, "bytes": size - offset, "where": where},
+        )
 
     def _sync_segment(self, number: int) -> None:
         handle = self.disk.open(segment_name(self.path, number), os.O_WRONLY)
@@ -214,6 +243,8 @@ class Log:
             if self._policy == "always":
                 self.disk.sync_now(self._file)
                 self._synced = offset + size
+                if not self._retired:
+                    self._mark.put(self._segment, offset + size)
         except OSError:
             self._torn = True
             self.database = -1
@@ -240,11 +271,14 @@ class Log:
         """Find out whether there is room again: OSError while there is none. Leaves nothing behind."""
         # The writer's thread may be trying, too.
         name = os.path.join(self.path, f"probe{threading.get_ident()}")
+        other = name + ".renamed"
         handle = self.disk.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             self.disk.reserve(handle, room)
             self.disk.write(handle, b"\0" * 4096)
             self.disk.sync(handle)
+            os.rename(name, other)
+            name = other
         finally:
             os.close(handle)
             os.unlink(name)
@@ -295,6 +329,7 @@ class Log:
             with self._sync_lock:
                 if self._segment == segment:
                     self._synced = max(self._synced, offset)
+                self._mark.put(segment, offset)
                 del self._retired[: len(retired)]
             for old in retired:
                 os.close(old)
@@ -314,6 +349,7 @@ class Log:
                 continue
             try:
                 self.sync()
+                self._mark.keep()
             except OSError as error:
                 # What was to be synced may be lost for good, whatever the next sync says: only a checkpoint makes up for it.
                 self.sync_error = os.strerror(error.errno or 0)
@@ -337,6 +373,7 @@ class Log:
                 os.unlink(segment_name(self.path, self._segment + 1))
             self._retired = []
             self._file = self._spare = -1
+            self._mark.close()
 
     def statistics(self) -> LogStatistics:
         return LogStatistics(self._segment, self._offset, self.written, self._policy, self._offset - self._synced)
@@ -349,7 +386,7 @@ class NullLog(Log):
         self.parts = []
         self.merged = 0
         self.database = -1
-        self.written = self.ticks = 0
+        self.written = self.ticks = self.cut = 0
         self.sync_error = None
         self.sync_asked = False
         self._policy = "no"
@@ -395,8 +432,8 @@ class NullLog(Log):
 
 
 class LogReader:
-    """The ticks of a log from a position on, up to another if given. After the iteration `end` is where to append and `dropped` how
-    many bytes were cut."""
+    """The ticks of a log from a position on, up to another if given. After the iteration `end` is where to append: what is behind it was
+    never promised."""
 
     def __init__(self, path: str, start: Position, stop: Position | None = None) -> None:
         self.path = path
@@ -404,10 +441,23 @@ class LogReader:
         # how long the segment before the end's is, if it was read
         self.before: int | None = None
         self._stop = stop
-        self.dropped = 0
 
     def __iter__(self) -> Iterator[bytes]:
         """Each tick's commands. Damaged where a part that had been on the disk can't be read."""
+        first = self.end.segment
+        yield from self._ticks()
+        mark, end = Position(*read_mark(self.path)), self.end
+        if first <= mark.segment < end.segment:
+            # Up to where a segment was read that has others behind it.
+            end = Position(mark.segment, os.path.getsize(segment_name(self.path, mark.segment)))
+        if self._stop is None and end < mark:
+            raise Damaged(
+                f"{segment_name(self.path, end.segment)}: nothing can be read from offset {end.offset} on, but the log was on the disk up "
+                f"to offset {mark.offset} of segment {mark.segment}. To give up all that follows, cut the file there and delete "
+                f"{os.path.join(self.path, MARK_NAME)}"
+            )
+
+    def _ticks(self) -> Iterator[bytes]:
         start = self.end
         numbers = [number for number in segments(self.path) if number >= start.segment]
         if not numbers or numbers != list(range(start.segment, numbers[-1] + 1)):
@@ -439,12 +489,16 @@ class LogReader:
 
     def _judge_end(self, number: int, offset: int, last: int) -> None:
         """The tick at a place can't be read: is it a torn end, or damage to what had been promised?"""
+        while last > number and not os.path.getsize(segment_name(self.path, last)):
+            # Made ready for what comes next.
+            last -= 1
         for segment in range(number, last + 1):
             with open(segment_name(self.path, segment), "rb") as file:
                 rest_from = offset if segment == number else 0
                 file.seek(rest_from)
                 rest = file.read()
-            self.dropped += len(rest)
+            if segment == number == last:
+                self._judge_last(number, offset, rest)
             for match in HEADER.finditer(rest):
                 size, synced = int(match[1]), int(match[3])
                 if checked(match, rest[match.end() : match.end() + size], rest_from + match.start()) is None:
@@ -452,8 +506,19 @@ class LogReader:
                 if (segment > number and synced) or (segment == number and synced > offset):
                     raise Damaged(
                         f"{segment_name(self.path, number)}: unreadable at offset {offset}, although later data prove that it was "
-                        "on the disk. Restore it from a backup, or cut the file there to give up all that follows."
+                        "on the disk. To give up all that follows, cut the file there and delete "
+                        f"{os.path.join(self.path, MARK_NAME)}"
                     )
+
+
+    def _judge_last(self, number: int, offset: int, rest: bytes) -> None:
+        """What can't be read at the very end of the log: is it all that was written there, and has been damaged since?"""
+        match = HEADER.match(rest)
+        if match is not None and match.end() + int(match[1]) == len(rest) and not torn(rest, offset):
+            raise Damaged(
+                f"{segment_name(self.path, number)}: the last tick, at offset {offset}, is whole, but not what was written. To give "
+                "it up, cut the file there"
+            )
 
 
 def _seed(offset: int, synced: int, before: int = -1) -> int:

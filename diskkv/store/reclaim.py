@@ -1,7 +1,7 @@
 """Gives the space of dead objects back, a little at a time.
 
 DEL of a million-member set only notes the set's oid in a garbage record, in the batch that deletes its meta record. Here, between
-checkpoints and on the writer's thread, the dead records are deleted some thousand at a time and their range is compacted, so that
+checkpoints and on the writer's thread, the dead records are deleted some thousand at a time, and `Compaction` sees to it that
 the disk space comes back without anyone asking. A crash in between loses nothing: the garbage record stays until all is done. The
 batches are synced as checkpoints are: so what a loss of power can tear is never more than the engine's last batch.
 """
@@ -18,6 +18,7 @@ from diskkv.format import keys
 from diskkv.format.groups import group_parts
 from diskkv.format.meta import head
 from diskkv.format.ordered import unpack_u32, unpack_u64
+from diskkv.store.compaction import Compaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 journal = logging.getLogger("diskkv")
 
 STEP = 2000
-# A range is compacted by itself once so many of its records were deleted; smaller ones wait until so many have gathered.
-COMPACT_FROM = 20_000
+# behind every key
+LAST = b"\xff" * 32
 
 
 class Reclaimer:
@@ -38,19 +39,25 @@ class Reclaimer:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._waiting: deque[bytes] = deque()
-        self._deleted = 0
+        self._compaction = Compaction(store)
+        # below which prefix the last step deleted last, and up to where. To look for the rest from the beginning would be to walk over
+        # all that was deleted again and again.
+        self._place = (b"", b"")
         # what can't be read is passed over from now on, and its space never comes back
         self._around = False
-        self._low: bytes | None = None
-        self._high = b""
 
     def add(self, garbage: Iterable[bytes]) -> None:
         """Garbage records that are in the engine now."""
         self._waiting.extend(garbage)
 
     def pending(self) -> int:
-        """How many objects and epochs wait."""
-        return len(self._waiting)
+        """How many objects, epochs and ranges to be compacted wait."""
+        return len(self._waiting) + len(self._compaction.pieces)
+
+    def compact_all(self) -> None:
+        """Have everything compacted soon, unless something is about to be."""
+        if not self._compaction.pieces:
+            self._compaction.cover(b"", LAST)
 
     def load(self) -> None:
         """Take up what an earlier process left."""
@@ -63,7 +70,7 @@ class Reclaimer:
         self.add(found)
 
     def step(self) -> None:
-        """Delete up to STEP records of the first in the queue, and drop those that are done with."""
+        """Compact a piece if one waits, or delete up to STEP records of the first in the queue, and drop those that are done with."""
         try:
             self._step()
         except Damaged as error:
@@ -78,71 +85,77 @@ class Reclaimer:
     def _scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """The records that begin so, or those of them that can be read."""
         engine = self._store.engine
-        return (engine.scan_around if self._around else engine.scan)(prefix, keys.after(prefix))
+        return (engine.scan_around if self._around else engine.scan)(self._start(prefix), keys.after(prefix))
+
+    def _start(self, prefix: bytes) -> bytes:
+        """From where on there may be records below a dead prefix."""
+        last, key = self._place
+        return key if last == prefix else prefix
 
     def _scan_keys(self, prefix: bytes) -> Iterator[bytes]:
         if self._around:
             return (key for key, _ in self._scan(prefix))
-        return self._store.engine.scan_keys(prefix, keys.after(prefix))
+        return self._store.engine.scan_keys(self._start(prefix), keys.after(prefix))
 
     def _step(self) -> None:
+        if self._compaction.pieces:
+            self._compaction.step()
+            return
         engine = self._store.engine
         batch = engine.batch(sync=True)
         found: list[bytes] = []
         finished = deleted = 0
-        low, high = self._low, self._high
+        before = self._place
         for raw in list(islice(self._waiting, STEP)):
             room = STEP - deleted - finished
             number = unpack_u64(raw, 1)
             if raw.endswith(b"g"):
-                count, prefix = self._group(batch, number, unpack_u32(raw, 9), room)
+                count = self._group(batch, number, unpack_u32(raw, 9), room)
+            elif raw.endswith(b"o"):
+                count = self._below(batch, keys.data_prefix(number), room)
             else:
-                delete = self._object if raw.endswith(b"o") else self._epoch
-                count, prefix = delete(batch, number, room, found)
+                count = self._epoch(batch, number, room, found)
             deleted += count
-            if count:
-                low = prefix if low is None else min(low, prefix)
-                high = max(high, keys.after(prefix))
             if count >= room:
                 break
             batch.delete(raw)
             finished += 1
-        engine.write(batch)
+        try:
+            engine.write(batch)
+        except BaseException:
+            self._place = before
+            raise
+        # Before they leave the queue, so that there is something `pending` as long as there is something to do.
+        self._compaction.look(idle=finished == len(self._waiting) and not found)
         for _ in range(finished):
             self._waiting.popleft()
         self.add(found)
-        self._deleted += deleted
-        self._low, self._high = low, high
-        if finished and (self._deleted >= COMPACT_FROM or (not self._waiting and self._deleted >= COMPACT_FROM // 10)):
-            self._compact()
 
-    def _object(self, batch: Batch, oid: int, room: int, _: list[bytes]) -> tuple[int, bytes]:
-        """Have up to `room` records of a dead object deleted; how many there were, and where."""
-        prefix = keys.data_prefix(oid)
-        count = 0
-        for key in islice(self._scan_keys(prefix), room):
+    def _below(self, batch: Batch, prefix: bytes, room: int) -> int:
+        """Have up to `room` records below a prefix deleted; how many there were."""
+        return self._bury(batch, prefix, list(islice(self._scan_keys(prefix), room)))
+
+    def _bury(self, batch: Batch, prefix: bytes, found: list[bytes]) -> int:
+        """Have the first records below a prefix deleted; how many they are."""
+        for key in found:
             batch.delete(key)
-            count += 1
-        return count, prefix
+        if found:
+            self._compaction.died(prefix, found[0], found[-1] + b"\0")
+            self._place = (prefix, found[-1])
+        return len(found)
 
-    def _group(self, batch: Batch, oid: int, group: int, room: int) -> tuple[int, bytes]:
-        """Have up to `room` records below a destroyed consumer group deleted; how many there were, and where the last of them."""
-        count, place = 0, b""
+    def _group(self, batch: Batch, oid: int, group: int, room: int) -> int:
+        """Have up to `room` records below a destroyed consumer group deleted; how many there were."""
+        count = 0
         for part in group_parts(group):
-            prefix = keys.data_prefix(oid) + part
-            for key in islice(self._scan_keys(prefix), room - count):
-                batch.delete(key)
-                count += 1
-                place = prefix
-        return count, place
+            count += self._below(batch, keys.data_prefix(oid) + part, room - count)
+        return count
 
-    def _epoch(self, batch: Batch, epoch: int, room: int, found: list[bytes]) -> tuple[int, bytes]:
+    def _epoch(self, batch: Batch, epoch: int, room: int, found: list[bytes]) -> int:
         """Have up to `room` keys of a dead database deleted; `found` gets the garbage records of those that have records of their own."""
         prefix = keys.meta_prefix(epoch)
-        count = 0
-        for key, value in islice(self._scan(prefix), room):
-            count += 1
-            batch.delete(key)
+        records = list(islice(self._scan(prefix), room))
+        for key, value in records:
             wakes, oid = head(value)
             if wakes:
                 batch.delete(keys.expiry_key(wakes, epoch, key[len(prefix) :]))
@@ -150,9 +163,4 @@ class Reclaimer:
                 garbage = keys.garbage_object(oid)
                 batch.put(garbage, b"")
                 found.append(garbage)
-        return count, prefix
-
-    def _compact(self) -> None:
-        if self._low is not None:
-            self._store.engine.compact(self._low, self._high)
-        self._deleted, self._low, self._high = 0, None, b""
+        return self._bury(batch, prefix, [key for key, _ in records])

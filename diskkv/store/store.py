@@ -18,7 +18,7 @@ from typing import Any
 
 from diskkv.clock import Clock, system_clock
 from diskkv.engine import Engine, open_engine
-from diskkv.errors import BadFormat, LogFailed, StoreError, Undone
+from diskkv.errors import BadFormat, Damaged, LogFailed, StoreError, Undone
 from diskkv.format import FORMAT, keys
 from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
@@ -29,7 +29,8 @@ from diskkv.store.directory import advised, lock_directory, make_directory, sync
 from diskkv.store.documents import Documents
 from diskkv.store.events import Listener
 from diskkv.store.expiry import Expiry
-from diskkv.store.graves import PLENTY, DeadDatabase, Graveyard
+from diskkv.store.graves import DeadDatabase, Graveyard
+from diskkv.store.keeper import Keeper
 from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position
 from diskkv.store.shapes import Shapes
 from diskkv.store.sizes import Sizes
@@ -38,9 +39,6 @@ from diskkv.store.writer import LOAD_WORK, LOG_BYTES, LOG_WORK, Writer
 
 journal = logging.getLogger("diskkv")
 
-# How many entries one round of the keeper expires or frees under the lock: about a millisecond.
-KEEPER_STEPS = 200
-KEEPER_REST = 0.1
 # How long writes are refused before it is tried again whether the log can be written.
 PROBE_MS = 100
 
@@ -50,11 +48,11 @@ class Store:
 
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
-        "_apply", "_keeper", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "_rouse", "_stop", "at_close", "backups",
-        "before_close", "cache", "changes", "chores", "clock", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine", "erased",
-        "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "keeper_due", "landed", "large", "listener",
-        "loads", "lock", "log", "log_bytes", "log_work", "lost", "moment", "now", "on_commit", "path", "random", "ready_keys", "recovering",
-        "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
+        "_apply", "_closed", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "at_close", "backups", "before_close",
+        "cache", "changes", "chores", "clock", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine", "erased",
+        "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "isolated", "keeper", "landed", "large",
+        "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "moment", "now", "on_commit", "path", "random", "ready_keys",
+        "recovering", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, log: Log, *, sizes: Sizes, databases: int, clock: Clock) -> None:
@@ -76,6 +74,7 @@ class Store:
         self.loads = 0
         self.expired = 0
         self.expired_parts = 0
+        self.isolated = 0  # how many keys were put into quarantine
         self.replaying = False
         self.recovering = False
         self.failed: str | None = None
@@ -112,10 +111,8 @@ class Store:
         self._next_epoch = 1
         self._apply: Callable[[bytes], None] = _no_replay
         self._lock_file = -1
-        self._keeper: threading.Thread | None = None
-        self._stop = threading.Event()
-        self._rouse = threading.Event()
-        self.keeper_due = 0  # when the keeper will look again, in ms; `rouse_keeper` has it look sooner
+        self.keeper = Keeper(self)
+        self._closed = False
         self._probe_at = 0
         self._numbers = databases
 
@@ -173,8 +170,7 @@ class Store:
                 os.close(lock_file)
             raise
         store.writer.start()
-        store._keeper = threading.Thread(target=store._keep, name="diskkv-keeper", daemon=True)
-        store._keeper.start()
+        store.keeper.start()
         return store
 
     @classmethod
@@ -255,8 +251,6 @@ class Store:
                 self.replaying = False
                 if collecting:
                     gc.enable()
-            if reader.dropped:
-                journal.warning("the log ended in the middle of a write: %(bytes)d bytes were dropped", {"bytes": reader.dropped})
             if stop is None:
                 self.log.start(reader.end, reader.before)
         self.ready_keys.clear()
@@ -267,12 +261,10 @@ class Store:
 
         StoreError when the end of the log may not be on the disk; the store is released all the same.
         """
-        if self._stop.is_set():
+        if self._closed:
             return
-        self._stop.set()
-        self._rouse.set()
-        if self._keeper is not None:
-            self._keeper.join()
+        self._closed = True
+        self.keeper.stop()
         for end in self.before_close:
             end()
         with self.lock:
@@ -345,6 +337,11 @@ class Store:
         log = self.log
         if self.held:
             return
+        try:
+            self.engine.confirm()
+        except Damaged as error:
+            journal.critical("what was found absent may not be: %(error)s", {"error": error})
+            self.spoiled = "looking up a key"
         if self.spoiled is not None:
             self._undo_spoiled()
         if log.parts:
@@ -457,8 +454,8 @@ class Store:
 
     def wait_for_room(self) -> None:
         """Wait while too much is not yet in the engine, if that can be written. REQUIRES: no tick is open; the lock, given up meanwhile."""
-        while self.writer.backlogged() and self.failed is None and not self.writer.healing:
-            if not self.writer.active and not self.log.parts and not self.held:
+        while self.writer.backlogged() and self.failed is None and not self.writer.stuck:
+            if not self.writer.active and not self.writer.healing and not self.log.parts and not self.held:
                 self.writer.freeze()
             # With a limit, because an engine that has to be opened anew first lets nothing land meanwhile.
             self.landed.wait(0.05)
@@ -530,9 +527,10 @@ class Store:
             self.dead.append(keys.garbage_object(value.oid))
             self.graves.add(value, value.weight)
 
-    def free_later(self, dead: Value) -> None:
-        """Nobody holds a value any more: free its memory little by little, because a huge dict freed at once stops everything."""
-        self.graves.add(dead, dead.weight)
+    def free_later(self, dead: Value, weight: int) -> None:
+        """Nobody holds a value of that weight any more: free its memory little by little, because a huge dict freed at once stops
+        everything."""
+        self.graves.add(dead, weight)
 
     def bury_database(self, db: Database) -> None:
         """All of a database is dead (before it gets a new epoch)."""
@@ -549,51 +547,6 @@ class Store:
     def ready(self, db: Database, key: bytes) -> None:
         """A key that somebody waits for has come to exist, has grown, or has ceased to exist."""
         self.ready_keys.append((db, key))
-
-    # -- keeping house
-
-    def _keep(self) -> None:
-        """The keeper's thread: expires keys at their millisecond, frees dead memory, sweeps the cache's queues."""
-        rest = KEEPER_REST
-        while True:
-            self._rouse.wait(rest)
-            self._rouse.clear()
-            if self._stop.is_set():
-                return
-            rest = KEEPER_REST
-            with self.lock:
-                try:
-                    if self.held:
-                        rest = KEEPER_REST
-                    elif self.log.parts:
-                        rest = 0.001  # a front is in the middle of a tick, which is soon over
-                    elif self.failed is None:
-                        rest = self._expire_due()
-                        for chore in self.chores:
-                            chore()
-                except (StoreError, OSError) as error:
-                    journal.error("expiring keys failed, will try again: %(error)s", {"error": error})
-                self.cache.sweep(KEEPER_STEPS)
-                self.keeper_due = self.clock() + int(rest * 1000)
-            if self.graves.work(KEEPER_STEPS):
-                rest = min(rest, 0.0005) if self.graves.weight <= PLENTY else 0
-
-    def rouse_keeper(self) -> None:
-        """Something is due sooner than the keeper knows."""
-        self._rouse.set()
-
-    def _expire_due(self) -> float:
-        """Expire what is due; for how many seconds there is nothing more to do."""
-        rest = KEEPER_REST
-        self.tick()
-        if self.expiry.due(self.now, KEEPER_STEPS) == KEEPER_STEPS:
-            rest = 0.0005
-        with contextlib.suppress(LogFailed):
-            self.commit()
-        following = self.expiry.next()
-        if following is not None:
-            rest = min(rest, max(0.0005, (following - self.clock()) / 1000))
-        return rest
 
 
 def _no_replay(tick: bytes) -> None:

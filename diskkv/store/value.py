@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from diskkv.errors import Damaged
 from diskkv.format import keys
-from diskkv.format.meta import Meta, decode, encode_header, encode_inline, wakes
+from diskkv.format.meta import Meta, encode_header, encode_inline, head, wakes
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
@@ -172,6 +172,10 @@ class Value(Looked):
         self.touched = {}
         return keys.data_prefix(self.oid), self.records, changes
 
+    def remains(self) -> dict[Any, Any] | None:
+        """What changed as far as it can be handed over when `freeze` finds that it can't be; None for nothing of it."""
+        return None
+
     def landed(self) -> None:
         """What `freeze` handed over is in the engine."""
         self.flying = {}
@@ -189,20 +193,25 @@ class Value(Looked):
             # There is some record. An expiry record of it, if there is one, will be found to be stale.
             self.saved = 0
             return
-        self.saved = None if raw is None else decode(raw).wakes()
+        self.saved = None if raw is None else head(raw)[0]
+
+    def record(self, due: int | None) -> bytes:
+        """The meta record; `due` is what `due` says."""
+        if self.oid:
+            return encode_header(self.tag, self.expire, self.oid, self.length(), self.extras(), due)
+        return encode_inline(self.tag, self.expire, self.body(), due)
 
     def save(self, batch: Any) -> None:
         """Put the meta record, and the expiry record in step with it, into a batch."""
-        db = self.db
         if self.saved == UNKNOWN:
             self.resolve()
         due = self.due() if self.timed else None
-        if self.oid:
-            raw = encode_header(self.tag, self.expire, self.oid, self.length(), self.extras(), due)
-        else:
-            raw = encode_inline(self.tag, self.expire, self.body(), due)
-        batch.put(db.prefix + self.key, raw)
-        expire = wakes(self.expire, due)
+        batch.put(self.db.prefix + self.key, self.record(due))
+        self.save_expiry(batch, wakes(self.expire, due))
+
+    def save_expiry(self, batch: Any, expire: int) -> None:
+        """Put the expiry record for a time, 0 for none, into a batch in place of the one that there is."""
+        db = self.db
         if expire != self.saved:
             if self.saved:
                 batch.delete(keys.expiry_key(self.saved, db.epoch, self.key))

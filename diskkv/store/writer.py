@@ -30,6 +30,7 @@ from diskkv.format import keys
 from diskkv.format.meta import decode, pack_state
 from diskkv.format.ordered import unpack_u32
 from diskkv.store.log import Position
+from diskkv.store.quarantine import supplant
 from diskkv.store.reclaim import Reclaimer
 from diskkv.store.value import UNKNOWN
 
@@ -52,11 +53,17 @@ IDLE_SECONDS = 1.0
 DIRTY_BYTES = 400
 # Writers wait once so many times as much is not yet in the engine.
 BACKLOG = 1.4
+# Of small elements the log tells far too little, and what is ahead of the engine can't be evicted: so a checkpoint begins, and writers
+# wait, also when the cache is so full and a part of what may be dirty is.
+FULL = 1.25
+FULLER = 1.75
+CROWDED = 16
 # Keys encoded at a time, at the end of a tick: about 0.1 ms. The thread does it only when ticks are rare, because two threads that
 # both want the interpreter cost more than the encoding itself.
 SLICE = 96
 PATIENCE = 0.01
 RETRY_SECONDS = 0.5
+REOPENINGS = 4
 # Damage does not go away by itself: LevelDB meets it again with its next compaction. Trying again takes longer each time, up to this.
 DAMAGED_SECONDS = 60.0
 # What opening the engine anew may write, besides a write buffer: better not to try with less, because it has to be closed for it.
@@ -86,6 +93,8 @@ class Writer:
         # after a failure, until the engine has been opened anew: no checkpoint may begin
         self.healing = False
         self.error: str | None = None
+        # how many checkpoints have failed since the last that landed, or have been waiting for room in vain
+        self._setbacks = 0
         # how long the thread rests after a failure, and until when nothing is reclaimed
         self._rest = 0.0
         self._reclaim_from = float("-inf")
@@ -139,7 +148,15 @@ class Writer:
             return False
         store = self._store
         count, log = len(store.dirty), store.log.written - self._log_mark + self.ahead
-        return self.commands + 2 * count >= store.log_work or log >= store.log_bytes or log + DIRTY_BYTES * count >= store.dirty_bytes
+        if self.commands + 2 * count >= store.log_work or log >= store.log_bytes or log + DIRTY_BYTES * count >= store.dirty_bytes:
+            return True
+        return log >= store.dirty_bytes // CROWDED and store.cache.used >= FULL * store.cache.budget
+
+    @property
+    def stuck(self) -> bool:
+        """Whether nobody knows when the engine can be written again. After a first failure it is likely to be soon: LevelDB goes on telling
+        of a full disk that it has met in the background, long after there was room again, until it is opened anew."""
+        return self.healing and (self._setbacks > 1 or self._rest > RETRY_SECONDS)
 
     def backlogged(self) -> bool:
         """Whether so much waits for the engine that writers must wait, too."""
@@ -151,6 +168,8 @@ class Writer:
         log = store.log.written - self._landed_mark + self.ahead + self._flying_ahead
         work = self.commands + self._flying_commands + 2 * count
         memory = log + DIRTY_BYTES * count
+        if log >= store.dirty_bytes // CROWDED and store.cache.used >= FULLER * store.cache.budget:
+            return True
         return work >= BACKLOG * store.log_work or log >= BACKLOG * store.log_bytes or memory >= BACKLOG * store.dirty_bytes
 
     def freeze(self) -> None:
@@ -183,9 +202,10 @@ class Writer:
         store.stamp += 2
         self._at = 0
         # Each once, however often it came in: handing over twice would forget what was handed over first.
-        self._values = [value for value in dict.fromkeys(store.large) if value.linked]
-        self._flights = [value.freeze() for value in self._values]
-        store.large = []
+        large, store.large = dict.fromkeys(store.large), []
+        for value in large:
+            if value.linked:
+                self._freeze(value)
         self._dead, store.dead = store.dead, []
         self._erased, store.erased = store.erased, []
         self._position = store.log.position()
@@ -203,6 +223,23 @@ class Writer:
         store.documents.freeze(batch)
         for raw in self._dead:
             batch.put(raw, b"")
+
+    def _freeze(self, value: Value) -> None:
+        """Have a large object hand over what changed in it."""
+        try:
+            flight = value.freeze()
+        except Damaged as error:
+            value = self._isolate(value, error)
+            flight = value.freeze()
+        self._values.append(value)
+        self._flights.append(flight)
+
+    def _isolate(self, value: Value, error: Damaged) -> Value:
+        """A frozen value can't be encoded: have its key go into quarantine with this checkpoint."""
+        isolated = supplant(value.db, value.key, str(error))
+        isolated.stamp = self.frozen_stamp
+        self.frozen.append(isolated)
+        return isolated
 
     def hasten(self) -> None:
         """Have a checkpoint begin as soon as nothing is left to commit, if anything is dirty (BGREWRITEAOF)."""
@@ -245,7 +282,11 @@ class Writer:
         try:
             for value in self.frozen[at : at + SLICE]:
                 if value.stamp == stamp and value.linked:
-                    value.save(batch)
+                    try:
+                        value.save(batch)
+                    except Damaged as error:
+                        value = self._isolate(value, error)
+                        value.save(batch)
                     value.stamp = stamp + 1
         except Exception as error:
             journal.exception("a value can't be encoded")
@@ -370,6 +411,7 @@ class Writer:
         self._landed_mark = self._log_mark
         self._flying_commands = self._flying_ahead = 0
         self.checkpoints += 1
+        self._setbacks = 0
         self.landed_at = self._store.clock()
         self.error = None
         if self._makes_up:
@@ -409,11 +451,22 @@ class Writer:
         self.ahead += self._flying_ahead
         self._flying_commands = self._flying_ahead = 0
         self.failures += 1
+        self._setbacks += 1
         self.error = reason
         self.healing = True
         self._encoded.set()
         self._wake.set()
         store.landed.notify_all()
+
+    def _reopen(self) -> None:
+        """Open the engine anew. As long as that has not been done nothing can be read, so it is tried more than once."""
+        for left in reversed(range(REOPENINGS)):
+            try:
+                self._store.engine.reopen()
+                return
+            except (StoreError, OSError):
+                if not left:
+                    raise
 
     def _heal(self) -> None:
         """Wait for room and open the engine anew: after a failed write LevelDB refuses all others."""
@@ -426,9 +479,12 @@ class Writer:
             try:
                 store.log.probe(store.sizes.write_buffer + ROOM_TO_REOPEN)
                 with store.lock:
-                    store.engine.reopen()
+                    self._reopen()
                     self.healing = False
                     store.landed.notify_all()
                 return
             except (StoreError, OSError) as error:
                 journal.error("still no way to write: %(error)s", {"error": error})
+                with store.lock:
+                    self._setbacks += 1
+                    store.landed.notify_all()

@@ -82,7 +82,7 @@ class Loader:
         store.graves.urgent = True
         try:
             while store.graves:
-                store.rouse_keeper()
+                store.keeper.rouse()
                 store.landed.wait(0.002)
         finally:
             store.graves.urgent = False

@@ -368,7 +368,7 @@ class TimedHash(Hash):
         self.deadlines.times = {field: times[field] for field in resident if field in times}
         remains = self.__class__(self.db, self.key)
         remains.deadlines.times = times
-        self.db.store.free_later(remains)
+        self.db.store.free_later(remains, COST * len(times))
         super()._hold(resident, weight + COST * len(self.deadlines.times))
 
     # -- what the store needs

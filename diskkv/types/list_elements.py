@@ -264,7 +264,7 @@ class Elements(Value):
         # A dead list takes the rest to the grave, where a large dict is freed little by little.
         rest = Elements(self.db, self.key)
         rest.resident, self.resident = self.resident, kept
-        self.db.store.free_later(rest)
+        self.db.store.free_later(rest, self.weight)
         weight = OVERHEAD + len(self.key) + self.buckets_weight + sum(map(len, kept.values())) + ELEMENT_WEIGHT * len(kept)
         self.resized(weight - self.weight)
         budget = self.db.cache.budget

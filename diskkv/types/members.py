@@ -432,7 +432,7 @@ class Members(Value):
         # The dict goes the way of dead objects: freeing a million entries at once would stop everything for 60 ms.
         remains = self.__class__(self.db, self.key)
         remains.resident = self.resident
-        self.db.store.free_later(remains)
+        self.db.store.free_later(remains, self.weight)
         kept = self._pending()
         weigh, entry = self.weigh, self.ENTRY
         self._hold(kept, sum(entry + len(member) + (0 if value is None else weigh(value)) for member, value in kept.items()))

@@ -233,6 +233,9 @@ class Ranked:
 
     def members(self, start: int, stop: int) -> list[bytes]:
         """The members with ranks from `start` up to `stop`. REQUIRES: 0 <= start <= stop <= `total`."""
+        page = self.pages[0]
+        if stop <= page.count and page.loaded:
+            return page.members[start:stop]
         found: list[bytes] = []
         for _, members in self.walk(start, stop):
             found += members

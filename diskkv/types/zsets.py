@@ -11,12 +11,13 @@ of a touched member's ranked record in the engine, None if it has none: that rec
 
 from __future__ import annotations
 
+import contextlib
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from diskkv.errors import CommandError, StoreError
+from diskkv.errors import CommandError, Damaged, StoreError
 from diskkv.format import BUCKET, MEMBER, RANKED, ZSET, keys
 from diskkv.format.meta import Meta, pack_items
 from diskkv.format.ordered import pack_f64, pack_u32, unpack_f64, unpack_u32
@@ -49,7 +50,7 @@ def _weightless(score: float) -> int:
 class ZSet(Members):
     """Members with scores. Scores are never NaN and never -0.0."""
 
-    __slots__ = ("buckets_flying", "counted", "doubtful", "index", "moved", "stored", "stored_flying")
+    __slots__ = ("broken", "buckets_flying", "counted", "doubtful", "index", "moved", "stored", "stored_flying")
 
     tag = ZSET
     # The score's float is counted here.
@@ -61,6 +62,8 @@ class ZSet(Members):
     def __init__(self, db: Database, key: bytes) -> None:
         super().__init__(db, key)
         self.index: Ranked | None = None
+        # why the index can't be used any more, if it can't
+        self.broken: str | None = None
         # how much of the index's memory is in `weight`
         self.counted = 0
         # None as long as there is no index that would have to be told
@@ -91,7 +94,7 @@ class ZSet(Members):
             moved[member] = old
         self.resident[member] = self.touched[member] = score
         if len(moved) >= SETTLE:
-            self.settle()
+            self._keep_up()
         return False
 
     def increase(self, member: bytes, amount: float) -> float:
@@ -130,7 +133,7 @@ class ZSet(Members):
                 if self.weight > self.ceiling:
                     self._spill()
             if moved is not None and len(moved) >= SETTLE:
-                self.settle()
+                self._keep_up()
         elif old is None:
             self.resized(124 + len(member))
             count = len(resident)
@@ -144,7 +147,7 @@ class ZSet(Members):
             if member not in moved:
                 moved[member] = old
             if len(moved) >= SETTLE:
-                self.settle()
+                self._keep_up()
         return old
 
     def enlarge(self) -> None:
@@ -161,7 +164,9 @@ class ZSet(Members):
     # -- order
 
     def settle(self) -> Ranked:
-        """The index, up to date."""
+        """The index, up to date. Damaged when what it needs of the engine can't be read."""
+        if self.broken is not None:
+            raise Damaged(self.broken)
         moved = self.moved
         if moved and not self.oid and len(moved) * 4 > len(self.resident):
             # Cheaper to sort a small zset anew than to apply all this.
@@ -175,6 +180,11 @@ class ZSet(Members):
             self.moved = {}
             try:
                 index.apply(moved, self.resident)
+            except Damaged as error:
+                # Half of it has been done. The members do not need the index, so what else is done with them goes on.
+                self.moved = moved
+                self.broken = str(error)
+                raise
             except StoreError:
                 # Half of it has been done: what memory holds is not to be used.
                 self.db.store.spoiled = "sorting a damaged sorted set"
@@ -188,14 +198,24 @@ class ZSet(Members):
             self._account(index)
         return index
 
+    def _keep_up(self) -> None:
+        """Many changes wait: bring the index up to date, unless it can't be used. Whoever asks for order is told so."""
+        if self.broken is None:
+            with contextlib.suppress(Damaged):
+                self.settle()
+
     def _open(self) -> Ranked:
         index = Ranked(self._fetch)
         if self.oid:
             low = keys.data_prefix(self.oid) + BUCKET
             at = len(low)
-            index.restore(
-                ((unpack_f64(key, at), key[at + 8 :]), unpack_u32(raw)) for key, raw in self.db.store.engine.scan(low, keys.after(low))
-            )
+            try:
+                index.restore(
+                    ((unpack_f64(key, at), key[at + 8 :]), unpack_u32(raw)) for key, raw in self.db.store.engine.scan(low, keys.after(low))
+                )
+            except Damaged as error:
+                self.broken = str(error)
+                raise
             self.index = index
             return index
         index.fill(self._sorted())
@@ -215,7 +235,7 @@ class ZSet(Members):
     def _ordered(self) -> Ranked:
         """The index for reading. What is read may load pages: `_limit` after it."""
         index = self.index
-        return index if index is not None and not self.moved else self.settle()
+        return index if index is not None and not self.moved and self.broken is None else self.settle()
 
     def elements(self) -> list[bytes]:
         """All members by rank, for SORT."""
@@ -371,6 +391,11 @@ class ZSet(Members):
         self.stored = {}
         prefix, _, members = super().freeze()
         return prefix, self.records, {MEMBER: members, RANKED: stored, BUCKET: buckets, DOUBTFUL: self.doubtful}
+
+    def remains(self) -> dict[Any, Any]:
+        # Of the members and their ranked records all is known but what the buckets count.
+        stored = {**(self.moved or {}), **self.stored, **self.stored_flying}
+        return {MEMBER: self.touched, RANKED: stored, BUCKET: {}, DOUBTFUL: self.doubtful}
 
     def landed(self) -> None:
         self.stored_flying, self.buckets_flying, self.doubtful = {}, {}, {}

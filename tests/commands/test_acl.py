@@ -172,7 +172,8 @@ def test_keys_and_channels(run: Runner) -> None:
     for argv in (["GET", "r"], ["SET", "w", "1"], ["COPY", "r", "w"], ["GET", "other"], ["SET", "b", "1", "GET"], ["PUBLISH", "c", "x"]):
         assert refused(*argv) == "", argv
     for argv in (
-        ["GET", "w"], ["SET", "r", "1"], ["COPY", "w", "r"], ["SET", "other", "1"], ["SET", "w", "1", "GET"], ["MGET", "r", "x"],
+        ["GET", "w"], ["SET", "r", "1"], ["COPY", "w", "r"], ["SET", "other", "1"], ["SET", "w", "1", "GET"],
+        ["SET", "w", "1", "ifeq", "2"], ["SET", "w", "1", "IFDNE", "0" * 16], ["MGET", "r", "x"],
         ["GETSET", "w", "1"], ["DEL", "b", "r"], ["RENAME", "w", "b"], ["SORT", "b", "STORE", "r"], ["ZUNIONSTORE", "w", "2", "b", "x"],
     ):  # fmt: skip
         assert refused(*argv) == key, argv

@@ -134,6 +134,8 @@ class Specimen:
                 self._read(run, what, found)
                 if opening == "first":
                     self._write(run, what, found)
+                else:
+                    self._delete(run, what, found)
             finally:
                 with contextlib.suppress(StoreError):
                     run.close()
@@ -168,6 +170,26 @@ class Specimen:
                 found[WRITABLE] += 1
             else:
                 assert isinstance(reply, CommandError), f"{what}: {reply!r}"
+        with run.executor.store.lock, contextlib.suppress(StoreError):
+            run.executor.store.checkpoint()
+
+
+    def _delete(self, run: Runner, what: str, found: Counter[str]) -> None:
+        """What can't be read can be deleted and replaced."""
+        for index, key in {(index, command[1]) for index, command in self.expected if command[0] == "PEXPIRETIME"}:
+            run("SELECT", index)
+            if not isinstance(run("DUMP", key), CommandError):
+                continue
+            for command in (("DEL", key), ("SET", key, "new"), ("DEL", key)):
+                try:
+                    reply = run(*command)
+                except LogFailed as error:
+                    reply = error
+                assert isinstance(reply, LogFailed) or reply in (OK, 1), f"{what}: {command}: {reply!r}"
+                if isinstance(reply, LogFailed):
+                    return
+                assert run("GET", key) == (b"new" if command[0] == "SET" else None), f"{what}: {command}"
+            found["deleted"] += 1
         with run.executor.store.lock, contextlib.suppress(StoreError):
             run.executor.store.checkpoint()
 

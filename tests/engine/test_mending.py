@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from diskkv.engine.leveldb import LevelEngine
+from diskkv.engine.leveldb.tables import holes
 from diskkv.errors import Damaged
 
 
@@ -108,3 +109,20 @@ def test_a_table_that_was_lost_later_is_damage(tmp_path: Path) -> None:
     max(tree.glob("*.ldb")).unlink()
     with pytest.raises(Damaged, match="missing"):
         opened(tree)
+
+
+def test_a_table_in_the_place_of_another_is_found(tmp_path: Path) -> None:
+    for name in (b"one", b"two"):
+        engine = LevelEngine(str(tmp_path / name.decode()), block_cache=1 << 20, write_buffer=4 << 20)
+        batch = engine.batch(sync=True)
+        for number in range(1000):
+            batch.put(name + b"%04d" % number, b"value")
+        engine.write(batch)
+        engine.compact(b"", b"\xff")
+        engine.close()
+    (one,), (two,) = ((tmp_path / name).glob("*.ldb") for name in ("one", "two"))
+    assert list(holes(str(one.parent))) == []
+    assert one.stat().st_size == two.stat().st_size
+    one.write_bytes(two.read_bytes())
+    ((file, offset, size, low, high),) = holes(str(one.parent))
+    assert (file, offset, size, low, high) == (str(one), 0, one.stat().st_size, b"one0000", b"one0999")

@@ -75,7 +75,7 @@ entries = st.lists(st.one_of(st.binary(max_size=300), st.sampled_from([b"%d" % e
 
 
 @given(entries)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_listpacks_and_ziplists(items: list[bytes]) -> None:
     assert listpack.read(listpack.write(items)) == items
     assert ziplist.read(make_ziplist(items)) == items
@@ -257,7 +257,7 @@ def test_lies_about_sizes_cost_nothing() -> None:
 
 
 @given(st.binary(max_size=200), st.integers(0, 25))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_anything_is_a_value_or_an_error(raw: bytes, kind: int) -> None:
     with contextlib.suppress(BadDump):
         taken(load(kind, Source.of(raw)))

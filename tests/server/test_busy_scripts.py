@@ -16,6 +16,8 @@ ENDLESS = b"while true do end"
 WRITING = b"redis.call('set', 'half', '1') redis.call('publish', 'c', 'm') while true do redis.call('incr', 'half') end"
 BUSY = ("-", b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.")
 BUSY_FUNCTION = ("-", b"BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.")
+# the machines for which child.py knows the numbers
+SYSTEM_CALLS = ("x86_64", "aarch64")
 LIBRARY = b"#!lua name=slow\nredis.register_function('slow', function() while true do end end)"
 # Many calls of a command, so that it goes on for a while after it has become busy, and then ends by itself.
 LONG = b"for i = 1, 3000 do redis.call('incr', KEYS[1]) end return {redis.call('time'), 'done'}"
@@ -51,6 +53,24 @@ def until_busy(connection: Connection) -> Reply:
         reply = connection.call(b"PING")
         if reply[0] == "-":
             return reply
+
+
+def children(server: servers.Server) -> list[int]:
+    """The processes that the server has started."""
+    return [
+        int(name)
+        for name in os.listdir("/proc")
+        if name.isdigit() and Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1] == str(server.pid)
+    ]
+
+
+@pytest.mark.skipif(os.uname().machine not in SYSTEM_CALLS, reason="no names for this machine's system calls")
+def test_what_breaks_out_of_lua_can_ask_the_system_for_nothing(server: servers.Server, connect: Callable[[], Connection]) -> None:
+    assert connect().call(b"EVAL", b"return 1", b"0")[1] in (1, b"1")
+    (child,) = children(server)
+    status = Path(f"/proc/{child}/status").read_text().split()
+    assert status[status.index("NoNewPrivs:") + 1] == "1"
+    assert status[status.index("Seccomp:") + 1] == "2"
 
 
 def test_others_get_busy_until_it_is_killed(connect: Callable[[], Connection]) -> None:
@@ -172,9 +192,8 @@ def test_a_script_whose_process_dies_gets_an_error(server: servers.Server, conne
     one, two = connect(), connect()
     send(one, b"EVAL", b"redis.call('get', 'x') " + ENDLESS, b"0")
     until_busy(two)
-    for name in os.listdir("/proc"):
-        if name.isdigit() and Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1] == str(server.pid):
-            os.kill(int(name), signal.SIGKILL)
+    for child in children(server):
+        os.kill(child, signal.SIGKILL)
     assert b"its process died" in one.read()[1]
     assert one.call(b"EVAL", b"return 'x'", b"0") == ("$", b"x")
 

@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from diskkv.dispatch.executor import POSTPONED
 from diskkv.store import graves
+from diskkv.store.writer import FULLER
+from diskkv.types.hashes import Hash
 from diskkv.types.lists import List
+from diskkv.types.sets import Set
+from diskkv.types.zsets import ZSet
 from tests.support.runner import Runner
 
 
@@ -27,11 +32,40 @@ def test_large_values_are_freed_whichever_way_they_went(tmp_path: Path, monkeypa
         run(end, *(("key",) if end == "DEL" else ()))
     patience = time.monotonic() + 20
     while any(len(value.resident) for value in values) and time.monotonic() < patience:
-        store.rouse_keeper()
+        store.keeper.rouse()
         time.sleep(0.001)
     assert [len(value.resident) for value in values] == [0] * 5
     while store.graves and time.monotonic() < patience:
-        store.rouse_keeper()
+        store.keeper.rouse()
         time.sleep(0.001)
     assert (len(store.graves), store.graves.weight) == (0, 0)
+    run.close()
+
+
+def test_what_a_large_value_gives_up_weighs_what_it_did(run: Runner) -> None:
+    """Else the keeper takes its time, and a client that fills a list is ever further ahead of it."""
+    graves = run.executor.store.graves
+    for kind, words in (("RPUSH", range(20_000)), ("SADD", range(20_000)), ("HSET", range(40_000)), ("ZADD", range(40_000))):
+        run(kind, kind, *words)
+        run.checkpoint()
+        value = run.executor.store.databases[0].objects[kind.encode()]
+        assert isinstance(value, List | Set | Hash | ZSet)
+        with run.executor.store.lock:
+            before, weight = graves.weight, value.weight
+            value._spill()
+            assert value.weight < weight / 10
+            assert graves.weight - before > 0.8 * (weight - value.weight)
+
+
+def test_small_elements_do_not_fill_the_memory_before_the_engine_has_them(tmp_path: Path) -> None:
+    run = Runner(tmp_path / "store", maxmemory="4mb")
+    cache, writer, store = run.executor.store.cache, run.executor.store.writer, run.executor.store
+    most = 0
+    for _ in range(400):
+        while run("RPUSH", "list", *["x"] * 500) is POSTPONED:
+            with store.lock:
+                writer.finish()
+        most = max(most, cache.used)
+    assert run("LLEN", "list") == 200_000
+    assert most < (FULLER + 0.25) * cache.budget
     run.close()

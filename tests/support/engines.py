@@ -20,6 +20,9 @@ class Around:
     def get(self, key: bytes) -> bytes | None:
         return self.inner.get(key)
 
+    def confirm(self) -> None:
+        self.inner.confirm()
+
     def scan(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         return self.inner.scan(start, stop, reverse=reverse)
 

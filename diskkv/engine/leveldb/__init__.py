@@ -17,10 +17,13 @@ from typing import Any
 import plyvel
 
 from diskkv.engine.leveldb.copying import copy_tree
+from diskkv.engine.leveldb.manifest import listed, missing_tables
 from diskkv.engine.leveldb.mappings import occupy
 from diskkv.engine.leveldb.mending import judge, mend, undo_last_edit
+from diskkv.engine.leveldb.presence import Presence
 from diskkv.engine.leveldb.tables import holes
 from diskkv.errors import Damaged, StoreError, StoreLocked
+from diskkv.lib.directories import bytes_in
 
 # RuntimeError is what plyvel raises on a closed database: between a failed `reopen` and the next.
 FAILURES = (plyvel.Error, RuntimeError)
@@ -43,8 +46,14 @@ class LevelEngine:
         self._memory = block_cache + 2 * write_buffer
         # the batch whose write shall reach the disk
         self._durable: Any = None
+        # LevelDB refuses all writes until it is opened anew
+        self._failed = False
+        # a key was said to be absent; and how many tables were missing before
+        self._doubtful = False
+        self._missed = 0
         self._db: Any
         self._lookup: Any
+        self._presence: Presence
         occupy()
         self._open()
 
@@ -62,7 +71,7 @@ class LevelEngine:
                 judge(self.path)
                 self._db = plyvel.DB(self.path, create_if_missing=False, **self._options)
         except plyvel.CorruptionError as error:
-            raise Damaged(f"{self.path}: {error}") from None
+            raise Damaged(f"{self.path}: {_lacks(self.path) or error}") from None
         except plyvel.IOError as error:
             text = str(error)
             if "lock" in text.lower():
@@ -72,13 +81,37 @@ class LevelEngine:
             # The directory is there, but LevelDB finds no database in it.
             raise Damaged(f"{self.path}: {error}") from None
         self._lookup = functools.partial(self._db.get, verify_checksums=True)
+        self._presence = Presence(self.path)
+        self._failed = False
 
     def get(self, key: bytes) -> bytes | None:
         try:
             value: bytes | None = self._lookup(key)
         except FAILURES as error:
             raise self._failure(error) from None
+        if value is None:
+            if not self._doubtful:
+                self._doubtful = True
+                self._missed = self._presence.found
+            if self._presence.missing:
+                return self._look_again(key)
         return value
+
+    def _look_again(self, key: bytes) -> bytes | None:
+        """As `get`, while tables are missing."""
+        self._presence.verify(key)
+        try:
+            value: bytes | None = self._lookup(key)
+        except FAILURES as error:
+            raise self._failure(error) from None
+        return value
+
+    def confirm(self) -> None:
+        if self._doubtful:
+            self._doubtful = False
+            self._presence.look()
+            if self._presence.found > self._missed:
+                raise Damaged(f"{self.path}: tables are missing: {listed(self._presence.missing)}")
 
     def scan(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         return _scan(self._db, self._failure, start, stop, reverse)
@@ -102,9 +135,11 @@ class LevelEngine:
         return batch
 
     def write(self, batch: Any) -> None:
+        self._presence.look()
         try:
             batch.write()
         except FAILURES as error:
+            self._failed = True
             raise self._failure(error) from None
         if batch is self._durable:
             self._durable = None
@@ -126,12 +161,13 @@ class LevelEngine:
 
     def _failure(self, error: Exception) -> StoreError:
         """What plyvel raised, in the contract's words."""
-        kind = Damaged if isinstance(error, plyvel.CorruptionError) else StoreError
-        return kind(f"{self.path}: {error}")
+        # Of the classes above them only NotFound is raised here: of a table that is missing.
+        damaged = isinstance(error, plyvel.CorruptionError) or type(error) is plyvel.Error
+        return (Damaged if damaged else StoreError)(f"{self.path}: {error}")
 
     def snapshot(self) -> LevelSnapshot:
         try:
-            return LevelSnapshot(self._db, self._failure)
+            return LevelSnapshot(self._db, self._failure, self._presence)
         except FAILURES as error:
             raise self._failure(error) from None
 
@@ -139,30 +175,42 @@ class LevelEngine:
         copy_tree(self.path, into)
 
     def reopen(self) -> None:
+        self._presence.look()
+        missing = _lacks(self.path)
+        if missing:
+            # LevelDB would not open any more, but as long as it is open it serves the rest.
+            if self._failed:
+                raise Damaged(f"{self.path}: {missing}")
+            return
+        self._presence.close()
         self._db.close()
         self._open()
 
     def statistics(self) -> dict[str, int]:
-        size = sum(entry.stat().st_size for entry in os.scandir(self.path) if entry.is_file())
-        return {"disk_bytes": size, "memory_bytes": self._memory}
+        return {"disk_bytes": bytes_in(self.path), "memory_bytes": self._memory}
 
     def close(self) -> None:
+        self._presence.close()
         self._db.close()
 
 
 class LevelSnapshot:
     """The database as it was at one moment."""
 
-    def __init__(self, db: Any, failure: Callable[[Exception], StoreError]) -> None:
+    def __init__(self, db: Any, failure: Callable[[Exception], StoreError], presence: Presence) -> None:
         self._db = db
         self._snapshot = db.snapshot()
         self._failure = failure
+        self._presence = presence
 
     def get(self, key: bytes) -> bytes | None:
         try:
             value: bytes | None = self._snapshot.get(key, verify_checksums=True)
         except FAILURES as error:
             raise self._failure(error) from None
+        if value is None:
+            self._presence.look()
+            self._presence.verify(key)
         return value
 
     def scan(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
@@ -242,6 +290,12 @@ def _scan_around(
                     records.next()
         except FAILURES as error:
             raise failure(error) from None
+
+
+def _lacks(path: str) -> str:
+    """Which tables of a tree are missing, in words; empty if none is."""
+    missing = missing_tables(path)
+    return f"tables are missing: {listed(missing)}" if missing else ""
 
 
 def create_aside(path: str) -> None:

@@ -36,6 +36,24 @@ class Fragment(NamedTuple):
     kind: int
 
 
+class Record(NamedTuple):
+    """A whole record: where it lies, and what is in it."""
+
+    start: int
+    end: int
+    data: bytes
+
+
+class Edit(NamedTuple):
+    """A part of a change of the manifest; of a new table also its size and its first and last key."""
+
+    kind: int
+    number: int
+    size: int = 0
+    low: bytes = b""
+    high: bytes = b""
+
+
 def mend(path: str, *, thorough: bool) -> bool:
     """Cut off what a loss of power has torn; whether there was anything. Damaged if it can't have been that.
 
@@ -74,32 +92,13 @@ def judge(path: str) -> None:
     except FileNotFoundError as error:
         raise Damaged(f"{error.filename}: is missing") from None
     try:
-        logs = [number for _, record in _records(data) for kind, number in _edits(record) if kind == LOG_NUMBER and number]
+        logs = [edit.number for record in records(data) for edit in edits(record.data) if edit.kind == LOG_NUMBER and edit.number]
     except IndexError:
         # An edit that can't be read: LevelDB finds its checksum wrong.
         return
     # A tree that `repair` has made is in no log.
     if logs and not os.path.exists(os.path.join(path, f"{logs[-1]:06d}.log")):
         raise Damaged(f"{file}: has lost its end: the log {logs[-1]:06d}.log, which it says is in use, is gone")
-
-
-def live_tables(path: str) -> set[int] | None:
-    """The numbers of the tables that belong to a tree; None when its manifest can't be read."""
-    live: set[int] = set()
-    try:
-        with open(os.path.join(path, "CURRENT"), "rb") as handle:
-            name = os.fsdecode(handle.read().strip())
-        with open(os.path.join(path, name), "rb") as handle:
-            data = handle.read()
-        for _, record in _records(data):
-            for kind, number in _edits(record):
-                if kind == NEW_FILE:
-                    live.add(number)
-                elif kind == DELETED_FILE:
-                    live.discard(number)
-    except (OSError, ValueError, IndexError):
-        return None
-    return live
 
 
 def undo_last_edit(path: str) -> bool:
@@ -115,45 +114,46 @@ def undo_last_edit(path: str) -> bool:
             data = manifest.read()
     except OSError:
         return False
-    records = list(_records(data))
-    if len(records) < 2:
+    written = list(records(data))
+    if len(written) < 2:
         return False
     names = set(os.listdir(path))
-    start, last = records[-1]
+    start, _, last = written[-1]
     try:
-        before = [edit for _, record in records[:-1] for edit in _edits(record)]
-        edits = list(_edits(last))
+        before = [edit for record in written[:-1] for edit in edits(record.data)]
+        after = list(edits(last))
     except IndexError:
         return False
-    missing = [number for kind, number in edits if kind == NEW_FILE and not names & _table_names(number)]
-    replaced = [number for kind, number in edits if kind == DELETED_FILE]
-    logs = [number for kind, number in before if kind == LOG_NUMBER][-1:]
-    replaceable = all(names & _table_names(number) for number in replaced) and logs and f"{logs[0]:06d}.log" in names
+    missing = [edit for edit in after if edit.kind == NEW_FILE and not names & table_names(edit.number)]
+    replaced = [edit for edit in after if edit.kind == DELETED_FILE]
+    logs = [edit.number for edit in before if edit.kind == LOG_NUMBER][-1:]
+    replaceable = all(names & table_names(edit.number) for edit in replaced) and logs and f"{logs[0]:06d}.log" in names
     if not missing or not replaceable:
         return False
     _cut(file, start, len(data) - start)
     return True
 
 
-def _table_names(number: int) -> set[str]:
+def table_names(number: int) -> set[str]:
+    """The names that a table may have: LevelDB looks for the second where the first is not."""
     return {f"{number:06d}.ldb", f"{number:06d}.sst"}
 
 
-def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The whole records of a file, each with where it begins."""
-    start, parts = 0, b""
-    for fragment in _fragments(data, checked=False):
+def records(data: bytes, at: int = 0) -> Iterator[Record]:
+    """The whole records of a file, from one that begins at `at` on."""
+    start, parts = at, b""
+    for fragment in _fragments(data, checked=False, at=at):
         piece = data[fragment.start + HEADER : fragment.end]
         if fragment.kind in (FULL, FIRST):
             start, parts = fragment.start, piece
         else:
             parts += piece
         if fragment.kind in (FULL, LAST):
-            yield start, parts
+            yield Record(start, fragment.end, parts)
 
 
-def _edits(record: bytes) -> Iterator[tuple[int, int]]:
-    """What an edit of the manifest says of files: its kind and a number. Stops at what it does not know."""
+def edits(record: bytes) -> Iterator[Edit]:
+    """What an edit of the manifest says of files. Stops at what it does not know; IndexError when it is cut off."""
     at = 0
 
     def varint() -> int:
@@ -167,30 +167,27 @@ def _edits(record: bytes) -> Iterator[tuple[int, int]]:
                 return value
             shift += 7
 
-    def skip_counted() -> None:
+    def counted() -> bytes:
         nonlocal at
         length = varint()
         at += length
+        return record[at - length : at]
 
     while at < len(record) and record[at] <= PREVIOUS_LOG:
         kind = varint()
         if kind == COMPARATOR:
-            skip_counted()
+            counted()
         elif kind == COMPACT_POINTER:
             varint()
-            skip_counted()
+            counted()
         elif kind == DELETED_FILE:
             varint()
-            yield kind, varint()
+            yield Edit(kind, varint())
         elif kind == NEW_FILE:
             varint()
-            number = varint()
-            varint()
-            skip_counted()
-            skip_counted()
-            yield kind, number
+            yield Edit(kind, varint(), varint(), counted()[:-8], counted()[:-8])
         elif kind in (LOG_NUMBER, NEXT_FILE, LAST_SEQUENCE, PREVIOUS_LOG):
-            yield kind, varint()
+            yield Edit(kind, varint())
         else:
             return
 
@@ -243,9 +240,9 @@ def _readable(file: str, data: bytes) -> int:
     return end if broken else len(data)
 
 
-def _fragments(data: bytes, *, checked: bool) -> Iterator[Fragment]:
-    """The fragments of a file, in order; what is cut off by its end is none, as for LevelDB."""
-    at, size = 0, len(data)
+def _fragments(data: bytes, *, checked: bool, at: int = 0) -> Iterator[Fragment]:
+    """The fragments of a file from one on, in order; what is cut off by its end is none, as for LevelDB."""
+    size = len(data)
     while at + HEADER <= size:
         room = BLOCK - at % BLOCK
         if room < HEADER:

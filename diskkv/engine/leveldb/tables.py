@@ -15,7 +15,8 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from diskkv.engine.leveldb.mending import live_tables, masked_crc
+from diskkv.engine.leveldb.manifest import Table, live_tables, missing_tables
+from diskkv.engine.leveldb.mending import masked_crc
 
 FOOTER = 48
 MAGIC = 0xDB4775248B80FB57
@@ -43,12 +44,14 @@ def holes(path: str) -> Iterator[Hole]:
     for name in sorted(os.listdir(path)):
         # What a compaction that did not come to its end has left belongs to nothing.
         if name.endswith((".ldb", ".sst")) and (live is None or int(name[:-4]) in live):
-            yield from holes_in(os.path.join(path, name))
+            yield from holes_in(os.path.join(path, name), None if live is None else live[int(name[:-4])])
+    for table in missing_tables(path):
+        yield Hole(os.path.join(path, f"{table.number:06d}.ldb"), 0, table.size, table.low, table.high)
 
 
-def holes_in(file: str) -> Iterator[Hole]:
-    """What can't be read of one table."""
-    size = os.path.getsize(file)
+def holes_in(file: str, table: Table | None = None) -> Iterator[Hole]:
+    """What can't be read of one table; all of it, when it is not what the manifest says of it."""
+    size = os.path.getsize(file) if table is None else table.size
     with open(file, "rb") as handle:
 
         def read(offset: int, length: int) -> bytes:
@@ -64,15 +67,19 @@ def holes_in(file: str) -> Iterator[Hole]:
 
         try:
             handle.seek(max(0, size - FOOTER))
-            index = list(entries(read(*_index_of(size, handle.read()))))
+            index = list(entries(read(*_index_of(size, handle.read(FOOTER)))))
         except (Unreadable, IndexError, OSError):
-            yield Hole(file, 0, size, None, None)
+            yield Hole(file, 0, size, table and table.low, table and table.high)
             return
         low: bytes | None = None
         for key, place in index:
             offset, length = _handle(place, 0)[:2]
             try:
-                read(offset, length)
+                block = read(offset, length)
+                if low is None and table is not None and next(entries(block))[0][:-8] != table.low:
+                    # A whole table, but another one.
+                    yield Hole(file, 0, size, table.low, table.high)
+                    return
             except (Unreadable, IndexError, OSError):
                 yield Hole(file, offset, length, low, key[:-8])
             low = key[:-8]
