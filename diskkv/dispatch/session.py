@@ -62,10 +62,10 @@ class Session:
     """One client's state. `db` is the selected database, `store` and `executor` what all share."""
 
     __slots__ = (
-        "authenticated", "blocked", "created", "db", "effects", "executor", "front", "gated", "id", "index", "last_command",
-        "last_seen", "lib_name", "lib_version", "monitoring", "name", "no_evict", "no_touch", "patterns", "pending", "protocol",
-        "queue", "queue_broken", "queued", "reply_mode", "script", "shards", "store", "subscriptions", "tracking", "user", "watcher",
-        "watching",
+        "authenticated", "blocked", "created", "db", "effects", "executor", "fieldset_size", "fieldsets", "front", "gated", "id", "index",
+        "last_command", "last_seen", "lib_name", "lib_version", "monitoring", "name", "no_evict", "no_touch", "patterns", "pending",
+        "protocol", "queue", "queue_broken", "queued", "reply_mode", "script", "shards", "store", "subscriptions", "tracking", "user",
+        "watcher", "watching",
     )  # fmt: skip
 
     def __init__(self, executor: Executor, front: Front | None = None) -> None:
@@ -109,6 +109,9 @@ class Session:
         self.script = False
         self.no_evict = False
         self.no_touch = False
+        # the fields that HIMPORT SET is to give values, by the names that HIMPORT PREPARE gave them
+        self.fieldsets: dict[bytes, tuple[bytes, ...]] = {}
+        self.fieldset_size = 0
 
     # -- for commands
 

@@ -114,7 +114,7 @@ class Port:
                 return
             except OSError as error:
                 # Most likely there are no more descriptors.
-                journal.error("no client can be accepted: %s", error.strerror)
+                journal.error("no client can be accepted: %(error)s", {"error": error.strerror})
                 self._reactor.epoll.unregister(self._number)
                 self._reactor.loop.call_later(EXHAUSTED, self._go_on)
                 return
@@ -267,6 +267,8 @@ class Wire:
         self._watch()
         self._raw.close()
         self._reactor.loop.call_soon(self._receiver.connection_lost, error)
+        # They know each other, and the collector does not look for such rings.
+        del self._receiver
 
     # -- for the connection: as asyncio's transports do it
 

@@ -25,13 +25,13 @@ from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.backup import Backups
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
-from diskkv.store.directory import advised, lock_directory
+from diskkv.store.directory import advised, lock_directory, make_directory, sync_directory
 from diskkv.store.documents import Documents
 from diskkv.store.events import Listener
 from diskkv.store.expiry import Expiry
 from diskkv.store.graves import DeadDatabase, Graveyard
 from diskkv.store.keeper import Keeper
-from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, make_directory, sync_directory
+from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position
 from diskkv.store.shapes import Shapes
 from diskkv.store.sizes import Sizes
 from diskkv.store.value import Value
@@ -51,8 +51,8 @@ class Store:
         "_apply", "_closed", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "at_close", "backups", "before_close",
         "cache", "changes", "chores", "clock", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine", "erased",
         "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "isolated", "keeper", "landed", "large",
-        "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "moment", "now", "on_commit", "path", "random", "ready_keys",
-        "recovering", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
+        "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "moment", "now", "on_commit", "on_undone", "path", "random",
+        "ready_keys", "recovering", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, log: Log, *, sizes: Sizes, databases: int, clock: Clock) -> None:
@@ -104,6 +104,7 @@ class Store:
         self.before_close: list[Callable[[], None]] = []
         self.listener: Listener | None = None  # who hears of every changed key; whoever sets it has each database `heed`
         self.on_commit: Callable[[], None] | None = None  # called when a tick has been committed
+        self.on_undone: Callable[[], None] | None = None  # called when what was done has been undone, before anybody looks
         self.at_close: list[Callable[[], None]] = []  # called, with the lock, when it is about to close
         self.backups = Backups(self)
         self.graves = Graveyard(self)
@@ -138,15 +139,15 @@ class Store:
         """
         sizes = Sizes.of(budget)
         lock_file = -1
-        if path == ":memory:":
-            address = "memory:"
-            log: Log = NullLog()
-        else:
+        address = "memory:"
+        log: Log = NullLog()
+        if path != ":memory:":
             make_directory(path)
             lock_file = lock_directory(path)
-            address = f"leveldb:{os.path.join(path, 'tree')}"
-            log = Log(os.path.join(path, "log"), policy, disk)
         try:
+            if path != ":memory:":
+                address = f"leveldb:{os.path.join(path, 'tree')}"
+                log = Log(os.path.join(path, "log"), policy, disk)
             with advised(None if path == ":memory:" else path):
                 opened = open_engine(address, block_cache=sizes.block_cache, write_buffer=sizes.write_buffer)
             if engine is not None:
@@ -289,7 +290,7 @@ class Store:
         except OSError as error:
             if not landed:
                 raise StoreError(f"the log can't be put on the disk: {error}") from None
-            journal.warning("the log can't be put on the disk, but all that it says is in the engine: %s", error)
+            journal.warning("the log can't be put on the disk, but all that it says is in the engine: %(error)s", {"error": error})
         finally:
             self.engine.close()
             if self._lock_file >= 0:
@@ -340,7 +341,7 @@ class Store:
         try:
             self.engine.confirm()
         except Damaged as error:
-            journal.critical("what was found absent may not be: %s", error)
+            journal.critical("what was found absent may not be: %(error)s", {"error": error})
             self.spoiled = "looking up a key"
         if self.spoiled is not None:
             self._undo_spoiled()
@@ -401,12 +402,12 @@ class Store:
         self.failed = reason
         self.failures += 1
         self._probe_at = self.clock() + PROBE_MS
-        journal.error("the log can't be written, the last changes were undone: %s", reason)
+        journal.error("the log can't be written, the last changes were undone: %(error)s", {"error": reason})
         self._go_back()
         raise LogFailed(reason)
 
     def _undo_spoiled(self) -> None:
-        journal.error("%s failed halfway, the last changes were undone", self.spoiled)
+        journal.error("%(command)s failed halfway, the last changes were undone", {"command": self.spoiled})
         self.spoiled = None
         self.log.forget()
         self._go_back()
@@ -418,11 +419,13 @@ class Store:
         try:
             self.writer.finish()
             self._recover(self.log.position())
+            if self.on_undone is not None:
+                self.on_undone()
             if self.listener is not None:
                 self.listener.undone()
         except Exception as error:
             self.failed = self.lost = f"{error}; restart, or save what can be read with `diskkv repair`"
-            journal.critical("the store can't be read anew, nothing is served any more: %s", error)
+            journal.critical("the store can't be read anew, nothing is served any more: %(error)s", {"error": error})
             raise StoreError(self.lost) from error
         finally:
             self.recovering = False

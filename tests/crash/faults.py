@@ -96,12 +96,14 @@ class Outcome:
 class Sufferer:
     """The process to which it happens. It says what was acknowledged: the ticks' numbers, and of each the commands'."""
 
-    def __init__(self, path: Path, channel: socket.socket, *, lasting: bool) -> None:
+    def __init__(self, path: Path, channel: socket.socket, *, lasting: bool, fresh: bool) -> None:
         self.path = path
         self.channel = channel
         self.lasting = lasting
         self.clock = ManualClock()
         self.calm = Runner(":memory:", clock=self.clock, databases=SETTINGS["databases"])
+        if not fresh:
+            self.calm.batch(before())
         writer.RETRY_SECONDS = 0.01
 
     def say(self, **what: Any) -> None:
@@ -110,7 +112,6 @@ class Sufferer:
 
     def suffer(self) -> None:
         """Play the workload under the fault."""
-        self.calm.batch(before())
         for attempt in (1, 2):
             try:
                 self.run = Runner(self.path, clock=self.clock, **SETTINGS)
@@ -184,14 +185,19 @@ class Sufferer:
         """Reads go on, and are right."""
         if self.run.executor.store.lost is not None:
             return
-        try:
-            found = contents(self.run.executor.store)
-        except StoreError as error:
+        found = None
+        # It may be now that the call fails.
+        for _ in range(2):
+            with contextlib.suppress(StoreError):
+                found = contents(self.run.executor.store)
+                break
+        expected = contents(self.calm.executor.store)
+        if found is None:
             if not self.lasting:
-                self.say(complaint=f"can't be read: {error}")
-            return
-        if found != contents(self.calm.executor.store):
-            self.say(complaint="what is read is not what was acknowledged")
+                self.say(complaint="can't be read")
+        elif found != expected:
+            keys = [key for key in {*found, *expected} if found.get(key) != expected.get(key)]
+            self.say(complaint=f"what is read is not what was acknowledged: {keys[:10]}")
 
 
 def before() -> list[tuple[Any, ...]]:
@@ -339,9 +345,7 @@ def _suffer(path: Path, channel: socket.socket, fault: Fault, fresh: bool) -> No
     ctypes.CDLL(None).prctl(PTRACER, ANYBODY, 0, 0, 0)
     try:
         occupy()
-        sufferer = Sufferer(path, channel, lasting=fault.lasting)
-        if fresh:
-            sufferer.calm.batch([("FLUSHALL",)])
+        sufferer = Sufferer(path, channel, lasting=fault.lasting, fresh=fresh)
         sufferer.say(ready=True)
         channel.recv(2)
         sufferer.suffer()
@@ -355,4 +359,6 @@ def faults(random: Random, *, lasting: float = 0.3) -> Iterator[Fault]:
     """Faults without end."""
     while True:
         call = random.choice(list(CALLS))
-        yield Fault(call, random.choice(CALLS[call]), int(random.triangular(1, 40, 1)), random.random() < lasting)
+        error = random.choice(CALLS[call])
+        # A call that is interrupted is made again, for ever if need be.
+        yield Fault(call, error, int(random.triangular(1, 40, 1)), error != "EINTR" and random.random() < lasting)

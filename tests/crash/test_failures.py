@@ -13,6 +13,7 @@ import pytest
 
 from diskkv.engine import Engine
 from diskkv.errors import LogFailed
+from diskkv.replies import OK
 from diskkv.store import writer
 from diskkv.store.store import PROBE_MS
 from diskkv.types.strings import String
@@ -261,3 +262,20 @@ def test_a_value_that_cannot_be_encoded_does_not_stop_the_store(tmp_path: Path, 
     trial.tick([("APPEND", "large", "y"), ("INCR", "small")])
     trial.killed()
     trial.finish()
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_a_session_stays_in_its_database_when_exchanged_ones_are_undone(tmp_path: Path, checkpointed: bool) -> None:
+    disk = FaultyDisk("none", 1)
+    run = Runner(tmp_path / "store", disk=disk)
+    run.batch([("SET", "a", "in 1"), ("SWAPDB", 0, 1), ("SET", "a", "in 0")])
+    if checkpointed:
+        run.checkpoint()
+    for commands in ([("SET", "a", "refused")], [("SWAPDB", 0, 1), ("SET", "a", "refused")]):
+        disk.rearm("write")
+        with pytest.raises(LogFailed):
+            run.batch(commands)
+        run.clock.advance(PROBE_MS + 1)
+        assert run.batch([("GET", "a"), ("SELECT", 1), ("GET", "a"), ("SELECT", 0)])[::2] == [b"in 0", b"in 1"]
+        assert run("SET", "b", 1) is OK
+    run.close()

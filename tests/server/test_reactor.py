@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -243,6 +245,25 @@ def test_empty_pieces_are_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch,
         got += data
         bench.serve()
     assert got == b"".join(pieces)
+
+
+@pytest.mark.parametrize("how", ["closed", "aborted", "hung up"])
+def test_nothing_is_left_of_a_client_that_has_gone(bench: Bench, how: str) -> None:
+    client, receiver = bench.connect()
+    gc.disable()
+    try:
+        if how == "hung up":
+            client.close()
+        else:
+            receiver.wire.close() if how == "closed" else receiver.wire.abort()
+        bench.serve()
+        assert receiver.told == [("lost", type(None))]
+        watch = weakref.ref(receiver)
+        bench.receivers.clear()
+        del receiver
+        assert watch() is None
+    finally:
+        gc.enable()
 
 
 def test_an_end_that_follows_another_in_its_number_is_left_alone(bench: Bench) -> None:

@@ -81,7 +81,11 @@ class LevelEngine:
             # The directory is there, but LevelDB finds no database in it.
             raise Damaged(f"{self.path}: {error}") from None
         self._lookup = functools.partial(self._db.get, verify_checksums=True)
-        self._presence = Presence(self.path)
+        try:
+            self._presence = Presence(self.path)
+        except (OSError, IndexError) as error:
+            self._db.close()
+            raise StoreError(f"{self.path}: {error}") from None
         self._failed = False
 
     def get(self, key: bytes) -> bytes | None:

@@ -40,28 +40,38 @@ class Presence:
         self._manifest = Manifest(path)
         self._notices = _watch(path)
         for table in self._manifest.short():
-            journal.critical("%s has lost its end: not all of it can be read", self._file(str(table)))
+            journal.critical("%(file)s has lost its end: not all of it can be read", {"file": self._file(str(table))})
         self._named: set[int] = set()
+        # something has gone, and what could not be found out
+        self._unsure = False
         self.missing: list[Table] = []
         # how many were ever found missing
         self.found = 0
 
     def look(self) -> None:
-        """Bring `missing` up to date."""
+        """Bring `missing` up to date. Damaged when that can't be done, until it can."""
         try:
             # Half a microsecond, where an attempt to read that finds nothing takes three.
-            if self._notices < 0 or ioctl(self._notices, FIONREAD, NOTHING) == NOTHING:
+            if self._notices < 0 or (ioctl(self._notices, FIONREAD, NOTHING) == NOTHING and not self._unsure):
                 return
         except OSError:
             return
         with self._lock:
-            if self._notices >= 0 and any(map(self._concerns, _read(self._notices))):
-                self.missing = self._manifest.missing()
-                for table in self.missing:
-                    if table.number not in self._named:
-                        self._named.add(table.number)
-                        self.found += 1
-                        journal.critical("%s is missing: somebody has deleted it", self._file(str(table)))
+            try:
+                if self._notices >= 0 and (any(map(self._concerns, _read(self._notices))) or self._unsure):
+                    self._compare()
+            except (OSError, IndexError) as error:
+                self._unsure = True
+                raise Damaged(f"{self._path}: nobody knows whether tables are missing: {error}") from None
+
+    def _compare(self) -> None:
+        self.missing = self._manifest.missing()
+        self._unsure = False
+        for table in self.missing:
+            if table.number not in self._named:
+                self._named.add(table.number)
+                self.found += 1
+                journal.critical("%(file)s is missing: somebody has deleted it", {"file": self._file(str(table))})
 
     def _concerns(self, name: str) -> bool:
         """Whether what has gone under a name may be a table that is in use; without a name, it is the directory."""
@@ -117,6 +127,8 @@ def _watch(path: str) -> int:
             os.close(handle)
             raise OSError(number, os.strerror(number))
     except (OSError, AttributeError) as error:
-        journal.warning("tables that somebody deletes while the store is open may read as absent keys: no notices of that: %s", error)
+        journal.warning(
+            "tables that somebody deletes while the store is open may read as absent keys: no notices of that: %(error)s", {"error": error}
+        )
         return -1
     return handle
