@@ -253,7 +253,10 @@ TABLE = (
         "48mb",
         "how much log, or as much work, may gather before a checkpoint; bounds the time that opening takes",
     ),
-    Setting("archive-dir", str, "", "where segments of the log go that are not needed any more, to restore any moment; empty: nowhere"),
+    Setting(
+        "archive-dir", str, "", "where segments of the log go that are not needed any more, to restore any moment; empty: nowhere",
+        fixed=True,
+    ),
     Setting(
         "enable-backup-command", choice("no", "yes", "local"), "local",
         "whether DISKKV.BACKUP is allowed: to nobody, to everybody, to local clients", fixed=True,

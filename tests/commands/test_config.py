@@ -125,3 +125,8 @@ def test_with_too_little_memory_nothing_may_be_added(run: Runner, oracle: Oracle
     assert run("CONFIG", "GET", "maxmemory") == {b"maxmemory": b"0"}
     run("CONFIG", "SET", "maxmemory", "2mb")
     assert run("SET", "a", 4) == OK
+
+
+def test_no_client_can_have_files_written_elsewhere(run: Runner) -> None:
+    for name in ("dir", "dbfilename", "aclfile", "archive-dir", "logfile", "unixsocket", "enable-backup-command", "enable-debug-command"):
+        assert "can't set immutable config" in text(run("CONFIG", "SET", name, "x")), name
