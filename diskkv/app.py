@@ -13,9 +13,10 @@ from diskkv.dispatch.executor import Executor
 from diskkv.dispatch.renames import rename
 from diskkv.dispatch.session import Session
 from diskkv.engine import Engine
-from diskkv.errors import Damaged, SettingError
+from diskkv.errors import Damaged, SettingError, StoreError
 from diskkv.resp.parse import RequestParser
 from diskkv.scripting.scripts import Scripts
+from diskkv.store.archive import claim
 from diskkv.store.log import Disk, split_stamp
 from diskkv.store.shapes import SHAPING
 from diskkv.store.sizes import Sizes
@@ -50,12 +51,6 @@ def open_executor(
     executor = new_executor(store, settings)
     # A SWAPDB may have been undone, or done again.
     store.on_undone = executor.reselect
-    try:
-        rename(executor, settings.renames)
-        executor.keeper.start()
-    except SettingError:
-        store.close()
-        raise
 
     def changed(name: str) -> None:
         if name == "maxmemory":
@@ -75,7 +70,7 @@ def open_executor(
         elif name == "latency-tracking":
             executor.stats.track_latency()
         elif name == "archive-dir":
-            store.log.archive = settings["archive-dir"]
+            _archive(store, settings["archive-dir"])
         elif name == "slowlog-max-len":
             executor.stats.limit_slow(settings["slowlog-max-len"])
         elif name == "requirepass":
@@ -89,18 +84,35 @@ def open_executor(
         elif name == "tracking-table-max-keys":
             executor.observers.tracking.limit()
 
-    for name in (
-        "maxmemory", "maxmemory-policy", "notify-keyspace-events", "slowlog-log-slower-than", "slowlog-max-len", "checkpoint-log-size",
-        "archive-dir", "max-disk-size", *SHAPING,
-    ):  # fmt: skip
-        changed(name)
+    try:
+        rename(executor, settings.renames)
+        executor.keeper.start()
+        for name in (
+            "maxmemory", "maxmemory-policy", "notify-keyspace-events", "slowlog-log-slower-than", "slowlog-max-len",
+            "checkpoint-log-size", "archive-dir", "max-disk-size", *SHAPING,
+        ):  # fmt: skip
+            changed(name)
+    except SettingError:
+        store.close()
+        raise
     settings.listeners.append(changed)
+    store.backups.clean()
     executor.saver.attach()
     executor.checks.attach()
     store.chores.append(executor.peers.sweep)
     store.chores.append(executor.quota.chore)
     store.before_close.append(executor.peers.close)
     return executor
+
+
+def _archive(store: Store, directory: str) -> None:
+    """Have the log's segments go to an archive, or nowhere. SettingError when it can't be had."""
+    if directory and store.path is not None:
+        try:
+            claim(directory, store.log.path)
+        except (StoreError, OSError) as error:
+            raise SettingError(f"archive-dir: {error}") from None
+    store.log.archive = directory
 
 
 def new_executor(store: Store, settings: Settings) -> Executor:

@@ -70,6 +70,13 @@ def only(value: str, why: str) -> Callable[[str], str]:
     return read
 
 
+def supervisor(text: str) -> str:
+    """Who is told how the server is."""
+    if text.lower() == "upstart":
+        raise MeansNothing("can't be 'upstart' here: systemd is told, or nobody")
+    return choice("no", "systemd", "auto")(text)
+
+
 def event_classes(text: str) -> Classes:
     """Letters of notify-keyspace-events."""
     try:
@@ -106,9 +113,9 @@ def file_name(text: str) -> str:
 
 def memory_or_share(text: str) -> str:
     """A number of bytes, or a share of maxmemory in percent."""
-    if text.endswith("%"):
-        if not text[:-1].isdigit() or int(text[:-1]) > 100:
-            raise SettingError("argument must be a memory or percent value")
+    if text.endswith("%") and text[:-1].isdigit():
+        if int(text[:-1]) > 100:
+            raise SettingError("percentage argument must be less or equal to 100")
         return text
     try:
         return str(memory(text))
@@ -306,12 +313,31 @@ TABLE = (
     Setting("stream-node-max-entries", number(0, ANY), "100", "how many entries XADD and XTRIM remove together when told `~`; 0 for one"),
     Setting("hll-sparse-max-bytes", memory, "3000", "how long a HyperLogLog grows before its form of fixed length replaces the sparse one"),
     Setting("loglevel", choice("debug", "verbose", "notice", "warning", "nothing"), "notice", "how much is reported"),
-    Setting("logfile", str, "", "file for reports; empty for standard output", fixed=True),
+    Setting("logfile", str, "", "file for reports; empty for standard output; a relative path is one inside the store", fixed=True),
+    Setting(
+        "log-format", choice("legacy", "logfmt", "json"), "legacy",
+        "a report's form: as Redis writes it, as key=value pairs, or as one object of JSON a line",
+    ),
+    Setting(
+        "log-timestamp-format", choice("legacy", "iso8601", "milliseconds"), "legacy",
+        "its times: as Redis writes them (iso8601 in the forms for machines), iso8601, or milliseconds since 1970",
+    ),
+    Setting("syslog-enabled", yes_no, "no", "whether the report goes to the system's log, too", fixed=True),
+    Setting("syslog-ident", str, "diskkv", "by what name", fixed=True),
+    Setting(
+        "syslog-facility", choice("user", *(f"local{number}" for number in range(8))), "local0", "as what kind of program's", fixed=True,
+    ),
     Setting(
         "enable-debug-command", choice("no", "yes", "local"), "no", "whether DEBUG is allowed: to nobody, to everybody, to local clients",
         fixed=True,
     ),
-    Setting("daemonize", only("no", "run it under a supervisor"), "no", "always in the foreground", fixed=True),
+    Setting("daemonize", yes_no, "no", "whether to go on in the background once clients are served; not if supervised", fixed=True),
+    Setting("pidfile", str, "", "file with the process's number while it runs; a relative path is one inside the store", fixed=True),
+    Setting(
+        "supervised", supervisor, "no",
+        "whether the service manager is told that the server is ready, how it is and that it lives: no, systemd, or auto to find out",
+        fixed=True,
+    ),
 )
 BY_NAME = {name: setting for setting in TABLE for name in (setting.name, setting.alias) if name}
 
@@ -368,8 +394,8 @@ REFUSED = {
         ),
         "commands run on one thread": "io-threads io-threads-do-reads server_cpulist bio_cpulist",
         "what starts the process decides": (
-            "oom-score-adj oom-score-adj-values pidfile supervised set-proc-title proc-title-template always-show-logo "
-            "syslog-enabled syslog-ident syslog-facility crash-log-enabled crash-memcheck-enabled ignore-warnings include"
+            "oom-score-adj oom-score-adj-values set-proc-title proc-title-template always-show-logo crash-log-enabled "
+            "crash-memcheck-enabled ignore-warnings include"
         ),
         "it stops as soon as everything is on disk": "shutdown-timeout shutdown-on-sigint shutdown-on-sigterm",
         "it is left to the system": "bind-source-addr socket-mark-id locale-collate",

@@ -141,6 +141,8 @@ class Blocked:
     came because words in it meant the moment of the call (the `$` of XREAD). With `vanishing` it is tried again, too, when one of the
     keys ceases to exist or comes to have another type.
 
+    `again` is a time in ms at which the command may succeed although nothing has happened to the keys; None for none.
+
     With `run` it is a script that waits for nothing but its own end, and will not be tried again: see `scripting`.
     """
 
@@ -153,4 +155,5 @@ class Blocked:
     # whether a key that has been there all along may do, once it has grown
     growing: bool = False
     vanishing: bool = False
+    again: int | None = None
     run: Any = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from diskkv.app import open_executor
@@ -12,8 +14,13 @@ from diskkv.config import Settings
 from diskkv.dispatch.executor import Executor
 from diskkv.errors import CommandError, Damaged, StoreError
 from diskkv.resp.parse import RequestParser
-from diskkv.store.backup import Label, latest, read_label, restore
+from diskkv.store.backup import PARTIAL, Label, latest, read_label, restore
+from diskkv.store.directory import sync_directory
 from diskkv.store.log import LogReader, Position, segment_name, segments, split_stamp
+
+
+def _nobody(done: int, size: int, ticks: int) -> None:
+    """Nobody looks on."""
 
 
 def choose(source: Path, until: int | None) -> Path:
@@ -28,38 +35,92 @@ def choose(source: Path, until: int | None) -> Path:
     return found
 
 
-def restore_until(backup: Path, to: Path, archives: list[Path], until: int | None) -> tuple[Label, int]:
+def restore_until(
+    backup: Path, to: Path, archives: list[Path], until: int | None, look: Callable[[int, int, int], None] = _nobody
+) -> tuple[Label, int]:
     """Restore a backup, then what the archived segments say happened until a time (ms; None: to their end).
 
     The label of the backup, and how many ticks of the log followed it. The log notes seconds: what happened within the last one is in.
-    StoreError or Damaged when a segment is missing or can't be read; the store is then as far as it could be brought.
+    StoreError or Damaged when a segment is missing or can't be read; the store is then as far as it could be brought. Until it is whole
+    it has another name, and what an interruption leaves is given up with it. `look` is called with how many bytes of how many, and
+    how many ticks, are done; it may raise.
     """
-    label = restore(backup, to)
-    if not archives:
-        return label, 0
-    clock = ManualClock(label.time)
-    with tempfile.TemporaryDirectory(prefix="diskkv-archive-") as gathered:
-        for archive in archives:
-            for number in segments(str(archive)):
-                name = segment_name(gathered, number)
-                if not os.path.exists(name) or os.path.getsize(name) < os.path.getsize(segment_name(str(archive), number)):
-                    if os.path.lexists(name):
-                        os.unlink(name)
-                    os.symlink(os.path.abspath(segment_name(str(archive), number)), name)
-        executor = open_executor(str(to), Settings(), clock=clock)
-        try:
-            reader = LogReader(gathered, Position(label.segment, label.offset))
-            return label, _follow(executor, reader, clock, label.database, until)
-        finally:
-            executor.store.close()
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise StoreError(f"{to} is not empty")
+    to = to.absolute()
+    # A file system that is mounted there can't be replaced as a whole.
+    work = to / f"restore{PARTIAL}" if os.path.ismount(to) else to.with_name(f"{to.name}{PARTIAL}")
+    if os.path.lexists(work):
+        raise StoreError(f"{work} is in the way: it is of a restore that did not come to its end, delete it")
+    keep = False
+    try:
+        with tempfile.TemporaryDirectory(prefix="diskkv-archive-") as gathered:
+            _gather(archives, gathered)
+            size = sum(path.stat().st_size for path in backup.rglob("*") if path.is_file())
+            label = read_label(backup)
+            size += sum(os.path.getsize(segment_name(gathered, number)) for number in segments(gathered) if number >= label.segment)
+            done = 0
+
+            def copied(count: int) -> None:
+                nonlocal done
+                done += count
+                look(done, size, 0)
+
+            restore(backup, work, copied)
+            if not archives:
+                keep = True
+                return label, 0
+            clock = ManualClock(label.time)
+            executor = open_executor(str(work), Settings(), clock=clock)
+            try:
+                reader = LogReader(gathered, Position(label.segment, label.offset))
+                ticks = _follow(executor, reader, clock, label.database, until, lambda bytes_, ticks: look(done + bytes_, size, ticks))
+                keep = True
+            except StoreError as error:
+                keep = True
+                raise StoreError(str(error).replace(gathered, "the archive")) from None
+            finally:
+                executor.store.close()
+            return label, ticks
+    finally:
+        if keep:
+            _settle(work, to)
+        else:
+            shutil.rmtree(work, ignore_errors=True)
 
 
-def _follow(executor: Executor, reader: LogReader, clock: ManualClock, database: int, until: int | None) -> int:
+def _settle(work: Path, to: Path) -> None:
+    """Give what is whole its name."""
+    if work.parent != to:
+        os.rename(work, to)
+        sync_directory(str(to.parent))
+        return
+    # Without a tree it is no store.
+    for name in sorted(os.listdir(work), key=lambda name: name == "tree"):
+        os.rename(work / name, to / name)
+    sync_directory(str(to))
+    os.rmdir(work)
+
+
+def _gather(archives: list[Path], into: str) -> None:
+    """Have the longest of each segment that archives hold in one directory."""
+    for archive in archives:
+        for number in segments(str(archive)):
+            name = segment_name(into, number)
+            if not os.path.exists(name) or os.path.getsize(name) < os.path.getsize(segment_name(str(archive), number)):
+                if os.path.lexists(name):
+                    os.unlink(name)
+                os.symlink(os.path.abspath(segment_name(str(archive), number)), name)
+
+
+def _follow(
+    executor: Executor, reader: LogReader, clock: ManualClock, database: int, until: int | None, look: Callable[[int, int], None]
+) -> int:
     """Do what the log says, as the store's own commands, beginning in a database."""
     store = executor.store
     session = executor.open_session(owner=True)
     session.select(database)
-    ticks = 0
+    ticks = size = 0
     for tick in reader:
         stamp, commands = split_stamp(tick)
         if stamp is not None:
@@ -87,4 +148,6 @@ def _follow(executor: Executor, reader: LogReader, clock: ManualClock, database:
                 store.replaying = False
             store.commit()
         ticks += 1
+        size += len(tick)
+        look(size, ticks)
     return ticks

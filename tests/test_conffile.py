@@ -46,9 +46,10 @@ def test_a_file_for_redis_is_taken_as_it_is(tmp_path: Path) -> None:
     settings, ignored = read(tmp_path / "redis.conf", REDIS)
     assert settings["port"] == 7777
     assert settings["appendfsync"] == "always"
+    assert settings["daemonize"] and settings["pidfile"] == "/run/redis.pid"
     assert settings["requirepass"] == 'a "b" A\n'
     assert settings["client-output-buffer-limit"].endswith("pubsub 1048576 2097152 60")
-    assert ignored == ["daemonize", "pidfile", "replica-read-only", "appendonly", "lazyfree-lazy-expire", "oom-score-adj-values", "hz"]
+    assert ignored == ["replica-read-only", "appendonly", "lazyfree-lazy-expire", "oom-score-adj-values", "hz"]
 
 
 @pytest.mark.parametrize(

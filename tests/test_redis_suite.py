@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
 
+from differential.servers import Server  # noqa: E402
 from suitelib import checkout, units, verdict  # noqa: E402
 
 OUTPUT = """\
@@ -58,6 +62,13 @@ def test_the_output_is_read() -> None:
 def test_a_hanging_test_is_named() -> None:
     outcome, hung = units.read(HUNG)
     assert (outcome.results, hung) == ({"first": "ok"}, "second one")
+
+
+def test_a_suite_that_comes_to_no_test_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(units, "_runtest", lambda *_: "Can't find a non busy port in the 60000-60031 range.")
+    server = cast(Server, nullcontext(SimpleNamespace(running=lambda: True)))
+    with pytest.raises(units.NotRun, match="busy port"):
+        units.run(tmp_path, "unit/x", lambda: server, tags="", options=(), patience=9, base_port=1)
 
 
 def test_differences_are_weighed_against_the_list(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,59 +3,64 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import Any
 
 import click
 
+from diskkv.cli.connecting import connect, follow, require_store, server_options
+from diskkv.cli.progress import Progress
 from diskkv.errors import StoreError
-
-LOOK_SECONDS = 0.1
 
 
 @click.command()
 @click.argument("destination", type=click.Path(file_okay=False))
 @click.option("--store", type=click.Path(exists=True, file_okay=False), help="A store that nobody has open, instead of a server's.")
-@click.option("-h", "--host", default="127.0.0.1", show_default=True, help="The server's host: this machine.")
-@click.option("-p", "--port", type=int, default=6379, show_default=True, help="The server's port.")
-@click.option("-s", "--socket", default=None, help="The server's unix socket.")
-@click.option("--user", default=None, help="User to be.")
-@click.option("-a", "--pass", "password", default=None, help="Password to give.")
-def backup(destination: str, store: str | None, host: str, port: int, socket: str | None, user: str | None, password: str | None) -> None:
-    """Back a store up into a directory of backups, while it is being used.
+@server_options
+@click.option("--quiet", is_flag=True, help="No progress line, even at a terminal.")
+def backup(destination: str, store: str | None, quiet: bool, **server: Any) -> None:
+    """Back a store up into a directory of backups, while it is being used. A server's is on the server's machine.
 
     The backup is the store as it was at one moment, in a directory of its own below DESTINATION. What an earlier backup there has already
     takes no space again.
     """
     destination = os.path.abspath(destination)
-    if store is not None:
-        _of_store(store, destination)
-        return
-    import redis
+    done = total = files = 0
 
-    client: Any = redis.Redis(host=host, port=port, unix_socket_path=socket, username=user, password=password, decode_responses=True)
-    try:
-        client.execute_command("DISKKV.BACKUP", "START", destination)
-        while True:
-            found: Any = client.execute_command("DISKKV.BACKUP", "STATUS")
-            status = found if isinstance(found, dict) else dict(zip(found[::2], found[1::2], strict=True))
-            if status["state"] != "running":
-                break
-            time.sleep(LOOK_SECONDS)
-    except redis.RedisError as error:
-        raise click.ClickException(str(error)) from None
-    if status["state"] != "done":
-        raise click.ClickException(f"the backup failed: {status['error']}")
-    _say(status["path"], int(status["new-files"]), int(status["files"]), int(status["new-bytes"]), int(status["bytes"]))
+    def look(done_bytes: int, total_bytes: int, done_files: int) -> None:
+        nonlocal done, total, files
+        done, total, files = done_bytes, total_bytes, done_files
+        progress.tick()
+
+    progress = Progress(
+        lambda: done / total if total else None, lambda: done, lambda: files, noun="files",
+        stopped="no backup was made" if store is not None else "the server goes on with the backup", quiet=quiet,
+    )  # fmt: skip
+    with progress:
+        if store is not None:
+            require_store(store)
+            _of_store(store, destination, look)
+        else:
+            _of_server(connect(**server), destination, look)
 
 
-def _of_store(store: str, destination: str) -> None:
+def _of_server(client: Any, destination: str, look: Any) -> None:
+    def look_at(status: dict[str, Any]) -> None:
+        look(status["done-bytes"], status["total-bytes"], status["done-files"])
+
+    status = follow(client, "DISKKV.BACKUP", [destination], look_at)
+    if status["state"] != b"done":
+        raise click.ClickException(f"the backup failed: {os.fsdecode(status['error'])}")
+    _say(os.fsdecode(status["path"]), status["new-files"], status["files"], status["new-bytes"], status["bytes"])
+
+
+def _of_store(store: str, destination: str, look: Any) -> None:
     from diskkv.app import open_executor
 
     try:
         opened = open_executor(store).store
+        opened.log.kept = True
         try:
-            label = opened.backups.take(destination)
+            label = opened.backups.take(destination, lambda status: look(status.done, status.total, status.files))
         finally:
             opened.close()
     except (StoreError, OSError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ import click
 
 from diskkv.errors import StoreError
 
+LOOK_SECONDS = 0.1
 F = TypeVar("F", bound=Callable[..., Any])
 OPTIONS = (
     click.option("-h", "--host", default="127.0.0.1", show_default=True, help="The server's host."),
@@ -37,11 +39,14 @@ def connect(
 ) -> Any:  # fmt: skip
     """A client of a server, connected. A ClickException when it can't be reached, or lets nobody in."""
     import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
     secured = {"ssl": True, "ssl_ca_certs": cacert, "ssl_certfile": cert, "ssl_keyfile": key} if tls else {}
     client = redis.Redis(
         host=host, port=port, unix_socket_path=socket, username=user, password=password or os.environ.get("REDISCLI_AUTH"), db=database,
-        **secured,  # type: ignore[arg-type]  # redis-py's signature has many types
+        # Whoever waits in front of a terminal is told at once that nobody answers.
+        retry=Retry(NoBackoff(), 0), **secured,  # type: ignore[arg-type]  # redis-py's signature has many types
     )  # fmt: skip
     try:
         client.ping()
@@ -50,10 +55,38 @@ def connect(
     return client
 
 
+def follow(client: Any, command: str, arguments: list[str], look: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Begin something that a server does in the background, and `look` at its status until it has ended; the last status.
+
+    A ClickException when the server refuses, or can't be reached any more.
+    """
+    import redis
+
+    try:
+        client.execute_command(command, "START", *arguments)
+        while True:
+            found: Any = client.execute_command(command, "STATUS")
+            pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
+            status = {name.decode(): value for name, value in pairs}
+            if status["state"] != b"running":
+                return status
+            look(status)
+            time.sleep(LOOK_SECONDS)
+    except redis.RedisError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def require_store(path: str) -> None:
+    """A ClickException unless there is a store in a directory: whoever wants to read one is not to find that he has made it."""
+    if not os.path.isdir(os.path.join(path, "tree")):
+        raise click.ClickException(f"there is no store in {os.path.abspath(path)}")
+
+
 def open_store(path: str, database: int = 0) -> Any:
-    """A client of a store that this process opens. A ClickException when it can't be opened."""
+    """A client of a store that is there, opened by this process. A ClickException when it can't be opened."""
     from diskkv.client.sync import open_client
 
+    require_store(path)
     try:
         return open_client(path, db=database)
     except (StoreError, OSError) as error:

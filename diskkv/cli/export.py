@@ -10,6 +10,7 @@ from typing import BinaryIO, Protocol
 
 import click
 
+from diskkv.cli.connecting import require_store
 from diskkv.cli.import_ import INCOMPLETE, say
 from diskkv.cli.progress import Progress
 from diskkv.errors import BadDump, DiskkvError, StoreError
@@ -17,6 +18,7 @@ from diskkv.rdb.commands import commands_of, encode_command
 from diskkv.rdb.content import Item, Key, Library, Sizes, Skipped
 from diskkv.rdb.jsonl import write_key, write_library
 from diskkv.rdb.writer import FileWriter
+from diskkv.store.directory import sync_directory
 from diskkv.transfer.remarks import remarks
 from diskkv.transfer.report import Report
 
@@ -123,35 +125,40 @@ def export(
 
     report = Report()
     aside = f"{destination}.{os.getpid()}.part"
-    progress = Progress(lambda: _size(aside), None, lambda: report.keys, shown=not quiet and sys.stderr.isatty())
-    try:
-        with _opened(store, maxmemory) as items, open(aside, "wb") as file:
-            output: Output = LinesOutput(file, json=form == "jsonl")
-            if form == "rdb":
-                output = RdbOutput(file, version=rdb_version, packing=not no_compression)
-            for item in items:
-                if isinstance(item, Key):
-                    if not wanted(item.db, item.name):
-                        for _ in item.content.parts:
-                            pass
+    passed = expected = 0
+    with Progress(
+        lambda: passed / expected if expected else None, lambda: _size(aside), lambda: report.keys,
+        stopped=f"{destination} was not written", quiet=quiet,
+    ) as progress:  # fmt: skip
+        try:
+            with _opened(store, maxmemory) as (items, expected), open(aside, "wb") as file:
+                output: Output = LinesOutput(file, json=form == "jsonl")
+                if form == "rdb":
+                    output = RdbOutput(file, version=rdb_version, packing=not no_compression)
+                for item in items:
+                    progress.tick()
+                    if isinstance(item, Key):
+                        passed += 1
+                        if not wanted(item.db, item.name):
+                            for _ in item.content.parts:
+                                pass
+                            continue
+                        report.keys += 1
+                    elif isinstance(item, Skipped):
+                        report.leave_out(item.what)
+                    elif isinstance(item, Sizes) and databases and item.db not in databases:
                         continue
-                    report.keys += 1
-                elif isinstance(item, Skipped):
-                    report.leave_out(item.what)
-                elif isinstance(item, Sizes) and databases and item.db not in databases:
-                    continue
-                output.take(item)
-                progress.tick()
-            output.finish()
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, destination)
-    except (DiskkvError, OSError) as error:
-        raise click.ClickException(f"the export stopped after {report.keys} keys: {error}") from None
-    finally:
-        progress.finish()
-        with contextlib.suppress(OSError):
-            os.unlink(aside)
+                    output.take(item)
+                output.finish()
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, destination)
+            sync_directory(os.path.dirname(destination) or ".")
+        except (DiskkvError, OSError) as error:
+            raise click.ClickException(f"the export stopped after {report.keys} keys: {error}") from None
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(aside)
     say(report, progress.seconds())
     if report.left_out:
         sys.exit(INCOMPLETE)
@@ -162,8 +169,9 @@ def _size(path: str) -> int:
 
 
 @contextlib.contextmanager
-def _opened(store: str, maxmemory: str) -> Iterator[Iterator[Item]]:
-    """Everything in a directory's store, or in a server. ClickException when it can't be opened."""
+def _opened(store: str, maxmemory: str) -> Iterator[tuple[Iterator[Item], int]]:
+    """Everything in a directory's store, or in a server, and how many keys that is, 0 for unknown. ClickException when it can't be
+    opened."""
     from diskkv.app import open_executor
     from diskkv.cli.address import parse_address
     from diskkv.cli.import_sources import Server
@@ -172,20 +180,22 @@ def _opened(store: str, maxmemory: str) -> Iterator[Iterator[Item]]:
 
     address = None if os.path.isdir(store) else parse_address(store)
     if address is not None:
-        yield Server(address, None, lambda text: click.echo(text, err=True)).items()
+        yield Server(address, None, lambda text: click.echo(text, err=True)).items(), 0
         return
     if not os.path.isdir(store):
         raise click.UsageError(f"{store} is neither a directory nor HOST:PORT")
+    require_store(store)
     try:
         executor = open_executor(store, Settings(maxmemory=maxmemory))
     except (StoreError, OSError) as error:
         raise click.ClickException(f"can't open the store in {store}: {error}") from None
+    executor.store.log.kept = True
     try:
         with executor.store.lock:
             executor.store.checkpoint()
             snapshot = Snapshot(executor.store)
         try:
-            yield snapshot.items()
+            yield snapshot.items(), snapshot.keys()
         finally:
             snapshot.close()
     finally:

@@ -75,28 +75,33 @@ def import_(
         target = OwnStore(into, report, wanted, maxmemory=maxmemory, databases=str(numbers))
     elif remote:
         target = Remote(Address(host or "127.0.0.1", port or 6379, user, password), report, wanted)
-    progress = Progress(place.done, place.total, lambda: report.keys + report.commands, shown=not quiet and sys.stderr.isatty())
-    try:
-        if flush:
-            target.flush()
-        elif place.commands_only() and not target.empty():
-            raise StoreError("there are keys already, and commands would add to them: use --flush to delete them before")
-        for item in place.items():
-            if isinstance(item, Key):
-                target.key(item)
-            elif isinstance(item, Commands):
-                target.commands(item)
-            elif isinstance(item, Library):
-                target.library(item)
-            elif isinstance(item, Skipped):
-                report.leave_out(item.what)
-            progress.tick()
-        target.finish()
-    except (DiskkvError, OSError) as error:
-        raise click.ClickException(f"the import stopped after {report.keys} keys: {error}") from None
-    finally:
-        progress.finish()
-        target.close()
+    again = " with --flush" if place.commands_only() else ""
+    stopped = "nothing was to be kept" if dry_run else f"what came in is kept; run it again{again} to have all of it"
+
+    def part() -> float | None:
+        return place.done() / place.total if place.total else None
+
+    with Progress(part, place.done, lambda: report.keys + report.commands, stopped=stopped, quiet=quiet) as progress:
+        try:
+            if flush:
+                target.flush()
+            elif place.commands_only() and not target.empty():
+                raise StoreError("there are keys or functions already, and commands would add to them: use --flush to delete them before")
+            for item in place.items():
+                if isinstance(item, Key):
+                    target.key(item)
+                elif isinstance(item, Commands):
+                    target.commands(item)
+                elif isinstance(item, Library):
+                    target.library(item)
+                elif isinstance(item, Skipped):
+                    report.leave_out(item.what)
+                progress.tick()
+            target.finish()
+        except (DiskkvError, OSError) as error:
+            raise click.ClickException(f"the import stopped after {report.keys} keys: {error}") from None
+        finally:
+            target.close()
     say(report, progress.seconds())
     if report.left_out:
         sys.exit(INCOMPLETE)

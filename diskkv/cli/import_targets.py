@@ -107,6 +107,9 @@ class Remote:
 
     def flush(self) -> None:
         self._link.ask(b"FLUSHALL")
+        # Before Redis 7.0 there are no functions.
+        with contextlib.suppress(CommandError):
+            self._link.ask(b"FUNCTION", b"FLUSH")
 
     def key(self, key: Key) -> None:
         content = key.content
@@ -186,10 +189,11 @@ class OwnStore:
         self._dirty = 0
 
     def empty(self) -> bool:
-        return not any(db.count for db in self._store.databases)
+        return not any(db.count for db in self._store.databases) and not self._execute([b"FUNCTION", b"LIST"])
 
     def flush(self) -> None:
         self._execute([b"FLUSHALL"])
+        self._execute([b"FUNCTION", b"FLUSH"])
 
     def key(self, key: Key) -> None:
         self._loader.take(key)

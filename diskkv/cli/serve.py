@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import resource
-import sys
+import signal
 from typing import TYPE_CHECKING
 
 import click
@@ -14,8 +14,6 @@ from diskkv.errors import SettingError, StoreError
 
 if TYPE_CHECKING:
     from diskkv.config import Settings
-
-LEVELS = {"debug": logging.DEBUG, "verbose": logging.INFO, "notice": logging.INFO, "warning": logging.WARNING, "nothing": 100}
 
 # LevelDB's tables, the log, listening sockets.
 FILES_OF_OUR_OWN = 1000
@@ -45,7 +43,9 @@ def allow_open_files(settings: Settings, journal: logging.Logger) -> None:
     if limit != soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     if limit == wanted:
-        journal.info("Increased maximum number of open files to %d (it was originally set to %d).", limit, soft)
+        journal.info(
+            "Increased maximum number of open files to %(files)d (it was originally set to %(before)d).", {"files": limit, "before": soft}
+        )
         return
     clients = limit - min(FILES_OF_OUR_OWN, limit // 2)
     if limit < FEWEST_FILES:
@@ -77,9 +77,13 @@ def serve(words: tuple[str, ...]) -> None:
     See `diskkv settings` for all of them.
     """
     from diskkv.app import open_executor
+    from diskkv.cli.daemon import go_to_background, pid_file
     from diskkv.conffile import read_file
     from diskkv.config import Settings
+    from diskkv.server.journal import open_journal
     from diskkv.server.server import run
+    from diskkv.server.supervision import supervise
+    from diskkv.store.directory import make_directory
 
     settings = Settings()
     ignored: list[str] = []
@@ -90,27 +94,44 @@ def serve(words: tuple[str, ...]) -> None:
         settings.read_options(rest)
     except SettingError as error:
         raise click.UsageError(str(error)) from None
-    logging.basicConfig(
-        level=LEVELS[settings["loglevel"]],
-        format="%(asctime)s %(levelname)s %(message)s",
-        **({"filename": settings["logfile"]} if settings["logfile"] else {"stream": sys.stdout}),
-    )
     journal = logging.getLogger("diskkv")
-    if ignored:
-        journal.warning("these directives of %s mean nothing here and are passed over: %s", settings.path, ", ".join(ignored))
+    supervised = settings["supervised"] == "systemd" or (settings["supervised"] == "auto" and "NOTIFY_SOCKET" in os.environ)
+    detach = go_to_background() if settings["daemonize"] and not supervised else None
+    # A terminal that closes does not end the server, as it does not end Redis.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def placed(name: str) -> str:
+        """A file as a setting names it; a relative path is one inside the store."""
+        return os.path.join(settings["dir"], settings[name]) if settings[name] else ""
+
     try:
+        make_directory(settings["dir"])
+        open_journal(settings, placed("logfile"))
+        if ignored:
+            journal.warning(
+                "these directives of %(file)s mean nothing here and are passed over: %(names)s",
+                {"file": settings.path, "names": ", ".join(ignored)},
+            )
         allow_open_files(settings, journal)
         executor = open_executor(settings["dir"], settings)
     except SettingError as error:
         raise click.ClickException(str(error)) from None
     except (StoreError, OSError) as error:
         raise click.ClickException(f"can't open the store in {settings['dir']}: {error}") from None
+    tell_manager = supervise(executor, settings["supervised"])
 
     def ready(addresses: list[str]) -> None:
-        journal.info("ready: %s on %s, pid %d", os.path.abspath(settings["dir"]), ", ".join(addresses), os.getpid())
+        journal.info(
+            "ready: %(dir)s on %(addresses)s, pid %(process)d",
+            {"dir": os.path.abspath(settings["dir"]), "addresses": ", ".join(addresses), "process": os.getpid()},
+        )
+        tell_manager()
+        if detach is not None:
+            detach()
 
-    try:
-        run(executor, ready)
-    except SettingError as error:
-        raise click.ClickException(str(error)) from None
-    journal.info("stopped, everything is on disk")
+    with pid_file(placed("pidfile")):
+        try:
+            run(executor, ready)
+        except SettingError as error:
+            raise click.ClickException(str(error)) from None
+        journal.info("stopped, everything is on disk")

@@ -85,7 +85,8 @@ class AsyncLocalConnection(Line):
                     await asyncio.sleep(RETRY_SECONDS)
                 continue
             try:
-                await held.alarm.wait(caller.seconds(held))
+                while not caller.settled(held):
+                    await held.alarm.wait(caller.seconds(held))
                 reply = caller.collect(held)
             except BaseException:
                 with contextlib.suppress(Disconnected):

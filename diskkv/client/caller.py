@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -32,18 +33,26 @@ class Alarm(Protocol):
     def set(self) -> None: ...
 
 
+# No thread can wait for centuries; it looks once a day.
+LONGEST = 86_400.0
+
+
 class Wait:
     """A command that waits for its keys. Once `done`, `reply` is what came of it."""
 
-    __slots__ = ("alarm", "deadline", "done", "failures", "reply", "waiter")
+    __slots__ = ("alarm", "done", "failures", "reply", "waiter")
 
     def __init__(self, alarm: Any, waiter: Waiter) -> None:
         self.alarm = alarm
         self.waiter = waiter
-        self.deadline = waiter.blocked.deadline
         self.done = False
         self.failures = 0
         self.reply: Any = None
+        waiter.moved = self.wake
+
+    def wake(self) -> None:
+        """Have who waits look again when it is due."""
+        self.alarm.set()
 
 
 class Caller:
@@ -217,19 +226,31 @@ class Caller:
         wait.done = True
         wait.alarm.set()
 
-    def seconds(self, wait: Wait) -> float | None:
-        """How long a command may still wait; None for ever."""
-        return None if wait.deadline is None else max(0.0, (wait.deadline - self.store.clock()) / 1000)
-
-    def collect(self, wait: Wait) -> Any:
-        """What came of a wait that has ended, by its alarm or by its deadline."""
-        # The lock also means that the tick which served it has been committed.
+    def settled(self, wait: Wait) -> bool:
+        """Whether a wait has ended; it may by this very call, when it is due. If not, its alarm is as new."""
         with self.lock:
             if not wait.done:
                 self.executor.begin()
-                self.executor.waiters.cancel(wait.waiter)
-                self._finish(wait, self._plain(wait.waiter.blocked.timeout_reply))
-            elif wait.failures != self.store.failures:
+                due = wait.waiter.due
+                if due is not None and due <= self.store.now:
+                    self.executor.waiters.time_up(wait.waiter)
+                # `collect` finds what failed.
+                with contextlib.suppress(LogFailed):
+                    self.store.commit()
+            if not wait.done:
+                wait.alarm = self.new_alarm()
+            return wait.done
+
+    def seconds(self, wait: Wait) -> float | None:
+        """How long a command may wait until it is to be looked at again; None for ever."""
+        due = wait.waiter.due
+        return None if due is None else min(max(0.001, (due - self.store.clock()) / 1000), LONGEST)
+
+    def collect(self, wait: Wait) -> Any:
+        """What came of a wait that has ended."""
+        # The lock also means that the tick which served it has been committed.
+        with self.lock:
+            if wait.failures != self.store.failures:
                 return exception(LogFailed(self.store.failed or "the change was undone"))
             return wait.reply
 

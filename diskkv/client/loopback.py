@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from typing import Any
 
+from diskkv.client.caller import LONGEST
 from diskkv.dispatch.blocking import Waiter
 from diskkv.dispatch.executor import POSTPONED, Executor
 from diskkv.errors import LogFailed, ProtocolError
@@ -58,15 +59,12 @@ class Loopback:
                 if self._todo and waiter is None:
                     self._arrived.wait(RETRY)
                     self._work()
-                elif waiter is None or waiter.blocked.deadline is None:
+                elif waiter is None or waiter.due is None:
                     self._arrived.wait()
+                elif (left := (waiter.due - self._store.clock()) / 1000) > 0:
+                    self._arrived.wait(min(left, LONGEST))
                 else:
-                    left = (waiter.blocked.deadline - self._store.clock()) / 1000
-                    if left > 0:
-                        self._arrived.wait(left)
-                    else:
-                        self._executor.waiters.cancel(waiter)
-                        self._resume(waiter.blocked.timeout_reply)
+                    self._time_up(waiter)
             data = b"".join(self._out)
             self._out.clear()
             return data
@@ -107,8 +105,20 @@ class Loopback:
                 return
             if isinstance(reply, Blocked):
                 self._waiter = executor.waiters.park(session, argv, reply, self._resume)
+                self._waiter.moved = self._arrived.notify_all
                 return
             self.push(reply)
+
+    def _time_up(self, waiter: Waiter) -> None:
+        mark = len(self._out)
+        self._executor.begin()
+        self._executor.waiters.time_up(waiter)
+        try:
+            self._store.commit()
+        except LogFailed as error:
+            if self._waiter is None:
+                self._out[mark:] = []
+                self.push(error)
 
     def _resume(self, reply: Any) -> None:
         self._waiter = None

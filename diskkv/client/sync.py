@@ -60,7 +60,8 @@ class LocalConnection(Line):
                     caller.wait_for_room()
                 continue
             try:
-                held.alarm.wait(caller.seconds(held))
+                while not caller.settled(held):
+                    held.alarm.wait(caller.seconds(held))
                 reply = caller.collect(held)
             except BaseException:
                 with contextlib.suppress(Disconnected):

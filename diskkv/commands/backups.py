@@ -45,6 +45,9 @@ def backup_status(ctx: Session) -> dict[bytes, Any]:
         b"destination": os.fsencode(status.destination),
         b"path": os.fsencode(status.path),
         b"error": status.error.encode("utf-8", "surrogateescape"),
+        b"done-files": status.files,
+        b"done-bytes": status.done,
+        b"total-bytes": status.total,
     }
     label = status.label
     if label is not None:

@@ -128,7 +128,6 @@ def _carry_out(string: String, operation: Operation) -> Any:
         return None
     before = bytes(buffer)
     bits.set_field(buffer, operation.at & 7, operation.width, new)
-    # As in Redis, an INCRBY counts as a change even when nothing comes of it.
-    if buffer != before or operation.word == b"INCRBY":
+    if buffer != before:
         string.write(operation.at >> 3, bytes(buffer))
     return old if operation.word == b"SET" else new

@@ -33,6 +33,9 @@ def check_status(ctx: Session) -> dict[bytes, Any]:
         b"began": status.began,
         b"ended": status.ended,
         b"keys": status.keys,
+        b"part": b"%.4f" % status.part,
+        b"records": status.records,
+        b"bytes": status.bytes,
         b"findings": status.findings,
         b"named": [text.encode("utf-8", "surrogateescape") for text in status.named],
     }

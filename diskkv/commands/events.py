@@ -50,7 +50,7 @@ _named(STRING, "incrby", "incr", "decr", "incrby", "decrby")
 _themselves(STRING, "setbit")
 _named(STRING, "pfadd", "pfadd", "pfmerge")
 
-_named(HASH, "hset", "hset", "hmset", "hsetnx")
+_named(HASH, "hset", "hset", "hmset", "hsetnx", "himport|set")
 _themselves(HASH, "hincrby", "hincrbyfloat")
 _themselves(HASH, "hdel", takes=True)
 

@@ -45,7 +45,7 @@ def xinfo_stream(ctx: Session, key: bytes, *options: bytes) -> dict[bytes, Any]:
         b"radix-tree-nodes": nodes + 1,
         b"last-generated-id": format_id(value.last),
         b"max-deleted-entry-id": format_id(value.max_deleted),
-        b"entries-added": value.added,
+        b"entries-added": _signed(value.added),
         b"recorded-first-entry-id": format_id(first or 0),
     }
     if full:
@@ -54,6 +54,11 @@ def xinfo_stream(ctx: Session, key: bytes, *options: bytes) -> dict[bytes, Any]:
     ends = [shown(value.range(0, ID_MAX, 1, reverse=reverse)) for reverse in (False, True)]
     shown_ends = {b"first-entry": ends[0][0] if ends[0] else None, b"last-entry": ends[1][0] if ends[1] else None}
     return {**told, b"groups": value.group_count, **shown_ends}
+
+
+def _signed(count: int) -> int:
+    """A count of 64 bits, which XSETID may have brought near its end, as the reply has it."""
+    return count - (1 << 64) if count >> 63 else count
 
 
 def _sorted_groups(value: Stream) -> list[Group]:

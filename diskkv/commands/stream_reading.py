@@ -1,6 +1,7 @@
 """Streams: reading what is new, for oneself or as one of a group's consumers, and waiting for it if need be.
 
-What XREADGROUP does is logged as an XCLAIM of what it gave, and the XGROUP SETID that goes with it.
+What XREADGROUP does is logged as an XCLAIM of what it gave, and the XGROUP SETID that goes with it. With CLAIM it gives first what others,
+or the consumer itself, have been given long ago and not acknowledged; what is in the stream no more is passed over.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from diskkv.dispatch.table import BLOCKING, MOVABLEKEYS, READONLY, WRITE, Keys, 
 from diskkv.errors import BadSyntax, CommandError, NoSuchGroup
 from diskkv.format import STREAM
 from diskkv.lib.eventclasses import Classes
-from diskkv.lib.numbers import INT_MAX
+from diskkv.lib.numbers import INT_MAX, parse_int
 from diskkv.replies import NIL_ARRAY, Blocked, Named
 from diskkv.types.groups import Consumer, Group
 from diskkv.types.ledgers import ID_MAX
@@ -32,10 +33,12 @@ MEANINGLESS = (
 
 
 class Reading(NamedTuple):
-    """What stands behind XREAD and XREADGROUP. `wait` is in ms, negative for not at all; `group` and `consumer` are names."""
+    """What stands behind XREAD and XREADGROUP. `wait` is in ms, negative for not at all; `idle` is how long in ms an entry must have been
+    pending to be claimed, None for never; `group` and `consumer` are names."""
 
     limit: int
     wait: int
+    idle: int | None
     group: bytes | None
     consumer: bytes
     acknowledged: bool
@@ -47,6 +50,7 @@ def _read_options(ctx: Session, words: Sequence[bytes], name: str) -> Reading:
     # By index: consumers ask often and for little, and a cursor would cost as much as all the rest.
     count, wait = 0, -1
     of_group = name == "xreadgroup"
+    idle: int | None = None
     group_name, consumer, noack = None, b"", False
     at, end = 0, len(words)
     while at < end:
@@ -61,6 +65,15 @@ def _read_options(ctx: Session, words: Sequence[bytes], name: str) -> Reading:
             wait = milliseconds(words[at])
             if ctx.now + wait > INT_MAX:
                 raise CommandError("timeout is out of range")
+            at += 1
+        elif option == b"CLAIM" and at < end:
+            if not of_group:
+                raise CommandError("The CLAIM option is only supported by XREADGROUP. You called XREAD instead.")
+            idle = parse_int(words[at])
+            if idle is None:
+                raise CommandError("min-idle-time is not an integer or out of range")
+            if idle < 0:
+                raise CommandError("min-idle-time must be a positive integer")
             at += 1
         elif option == b"GROUP" and at + 1 < end:
             if not of_group:
@@ -81,7 +94,7 @@ def _read_options(ctx: Session, words: Sequence[bytes], name: str) -> Reading:
     if of_group and group_name is None:
         raise CommandError("Missing GROUP option for XREADGROUP")
     middle = (at + end) // 2
-    return Reading(count, wait, group_name, consumer, noack, words[at:middle], words[middle:])
+    return Reading(count, wait, idle, group_name, consumer, noack, words[at:middle], words[middle:])
 
 
 @command(
@@ -122,7 +135,7 @@ def xread(ctx: Session, *words: bytes) -> Any:
 
 
 @command(
-    "XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]",
+    "XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] [CLAIM min-idle-time] [NOACK] STREAMS key [key ...] id [id ...]",
     WRITE | BLOCKING | MOVABLEKEYS, since="5.0.0", arity=-7, keys=Keys(), name_words=1,
 )  # fmt: skip
 def xreadgroup(ctx: Session, *words: bytes) -> Any:
@@ -141,6 +154,7 @@ def xreadgroup(ctx: Session, *words: bytes) -> Any:
         wanted.append((key, value, found, ID_MAX if mark == b">" else identifier(mark)))
     ctx.log_nothing()
     replies = []
+    again: int | None = None
     for key, value, of, after in wanted:
         consumer = of.consumers.get(reading.consumer)
         if consumer is None:
@@ -151,17 +165,54 @@ def xreadgroup(ctx: Session, *words: bytes) -> Any:
             of.notice(consumer, ctx.now)
         if after != ID_MAX:
             replies.append((key, _history(ctx, key, value, consumer, after, reading.limit)))
-        elif of.last < value.last and (entries := value.range(of.last + 1, ID_MAX, reading.limit)):
+            continue
+        told: list[Any] = []
+        if reading.idle is not None:
+            of.sort()
+            told = _claim(ctx, key, value, consumer, reading.idle, reading.limit)
+        left = reading.limit - len(told)
+        if of.last < value.last and (left > 0 or not reading.limit) and (entries := value.range(of.last + 1, ID_MAX, max(left, 0))):
             of.deliver(consumer, entries, ctx.now, pending=not reading.acknowledged)
             if not reading.acknowledged:
                 log_claim(ctx, key, consumer, [number for number, _ in entries], ctx.now, 1)
             ctx.log_as(b"XGROUP", b"SETID", key, name, format_id(of.last), b"ENTRIESREAD", b"%d" % of.read)
-            replies.append((key, shown(entries)))
+            # Of what is new CLAIM tells, too, how long it has been pending and how often it was delivered.
+            told += shown(entries) if reading.idle is None else [[*entry, 0, 0] for entry in shown(entries)]
+        if told:
+            replies.append((key, told))
+        elif reading.idle is not None:
+            since = of.first_after(ctx.now - reading.idle)
+            # What is not sorted yet may have waited for long enough.
+            due = ctx.now + 1 if not of.sorted else None if since is None else since + reading.idle
+            again = min((each for each in (again, due) if each is not None), default=None)
     if replies:
         return Named(replies)
     if reading.wait < 0:
         return NIL_ARRAY
-    return Blocked(reading.names, STREAM, ctx.now + reading.wait if reading.wait else None, vanishing=True)
+    return Blocked(reading.names, STREAM, ctx.now + reading.wait if reading.wait else None, vanishing=True, again=again)
+
+
+def _claim(ctx: Session, key: bytes, value: Stream, consumer: Consumer, idle: int, count: int) -> list[Any]:
+    """Make a consumer the one for whom what has been pending for long enough is; as the reply has it, 0 for no limit to their count."""
+    group = consumer.group
+    told: list[Any] = []
+    taken: list[tuple[int, int]] = []
+    for number, _, time, times in group.by_time(ctx.now - idle):
+        items = value.entry(number)
+        if items is not None:
+            taken.append((number, times))
+            told.append([format_id(number), list(items), ctx.now - time, times])
+            if len(taken) == count:
+                break
+    by_times: dict[int, list[int]] = {}
+    for number, times in taken:
+        group.give(consumer, number, ctx.now, times + 1)
+        by_times.setdefault(times + 1, []).append(number)
+    if taken:
+        group.serve(consumer, ctx.now)
+    for times, numbers in by_times.items():
+        log_claim(ctx, key, consumer, numbers, ctx.now, times)
+    return told
 
 
 def log_claim(ctx: Session, key: bytes, consumer: Consumer, numbers: Sequence[int], time: int, times: int) -> None:

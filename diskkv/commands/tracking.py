@@ -69,13 +69,29 @@ def _check(old: Tracked | None, new: Tracked, prefixes: list[bytes]) -> None:
         raise CommandError("You can't specify both OPTIN mode and OPTOUT mode")
     if old is not None and ((new.optin and old.optout) or (new.optout and old.optin)):
         raise CommandError(f"You can't switch OPTIN/OPTOUT mode {SWITCHED}")
+    overlapping = _overlapping([*prefixes, *(old.prefixes if old is not None else ())])
     for at, prefix in enumerate(prefixes):
+        if prefix not in overlapping:
+            continue
         for held in old.prefixes if old is not None else ():
             if held.startswith(prefix) or prefix.startswith(held):
                 raise _overlap(prefix, "an existing prefix", held)
         for other in prefixes[at + 1 :]:
             if other.startswith(prefix) or prefix.startswith(other):
                 raise _overlap(prefix, "another provided prefix", other)
+
+
+def _overlapping(prefixes: list[bytes]) -> set[bytes]:
+    """Those of which one begins with another, or that are there twice."""
+    found: set[bytes] = set()
+    around: list[bytes] = []
+    for prefix in sorted(prefixes):
+        while around and not prefix.startswith(around[-1]):
+            around.pop()
+        if around:
+            found |= {around[-1], prefix}
+        around.append(prefix)
+    return found
 
 
 def _overlap(prefix: bytes, which: str, other: bytes) -> CommandError:

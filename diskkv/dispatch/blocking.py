@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from diskkv.store.database import Database
 
 
+# How often a waiter that is due is looked at again while CLIENT PAUSE holds its command, in ms.
+PAUSED = 50
+
+
 class Growth(Watcher):
     """Stands among a key's watchers for a client that waits until what is there has grown: whoever touches the key wakes it."""
 
@@ -36,7 +40,7 @@ class Growth(Watcher):
 class Waiter:
     """One blocked client: the command that will be tried again, and whom to tell its reply."""
 
-    __slots__ = ("argv", "blocked", "command", "growths", "resume", "session")
+    __slots__ = ("again", "argv", "blocked", "command", "growths", "moved", "resume", "session")
 
     def __init__(self, session: Session, command: Command, argv: list[bytes], blocked: Blocked, resume: Callable[[Any], None]) -> None:
         self.session = session
@@ -45,6 +49,15 @@ class Waiter:
         self.blocked = blocked
         self.resume = resume
         self.growths: list[tuple[bytes, Growth]] = []
+        # when to call `time_up` before the deadline, in ms; None for not at all; and what to call when that has changed
+        self.again = blocked.again
+        self.moved: Callable[[], object] = lambda: None
+
+    @property
+    def due(self) -> int | None:
+        """When to call `time_up`, in ms; None for never."""
+        deadline = self.blocked.deadline
+        return deadline if self.again is None else self.again if deadline is None else min(self.again, deadline)
 
 
 class Waiters:
@@ -57,7 +70,7 @@ class Waiters:
         self.held = 0
 
     def park(self, session: Session, argv: list[bytes], blocked: Blocked, resume: Callable[[Any], None]) -> Waiter:
-        """A command answered `Blocked`: call `resume(reply)` once it can be answered. The front keeps the deadline itself."""
+        """A command answered `Blocked`: call `resume(reply)` once it can be answered. The front calls `time_up` when the waiter is due."""
         command = self._executor.find(argv)
         assert not isinstance(command, CommandError)
         waiter = Waiter(session, command, argv if blocked.argv is None else blocked.argv, blocked, resume)
@@ -84,6 +97,21 @@ class Waiters:
                 waiter.resume(reply)
 
         return resume
+
+    def time_up(self, waiter: Waiter) -> None:
+        """A waiter is due: it is answered, or waits on until it is due once more. REQUIRES: a tick is open."""
+        if waiter.session.blocked is not waiter:
+            return
+        deadline, now = waiter.blocked.deadline, self._executor.store.now
+        pausing = self._executor.pausing
+        if waiter.again is not None and (deadline is None or now < deadline):
+            if pausing.on() and pausing.holds(waiter.session, waiter.command, waiter.argv):
+                waiter.again = now + PAUSED
+            else:
+                self._serve_waiter(waiter)
+        else:
+            self.cancel(waiter)
+            waiter.resume(waiter.blocked.timeout_reply)
 
     def cancel(self, waiter: Waiter) -> None:
         """Stop waiting (timeout, CLIENT UNBLOCK, disconnect). Nothing is answered here."""
@@ -132,14 +160,20 @@ class Waiters:
                 continue
             if (value is None or value.tag != waiter.blocked.tag) and not waiter.blocked.vanishing:
                 continue
-            # Waiting clients run their command inside somebody else's: what they change is logged as theirs, on its own.
-            reply, pushes = self._try(waiter)
-            self._executor.stats.usage_of(waiter.command).parked += 1
-            if reply.__class__ is not Blocked:
-                self.cancel(waiter)
-                waiter.resume(reply)
-            for push in pushes:
-                waiter.session.front.push(push)
+            self._serve_waiter(waiter)
+
+    def _serve_waiter(self, waiter: Waiter) -> None:
+        """Let a client try again. It runs its command inside somebody else's, or nobody's: what it changes is logged on its own."""
+        reply, pushes = self._try(waiter)
+        self._executor.stats.usage_of(waiter.command).parked += 1
+        if reply.__class__ is not Blocked:
+            self.cancel(waiter)
+            waiter.resume(reply)
+        elif reply.again != waiter.again:
+            waiter.again = reply.again
+            waiter.moved()
+        for push in pushes:
+            waiter.session.front.push(push)
 
     def _try(self, waiter: Waiter) -> tuple[Any, list[Any]]:
         """A waiting client's reply, and what it is told meanwhile, which is to leave behind that."""

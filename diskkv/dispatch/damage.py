@@ -23,9 +23,9 @@ journal = logging.getLogger("diskkv")
 def failure(session: Session, command: Command, argv: list[bytes], error: Exception) -> CommandError:
     """What to answer when a command has failed otherwise than by an error reply: the engine can't read something, or there is a bug."""
     if not isinstance(error, StoreError):
-        journal.error("internal error in %s", command.name, exc_info=error)
+        journal.error("internal error in %(command)s", {"command": command.name}, exc_info=error)
         return CommandError("internal error, see the server's log")
-    journal.error("%s can't be answered: %s", command.name, error)
+    journal.error("%(command)s can't be answered: %(error)s", {"command": command.name, "error": error})
     try:
         keys = [argv[position] for position in key_positions(command, argv)]
     except NoKeys:

@@ -65,8 +65,9 @@ class Executor:
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
         "_moment", "_nested", "_next_id", "_usage", "busy", "call", "checks", "clock_mark", "counting", "cursors", "frequencies", "gated",
-        "keeper", "mark", "observers", "pausing", "peers", "pubsub", "purge", "quota", "renames", "replication_id", "run_id", "saver",
-        "scripts", "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "stats", "store", "table", "users", "waiters",
+        "keeper", "mark", "observers", "pausing", "peers", "pubsub", "pulse", "purge", "quota", "renames", "replication_id", "run_id",
+        "saver", "scripts", "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "stats", "store", "table", "users",
+        "waiters",
     )  # fmt: skip
 
     def __init__(self, store: Store, settings: Settings) -> None:
@@ -101,6 +102,8 @@ class Executor:
         self.shutdown: str | None = None
         # gives free memory back to the system; the server says how
         self.purge: Callable[[], object] = lambda: None
+        # called now and then by what keeps everybody waiting for long and is not stuck: a script before its time, SAVE
+        self.pulse: Callable[[], None] = lambda: None
         # `scripts` is given by app.py; `busy` is the script that has run for so long that others have their turn
         self.scripts: Any = None
         self.busy: Any = None
@@ -195,7 +198,7 @@ class Executor:
             found = self.find(argv)
             if isinstance(found, CommandError):
                 if argv[0].lower() in BROWSERS:
-                    journal.warning("client %d speaks HTTP, possibly made to by a web page: disconnected", session.id)
+                    journal.warning("client %(client)d speaks HTTP, possibly made to by a web page: disconnected", {"client": session.id})
                     session.front.close()
                     return NO_REPLY
                 return self._refuse(session, found)
@@ -396,7 +399,7 @@ class Executor:
         if self.pausing.on() and self.pausing.holds(session, command, argv):
             return POSTPONED
         if session.queue is not None and not flags & Flag.DURING_MULTI:
-            session.queue.append((command, argv))
+            session.enqueue(command, argv)
             return QUEUED
         if (command.writes or command.name == "exec") and self.store.writer.backlogged():
             if self.store.writer.stuck:
@@ -478,6 +481,8 @@ class Executor:
         session.name = b""
         session.reply_mode = "on"
         session.no_evict = session.no_touch = False
+        session.fieldsets.clear()
+        session.fieldset_size = 0
         session.user = self.users.default
         session.authenticated = self.users.open
         session.regate()

@@ -15,11 +15,10 @@ def client_line(session: Session, last_command: str) -> str:
     """A client as CLIENT LIST shows it, without a line break: what is not known is left out."""
     known = session.front.describe()
     if "tot-mem" in known:
-        queued = sum(len(word) for _, argv in session.queue or () for word in argv)
         waiting = sum(map(len, session.blocked.argv)) if session.blocked is not None else 0
-        known["multi-mem"] = str(queued)
+        known["multi-mem"] = str(session.queued)
         known["argv-mem"] = str(waiting + int(known["argv-mem"]))
-        known["tot-mem"] = str(queued + waiting + int(known["tot-mem"]))
+        known["tot-mem"] = str(session.queued + waiting + session.fieldset_size + int(known["tot-mem"]))
     now = session.now
     text = bytes.decode
     fields: dict[str, Any] = {

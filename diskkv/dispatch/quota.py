@@ -82,9 +82,12 @@ class Quota:
         if over != self.over:
             self.over = over
             if over:
-                journal.warning("the store takes %d bytes, max-disk-size is %d: nothing may be added", self.used, self.limit)
+                journal.warning(
+                    "the store takes %(bytes)d bytes, max-disk-size is %(limit)d: nothing may be added",
+                    {"bytes": self.used, "limit": self.limit},
+                )
             else:
-                journal.warning("the store takes %d bytes, less than max-disk-size: writing goes on", self.used)
+                journal.warning("the store takes %(bytes)d bytes, less than max-disk-size: writing goes on", {"bytes": self.used})
 
     def _settled(self) -> bool:
         """Whether all that was deleted is so in the engine, and something may have been since it was last compacted."""
@@ -97,7 +100,7 @@ class Quota:
         try:
             found = self._sizes()
         except OSError as error:
-            journal.warning("can't measure the store: %s", error)
+            journal.warning("can't measure the store: %(error)s", {"error": error})
         else:
             with self._store.lock:
                 self._take(*found)

@@ -54,13 +54,18 @@ class NoFront:
         return {"addr": "127.0.0.1:0", "laddr": "127.0.0.1:0", "fd": "-1"}
 
 
+# What a command takes while it is queued, and each of its words, besides their bytes.
+QUEUED_COST, QUEUED_WORD_COST = 130, 40
+
+
 class Session:
     """One client's state. `db` is the selected database, `store` and `executor` what all share."""
 
     __slots__ = (
-        "authenticated", "blocked", "created", "db", "effects", "executor", "front", "gated", "id", "index", "last_command",
-        "last_seen", "lib_name", "lib_version", "monitoring", "name", "no_evict", "no_touch", "patterns", "pending", "protocol",
-        "queue", "queue_broken", "reply_mode", "script", "shards", "store", "subscriptions", "tracking", "user", "watcher", "watching",
+        "authenticated", "blocked", "created", "db", "effects", "executor", "fieldset_size", "fieldsets", "front", "gated", "id", "index",
+        "last_command", "last_seen", "lib_name", "lib_version", "monitoring", "name", "no_evict", "no_touch", "patterns", "pending",
+        "protocol", "queue", "queue_broken", "queued", "reply_mode", "script", "shards", "store", "subscriptions", "tracking", "user",
+        "watcher", "watching",
     )  # fmt: skip
 
     def __init__(self, executor: Executor, front: Front | None = None) -> None:
@@ -85,9 +90,11 @@ class Session:
         self.gated = False
         self.queue: list[tuple[Command, list[bytes]]] | None = None
         self.queue_broken = False
+        # bytes of memory that the queue takes
+        self.queued = 0
         self.watcher: Watcher | None = None
         # database number and key: SWAPDB leaves a number's watchers with the number
-        self.watching: list[tuple[int, bytes]] = []
+        self.watching: dict[tuple[int, bytes], None] = {}
         self.subscriptions: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
         self.shards: dict[bytes, None] = {}
@@ -102,6 +109,9 @@ class Session:
         self.script = False
         self.no_evict = False
         self.no_touch = False
+        # the fields that HIMPORT SET is to give values, by the names that HIMPORT PREPARE gave them
+        self.fieldsets: dict[bytes, tuple[bytes, ...]] = {}
+        self.fieldset_size = 0
 
     # -- for commands
 
@@ -191,7 +201,7 @@ class Session:
                 if not watchers:
                     del watched[key]
                     self.store.databases[index].heed()
-            self.watching = []
+            self.watching = {}
             self.watcher = None
 
     def watch(self, key: bytes) -> None:
@@ -199,7 +209,7 @@ class Session:
         if self.watcher is None:
             self.watcher = Watcher()
         if (self.index, key) not in self.watching:
-            self.watching.append((self.index, key))
+            self.watching[self.index, key] = None
             self.db.watched.setdefault(key, []).append(self.watcher)
             self.db.heeded = True
 
@@ -207,12 +217,20 @@ class Session:
         """Queue what follows (MULTI)."""
         self.queue = []
         self.queue_broken = False
+        self.queued = 0
         self.regate()
+
+    def enqueue(self, command: Command, argv: list[bytes]) -> None:
+        """Keep a command for EXEC. REQUIRES: MULTI was given."""
+        assert self.queue is not None
+        self.queue.append((command, argv))
+        self.queued += QUEUED_COST + sum(map(len, argv)) + QUEUED_WORD_COST * len(argv)
 
     def leave_multi(self) -> None:
         """Forget the queue and the watched keys (EXEC, DISCARD, RESET)."""
         self.queue = None
         self.queue_broken = False
+        self.queued = 0
         self.unwatch()
         self.regate()
 

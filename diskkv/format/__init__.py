@@ -21,6 +21,7 @@
               | "n"  consumer: group:u32 consumer:u32         ->  array   of the group
               | "p"  pending: group:u32 ms:u64 seq:u64        ->  consumer:u32 time:u64 count:u64    an entry not yet acknowledged
               | "o"  owned: group:u32 consumer:u32 ms:u64 seq:u64  ->  ""    the same by consumer
+              | "t"  waiting: group:u32 time:u64 ms:u64 seq:u64    ->  ""    the same by when it was last delivered
               | "c"  chunk: index:u32              ->  packed      of large strings, CHUNK bytes each but the last
               | "e"  deadline: expire_ms:u64 field ->  ""          of large hashes: the fields that expire, by time
 
@@ -32,7 +33,9 @@ and an id below which there is none; an id is ms:u64 seq:u64. The inline body go
 has ever had a consumer group has records, and in its extras u32 numbers follow: the one that the next group gets, and how many there are.
 A group's record is a msgpack array of its name, the last id delivered, how many entries there are up to it (-1 for unknown), how many are
 pending, ids below and above which none are, and the number that the next consumer gets; a consumer's of its name, when it last asked for
-something and last got something (ms, -1 for never), how many entries are pending for it, and ids below and above which none are.
+something and last got something (ms, -1 for never), how many entries are pending for it, and ids below and above which none are. A group
+from which entries have been claimed by how long they wait has `waiting` records, of those up to an id; its record goes on with that id,
+how many they are, and time and id below and above which none are.
 
 A hash of which some fields expire has PARTS set, and due_ms, before which none of them does. Its inline body begins with its flags, as
 below, and the array of its fields' times in ms, nil for those that do not expire. The extras of a large one are its flags:u8, how many
@@ -60,7 +63,7 @@ Tags, flags, kinds and codecs are added, never renumbered and never reused. A st
 one of a lower is marked as of this one, since from then on there may be things in it that were not known then:
 
     2  consumer groups, fields that expire, documents; in the log the length of the segment before, and times
-    3  keys that are known to be damaged
+    3  keys that are known to be damaged, waiting records
 """
 
 from __future__ import annotations
@@ -97,5 +100,6 @@ GROUP = b"g"
 CONSUMER = b"n"
 PENDING = b"p"
 OWNED = b"o"
+WAITING = b"t"
 
 CHUNK = 16 * 1024

@@ -27,6 +27,7 @@ from diskkv.format import (
     STREAM,
     STRING,
     TAG_NAMES,
+    WAITING,
     ZSET,
     keys,
 )
@@ -132,7 +133,9 @@ def _group_part(kind: bytes, sub: bytes, value: bytes, start: str) -> str | None
     if kind == GROUP:
         group = unpack_group(value)
         read = f"{group.read} read" if group.read >= 0 else "how many read is unknown"
-        return f"{start} group {unpack_u32(sub)} {quoted(group.name)} last {_id(group.last)} {read}, {group.pending} pending"
+        waiting = f", {group.waiting.entries} of them up to {_id(group.waiting.upto)} by time" if group.waiting is not None else ""
+        place = f"{start} group {unpack_u32(sub)} {quoted(group.name)}"
+        return f"{place} last {_id(group.last)} {read}, {group.pending} pending{waiting}"
     if kind == CONSUMER:
         consumer = unpack_consumer(value)
         active = f"active {moment(consumer.active)}" if consumer.active >= 0 else "never active"
@@ -144,6 +147,8 @@ def _group_part(kind: bytes, sub: bytes, value: bytes, start: str) -> str | None
         return f"{place} for consumer {holder} since {moment(time)}, delivered {times} times"
     if kind == OWNED:
         return f"{start} owned {_id(unpack_id(sub))} by consumer {unpack_u32(sub, 4)} of group {unpack_u32(sub)}"
+    if kind == WAITING:
+        return f"{start} waiting since {moment(unpack_u64(sub, 4))} in group {unpack_u32(sub)}: {_id(unpack_id(sub))}"
     return None
 
 

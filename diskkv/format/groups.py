@@ -6,11 +6,21 @@ import struct
 from typing import Any, NamedTuple
 
 from diskkv.errors import Damaged
-from diskkv.format import CONSUMER, GROUP, OWNED, PENDING
+from diskkv.format import CONSUMER, GROUP, OWNED, PENDING, WAITING
 from diskkv.format.meta import pack_items, unpack_items
 from diskkv.format.ordered import pack_u32
 
 _DELIVERY = struct.Struct(">IQQ")
+_ID = 128  # bits
+
+
+class WaitingRecord(NamedTuple):
+    """What the record of a group says of its waiting records: up to which id there are any, how many, and their bounds."""
+
+    upto: int
+    entries: int
+    low: int
+    high: int
 
 
 class GroupRecord(NamedTuple):
@@ -23,6 +33,7 @@ class GroupRecord(NamedTuple):
     low: int
     high: int
     next_consumer: int
+    waiting: WaitingRecord | None = None
 
 
 class ConsumerRecord(NamedTuple):
@@ -46,6 +57,21 @@ def unpack_id(raw: bytes) -> int:
     return int.from_bytes(raw[-16:], "big")
 
 
+def waiting_number(time: int, number: int) -> int:
+    """What orders waiting records: when an entry was last delivered, and its id."""
+    return time << _ID | number
+
+
+def waiting_parts(both: int) -> tuple[int, int]:
+    """The time and the id of a waiting record."""
+    return both >> _ID, both & (1 << _ID) - 1
+
+
+def numbered(sub: bytes, number: int) -> bytes:
+    """The whole sub of what has a number below a sub that ends with no number: an id, or a time and an id."""
+    return sub + number.to_bytes(24 if sub[:1] == WAITING else 16, "big")
+
+
 def group_sub(group: int) -> bytes:
     """Kind and sub of a group's record."""
     return GROUP + pack_u32(group)
@@ -66,22 +92,34 @@ def owned_sub(group: int, consumer: int) -> bytes:
     return OWNED + pack_u32(group) + pack_u32(consumer)
 
 
+def waiting_sub(group: int) -> bytes:
+    """Kind and what the subs of a group's waiting records begin with; a time and an id follow."""
+    return WAITING + pack_u32(group)
+
+
 def group_parts(group: int) -> tuple[bytes, ...]:
     """What the subs of everything below a group begin with, kind first."""
     raw = pack_u32(group)
-    return CONSUMER + raw, PENDING + raw, OWNED + raw
+    return CONSUMER + raw, PENDING + raw, OWNED + raw, WAITING + raw
 
 
 def pack_group(record: GroupRecord) -> bytes:
     """A group's record."""
-    name, last, read, pending, low, high, next_consumer = record
-    return pack_items((name, pack_id(last), read, pending, pack_id(low), pack_id(high), next_consumer))
+    name, last, read, pending, low, high, next_consumer, waiting = record
+    items = [name, pack_id(last), read, pending, pack_id(low), pack_id(high), next_consumer]
+    if waiting is not None:
+        bounds = (bound.to_bytes(24, "big") for bound in (waiting.low, waiting.high))
+        items += pack_id(waiting.upto), waiting.entries, *bounds
+    return pack_items(items)
 
 
 def unpack_group(raw: bytes) -> GroupRecord:
     """What `pack_group` packed. Damaged when it is none."""
-    name, last, read, pending, low, high, next_consumer = _items(raw, 7)
-    return GroupRecord(name, unpack_id(last), read, pending, unpack_id(low), unpack_id(high), next_consumer)
+    name, last, read, pending, low, high, next_consumer, *more = _items(raw, 7, 11)
+    waiting = None
+    if more:
+        waiting = WaitingRecord(unpack_id(more[0]), more[1], int.from_bytes(more[2], "big"), int.from_bytes(more[3], "big"))
+    return GroupRecord(name, unpack_id(last), read, pending, unpack_id(low), unpack_id(high), next_consumer, waiting)
 
 
 def pack_consumer(record: ConsumerRecord) -> bytes:
@@ -110,8 +148,8 @@ def unpack_delivery(raw: bytes) -> tuple[int, int, int]:
     return consumer, time, count
 
 
-def _items(raw: bytes, count: int) -> list[Any]:
+def _items(raw: bytes, *counts: int) -> list[Any]:
     items = unpack_items(raw)
-    if len(items) != count:
-        raise Damaged(f"{len(items)} items where there should be {count}: {raw[:32]!r}")
+    if len(items) not in counts:
+        raise Damaged(f"{len(items)} items where there should be {' or '.join(map(str, counts))}: {raw[:32]!r}")
     return items

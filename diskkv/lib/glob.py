@@ -2,7 +2,8 @@
 
 `fnmatch` differs in most details, and one regular expression for a whole pattern may take exponential time. Here a pattern is
 cut at its stars into parts of fixed length; the first is tied to the start, the last to the end, and each of the others is
-taken where it first occurs, which is never worse than a later place. So the time is at most pattern times text.
+taken where it first occurs, which is never worse than a later place. So the time is at most pattern times text. To cut a pattern of
+megabytes would take longer than anybody waits: a VERY_LONG one is read as far as each text leads.
 """
 
 from __future__ import annotations
@@ -18,16 +19,37 @@ Atom = int | frozenset[int]
 
 # Redis' matcher gives up on a pattern that would have it nest deeper than so many stars (the last one does not nest).
 MOST_STARS = 1000
+# Longer ones are not kept, and still longer ones not cut.
+LONG, VERY_LONG = 1024, 16384
+_SPECIAL = re.compile(rb"[*?\[\\]")
 _ANY = frozenset(range(256))
 
 
-@lru_cache(maxsize=1024)
 def compile_glob(pattern: bytes, nocase: bool = False) -> Matcher:
     """A function that tells whether a text matches all of `pattern`.
 
     The pattern `*` matches everything, the empty text too, as in KEYS and SCAN. No other pattern but the empty one matches
     the empty text, not even `**`: Redis' matcher stops before it looks at the pattern.
     """
+    if len(pattern) <= LONG:
+        return _compile(pattern, nocase)
+    return _cut(pattern, nocase) if len(pattern) <= VERY_LONG else _Reader(pattern, nocase).matches
+
+
+def literal_prefix(pattern: bytes) -> bytes:
+    """Bytes that every match starts with, for a scan of a range; all of the pattern if it has nothing special."""
+    if len(pattern) <= LONG:
+        return _literal_prefix(pattern)
+    special = _SPECIAL.search(pattern)
+    return pattern if special is None else pattern[: special.start()]
+
+
+@lru_cache(maxsize=1024)
+def _compile(pattern: bytes, nocase: bool) -> Matcher:
+    return _cut(pattern, nocase)
+
+
+def _cut(pattern: bytes, nocase: bool) -> Matcher:
     if pattern == b"*":
         return lambda text: True
     parts = _parse(pattern, nocase)
@@ -43,14 +65,62 @@ def compile_glob(pattern: bytes, nocase: bool = False) -> Matcher:
 
 
 @lru_cache(maxsize=1024)
-def literal_prefix(pattern: bytes) -> bytes:
-    """The bytes that every match starts with, for a scan of a range; all of the pattern if it has nothing special."""
+def _literal_prefix(pattern: bytes) -> bytes:
     prefix = bytearray()
     for atom in _parse(pattern, False)[0]:
         if not isinstance(atom, int):
             break
         prefix.append(atom)
     return bytes(prefix)
+
+
+class _Reader:
+    """A long pattern, read anew for each text."""
+
+    def __init__(self, pattern: bytes, nocase: bool) -> None:
+        self._pattern = pattern
+        self._nocase = nocase
+        # the classes that were met, by place: one may be nearly all of the pattern
+        self._classes: dict[int, tuple[frozenset[int], int]] = {}
+
+    def matches(self, text: bytes) -> bool:
+        pattern, size, end = self._pattern, len(self._pattern), len(text)
+        # where the last star was: in the pattern behind it, and up to where it has taken the text
+        star, taken, stars = -1, 0, 0
+        at = place = 0
+        while place < end or at < size:
+            if at < size and pattern[at] == 0x2A:
+                while at < size and pattern[at] == 0x2A:
+                    at += 1
+                star, taken, stars = at, place, stars + 1
+            elif at < size and place == end:
+                return False
+            else:
+                atom, behind = self._atom(at) if at < size else (frozenset[int](), at)
+                if text[place] in atom:
+                    at, place = behind, place + 1
+                elif star < 0:
+                    return False
+                else:
+                    taken += 1
+                    at, place = star, taken
+        return stars <= MOST_STARS + (star == size) and end > 0
+
+    def _atom(self, at: int) -> tuple[frozenset[int], int]:
+        """The bytes that the pattern allows at a place, and where it goes on."""
+        pattern = self._pattern
+        char = pattern[at]
+        at += 1
+        if char == 0x3F:
+            return _ANY, at
+        if char == 0x5B:
+            if at not in self._classes:
+                self._classes[at] = _parse_class(pattern, at, self._nocase)
+            return self._classes[at]
+        if char == 0x5C and at < len(pattern):
+            char = pattern[at]
+            at += 1
+        return _cases(char) if self._nocase else frozenset((char,)), at
 
 
 def _whole(part: list[Atom]) -> Matcher:

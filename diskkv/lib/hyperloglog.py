@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64, b2a_base64
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
-from itertools import accumulate
 from math import inf, isinf, sqrt
 from struct import unpack_from
 
@@ -54,6 +52,13 @@ _SPANS = bytes([op + 1 if op < 0x40 else (op & 3) + 1 if op >= 0x80 else 0 for o
 _COVERED = [bytes(op + 1) if op < 0x40 else bytes(((op >> 2 & 31) + 1,)) * ((op & 3) + 1) for op in range(256)]
 # Up to so many bytes, walking over opcodes one by one is faster than adding them up.
 _FEW = 400
+# How near to its goal a search by halves ends.
+_NEAR = 32
+# From so many elements on it pays to look at all registers at once.
+_MANY = 32
+# What a sparse opcode can say of registers in a row, and so many that not all opcodes that say them must have been joined.
+_RUN = re.compile(rb"\0+|([^\0])\1{0,3}", re.DOTALL)
+_CROWD = re.compile(rb"[^\0]{5}")
 # How many opcodes are looked at for runs to be joined after a change, from the one before it on.
 _JOINED = 5
 
@@ -101,10 +106,61 @@ def place(element: bytes) -> tuple[int, int]:
 
 def add(data: bytes, elements: Iterable[bytes], limit: int) -> bytes | None:
     """The HyperLogLog with some more elements, None if that changes nothing. A sparse one longer than `limit` becomes dense."""
+    places = list(map(place, elements))
+    if data[4] == SPARSE and len(places) > _MANY:
+        try:
+            values = registers(data)
+        except Corrupted:
+            pass
+        else:
+            return _add_many(data, values, places, limit)
+    return _add_each(data, places, limit)
+
+
+def _add_many(data: bytes, values: bytes, places: list[tuple[int, int]], limit: int) -> bytes | None:
+    """As `_add_each`, for a sparse one whose registers are known: most often what comes of it can be told from the registers at the end.
+
+    What can't be said in `limit` bytes then has become dense on the way there, in whatever order the elements came. What can, even if no
+    two registers shared an opcode, has not; and opcodes are joined in another order only where more than VALUE_RUN registers in a row are
+    not zero. Those in `data` must have been joined like that, too.
+    """
+    raised = bytearray(values)
+    steps = []
+    for index, value in places:
+        if raised[index] < value:
+            raised[index] = value
+            steps.append((index, value))
+    if not steps:
+        return None
+    if max(raised) > SPARSE_MOST:
+        return invalidated(bytearray(_packed(data, bytes(raised))))
+    body, most = _spoken(raised)
+    if HEADER + len(body) > limit:
+        return invalidated(bytearray(_packed(data, bytes(raised))))
+    if HEADER + most <= limit and _CROWD.search(raised) is None and _spoken(values)[0] == data[HEADER:]:
+        return invalidated(bytearray(data[:HEADER] + body))
+    return _add_each(data, steps, limit)
+
+
+def _spoken(values: bytes | bytearray) -> tuple[bytes, int]:
+    """Registers as the fewest sparse opcodes; and how many bytes these are if no two registers but zeros share one."""
+    body = bytearray()
+    shared = 0
+    for found in _RUN.finditer(values):
+        run = len(found[0])
+        value = values[found.start()]
+        if value:
+            body.append(0x80 | value - 1 << 2 | run - 1)
+            shared += run - 1
+        else:
+            body += bytes(_zeros(run))
+    return bytes(body), len(body) + shared
+
+
+def _add_each(data: bytes, places: Iterable[tuple[int, int]], limit: int) -> bytes | None:
     buffer: bytearray | None = None
     dense = data[4] == DENSE
-    for element in elements:
-        index, value = place(element)
+    for index, value in places:
         held: bytes | bytearray = data if buffer is None else buffer
         if not dense:
             grown = _add_sparse(held, index, value, limit)
@@ -186,11 +242,7 @@ def _find(data: bytes | bytearray, index: int) -> tuple[int, int, int]:
         spans = data[at:stop].translate(_SPANS)
         behind = first + sum(spans)
         if index < behind:
-            behinds = list(accumulate(spans))
-            ordinal = bisect_right(behinds, index - first)
-            if ordinal:
-                return at + ordinal - 1, at + ordinal, first + behinds[ordinal - 1]
-            return before, at, first
+            return _walk(data, index, *_nearer(spans, index, at, first, before))
         if found is None:
             break
         if stop > at:
@@ -200,6 +252,19 @@ def _find(data: bytes | bytearray, index: int) -> tuple[int, int, int]:
             return before, stop, behind
         before, at, first = stop, stop + 2, behind + span
     raise Corrupted
+
+
+def _nearer(spans: bytes | bytearray, index: int, at: int, first: int, before: int) -> tuple[int, int, int]:
+    """Where to begin a walk over one-byte opcodes, the first of which is at `at` and covers `first`: not far before register `index`."""
+    low, high = 0, len(spans)
+    while high - low > _NEAR:
+        middle = (low + high) // 2
+        covered = sum(spans[low:middle])
+        if index < first + covered:
+            high = middle
+        else:
+            low, first = middle, first + covered
+    return (at + low, first, at + low - 1) if low else (at, first, before)
 
 
 def _raise_sparse(buffer: bytearray, before: int, at: int, first: int, index: int, value: int, limit: int) -> bool:

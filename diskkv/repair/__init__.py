@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from diskkv.app import open_executor
 from diskkv.config import Settings
@@ -49,10 +49,15 @@ BUDGET = 8 << 20
 OWN = frozenset({"tree", "log", "LOCK", "backup"})
 
 
-def repair(source: str, to: str, *, behind_holes: bool = False) -> Outcome:
+def _nobody(outcome: Outcome) -> None:
+    """Nobody looks on."""
+
+
+def repair(source: str, to: str, *, behind_holes: bool = False, look: Callable[[Outcome], None] = _nobody) -> Outcome:
     """Save what can be read of the store in `source` into a new one in `to`, which may not exist or must be empty.
 
-    `behind_holes`: also do again what stands in the log behind a part that can't be read. StoreError when nothing can be saved.
+    `behind_holes`: also do again what stands in the log behind a part that can't be read. `look` is called with what has come of it so
+    far, now and then, and may raise. StoreError when nothing can be saved.
     """
     if not os.path.isdir(os.path.join(source, "tree")):
         raise StoreError(f"there is no store in {source}")
@@ -61,10 +66,10 @@ def repair(source: str, to: str, *, behind_holes: bool = False) -> Outcome:
     work = f"{os.path.abspath(to)}.repairing"
     with _locked(source):
         if os.path.exists(work):
-            raise StoreError(f"{work} is in the way: it is of a repair that did not come to its end")
+            raise StoreError(f"{work} is in the way: it is of a repair that did not come to its end, delete it")
         os.makedirs(work)
         try:
-            outcome = Repair(source, work, behind_holes=behind_holes).run()
+            outcome = Repair(source, work, behind_holes=behind_holes, look=look).run()
             if os.path.isdir(to):
                 os.rmdir(to)
             os.rename(os.path.join(work, "store"), to)
@@ -90,8 +95,9 @@ def _locked(source: str) -> Iterator[None]:
 class Repair:
     """One repair."""
 
-    def __init__(self, source: str, work: str, *, behind_holes: bool) -> None:
+    def __init__(self, source: str, work: str, *, behind_holes: bool, look: Callable[[Outcome], None]) -> None:
         self._source = source
+        self._look = look
         self._behind_holes = behind_holes
         self._outcome = Outcome()
         tree = os.path.join(work, "tree")
@@ -114,6 +120,7 @@ class Repair:
             store.replaying = True
             self._loader = Loader(store, Report())
             view = self._view(count, described)
+            self._outcome.expected = sum(keys_ or 0 for _, keys_, _ in described.values())
             for number, (epoch, keys_, expiring) in described.items():
                 view.databases[number].reset(epoch, keys_ or 0, expiring)
                 self._database(view.databases[number], store.databases[number], number, keys_)
@@ -123,7 +130,7 @@ class Repair:
             self._loader.finish()
             with store.lock:
                 store.replaying = False
-                for finding in check(store):
+                for finding in check(store, lambda: self._look(self._outcome)):
                     self._outcome.damage.append(f"the new store is not in order: {finding}")
         finally:
             store.replaying = False
@@ -176,6 +183,8 @@ class Repair:
         seen = 0
         for name, raw in confirmed(self._engine, db.prefix):
             seen += 1
+            self._outcome.seen += 1
+            self._look(self._outcome)
             where = f"db {number} key {name!r}"
             if raw is None:
                 self._outcome.lost.append(f"{where}: its record can't be read" if expected is not None else f"{where}: can't be read")
@@ -269,6 +278,7 @@ class Repair:
                 store.ready_keys.clear()
                 outcome.ticks += 1
                 self._loader.grown(len(tick))
+            self._look(outcome)
 
     def _copy_others(self) -> None:
         """What else lies in the directory, such as the users."""

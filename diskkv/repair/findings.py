@@ -15,6 +15,9 @@ class Outcome:
     lost: list[str] = field(default_factory=list)
     # keys that the store has counted, and whose very names can't be read
     unnamed: int = 0
+    # keys that were come to, of about so many
+    seen: int = 0
+    expected: int = 0
     # ticks of the log that were done again; those that were there and left out
     ticks: int = 0
     left_out: int = 0

@@ -110,8 +110,8 @@ class Libraries:
 
     def _run(self, name: bytes, code: bytes, body: bytes) -> Library:
         # What the child has under that name is no longer what the store has, whatever becomes of it.
-        lua = self._scripts.lua()
-        lua.libraries.pop(name, None)
+        self._scripts.await_child()
+        self._scripts.lua().libraries.pop(name, None)
         frame = self._scripts.ask(b"B2%b\n%b" % (name, body), -1 if self._store.replaying else LOAD_TIMEOUT)
         if frame is None:
             raise CommandError("Error registering functions: ERR FUNCTION LOAD timeout")

@@ -12,6 +12,7 @@ from diskkv.dispatch.acl.access import check
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import Command, Flag, container
 from diskkv.errors import CommandError, ScriptError
+from diskkv.lib.reports import VERBOSE
 from diskkv.replies import Blocked, Encoded, Simple
 from diskkv.resp.encode import ENCODERS
 from diskkv.resp.parse import RequestParser
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 journal = logging.getLogger("diskkv.script")
 
-LEVELS = (logging.DEBUG, logging.INFO, logging.INFO, logging.WARNING)
+LEVELS = (logging.DEBUG, VERBOSE, logging.INFO, logging.WARNING)
 # How long others may have to wait for one turn of a script that is past its time: then it is theirs again.
 TURN_NS = 5_000_000
 UNKILLABLE = (
@@ -184,7 +185,7 @@ class Run:
         place = f" script: {self.name.decode('utf-8', 'surrogateescape')}"
         if self.killed:
             return CommandError(f"Script killed by user with {self.word} KILL...{place}")
-        journal.error("the process that ran the script %s has died", self.name.decode("utf-8", "backslashreplace"))
+        journal.error("the process that ran the script %(script)s has died", {"script": self.name.decode("utf-8", "backslashreplace")})
         return CommandError(f"Error running script: its process died, it may have used too much memory{place}")
 
     def end(self, reply: Any) -> None:

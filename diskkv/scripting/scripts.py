@@ -28,6 +28,8 @@ MOST_EVALUATED = 500
 MOST_COMPILED = 2000
 # Redis' limit for FUNCTION LOAD, in ms.
 LOAD_TIMEOUT = 500
+# How often it is told that a script keeps everybody waiting and nothing is stuck.
+PULSE_NS = 1_000_000_000
 
 
 class Scripts:
@@ -89,6 +91,10 @@ class Scripts:
             self.retire()
             lua = self._lua = Interpreter(VERSION)
         return lua
+
+    def await_child(self) -> None:
+        """Wait until the child has started, which on a busy machine may take longer than what it is then asked for may take."""
+        self.ask(b"C0\n", -1)
 
     def retire(self) -> None:
         """End the child; the next script starts another."""
@@ -197,6 +203,7 @@ class Scripts:
         limit = executor.settings["busy-reply-threshold"]
         deadline = run.started + limit * 1_000_000 if limit > 0 else 1 << 63
         mark = executor.clock_mark
+        pulse = run.started + PULSE_NS
         lua = run.lua
         executor.open_atomic()
         waiting = False
@@ -204,7 +211,7 @@ class Scripts:
             lua.send(request)
             receive, answer = lua.receive, run.answer
             while True:
-                left = (deadline - perf_ns()) // 1_000_000
+                left = (min(deadline, pulse) - perf_ns()) // 1_000_000
                 try:
                     frame = receive(left if left > 0 else 0)
                 except KeyboardInterrupt:
@@ -212,17 +219,21 @@ class Scripts:
                         continue
                     lua.kill()
                     raise
-                if frame is not None:
-                    if answer(*frame):
-                        return run.reply
-                    if perf_ns() < deadline:
-                        continue
+                if frame is not None and answer(*frame):
+                    return run.reply
+                now = perf_ns()
+                if now >= pulse:
+                    executor.pulse()
+                    pulse = now + PULSE_NS
+                if now < deadline:
+                    continue
                 if not executor.store.hold(executor.mark):
                     lua.kill()
                     return CommandError("the log can't be written")
                 journal.warning(
-                    "Slow script detected: still in execution after %d milliseconds. You can try killing the script using the %s KILL "
-                    "command. Script name is: %s.", run.milliseconds(), run.word, run.name.decode("utf-8", "backslashreplace"),
+                    "Slow script detected: still in execution after %(milliseconds)d milliseconds. You can try killing the script using "
+                    "the %(kind)s KILL command. Script name is: %(script)s.",
+                    {"milliseconds": run.milliseconds(), "kind": run.word, "script": run.name.decode("utf-8", "backslashreplace")},
                 )  # fmt: skip
                 waiting = executor.gated = True
                 executor.busy = run

@@ -38,6 +38,6 @@ def _drive(run: Run) -> None:
                         store.commit()
                     except LogFailed as error:
                         # Who waits for it looks whether the log has failed.
-                        journal.error("what a script did was undone: %s", error)
+                        journal.error("what a script did was undone: %(error)s", {"error": error})
                         run.executor.reselect()
                     return

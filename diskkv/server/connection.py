@@ -47,7 +47,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: Server, *, unix: bool) -> None:
         self.server = server
         self.unix = unix
-        self.session: Session = server.executor.open_session(self)
+        # From when it is connected: who fails to shake hands over TLS never is, and nobody would close a session of his.
+        self.session: Session
         self.parser = RequestParser(max_bulk=server.settings["proto-max-bulk-len"])
         # the reactor's Wire, or an asyncio transport (TLS); uvloop's are no instances of asyncio's class
         self.transport: Any = None
@@ -79,6 +80,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
+        self.session = self.server.executor.open_session(self)
         self.connected = True
         self.set_output_ahead()
         self.server.connected(self)
@@ -162,6 +164,8 @@ class Connection(asyncio.Protocol):
                 return
         if requests:
             session.last_command = requests[-1][0]
+        if session.queued > READ_AHEAD:
+            self._weigh()
         parser = self.parser
         if parser.verbatim:
             self._whole = True
@@ -188,9 +192,18 @@ class Connection(asyncio.Protocol):
             self.server.postponed(self)
             return
         self._waiter = self.server.executor.waiters.park(self.session, argv, reply, self._resume)
-        if reply.deadline is not None:
-            delay = max(0.0, (reply.deadline - self.server.store.clock()) / 1000)
-            self._timer = self.server.loop.call_later(delay, self._timed_out, self._waiter)
+        self._waiter.moved = self._arm
+        self._arm()
+
+    def _arm(self) -> None:
+        """Have the waiting command looked at again when it is due."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waiter = self._waiter
+        if waiter is not None and waiter.due is not None:
+            delay = max(0.001, (waiter.due - self.server.store.clock()) / 1000)
+            self._timer = self.server.loop.call_later(delay, self._time_up, waiter)
 
     def _resume(self, reply: Any) -> None:
         """A blocked command has been answered, within some tick."""
@@ -203,12 +216,13 @@ class Connection(asyncio.Protocol):
         if self._todo or self._unread or self.parser.more:
             self.server.loop.call_soon(self.go_on)
 
-    def _timed_out(self, waiter: Waiter) -> None:
+    def _time_up(self, waiter: Waiter) -> None:
         if waiter is self._waiter:
             with self.server.lock:
                 self.server.begin_tick()
-                self.server.executor.waiters.cancel(waiter)
-                self._resume(waiter.blocked.timeout_reply)
+                self.server.executor.waiters.time_up(waiter)
+            if self._waiter is waiter:
+                self._arm()
 
     def go_on(self) -> None:
         """Run what has waited behind a command that could not be answered, or for the client to read."""
@@ -280,13 +294,14 @@ class Connection(asyncio.Protocol):
             self.server.throttle(self)
             self._weigh()
             if self._unread_size > self.server.settings["client-query-buffer-limit"]:
-                self.server.report("client %s dropped: it sends on and on without reading", self.session.id)
+                self.server.report("client %(client)d dropped: it sends on and on without reading", {"client": self.session.id})
                 self.drop()
 
     def _weigh(self) -> None:
         """Have the server know how much it keeps for this client. May drop it."""
         server = self.server
-        size = self._unread_size + self.parser.buffered() + (self.transport.get_write_buffer_size() if self.connected else 0)
+        size = self._unread_size + self.parser.buffered() + self.session.fieldset_size + self.session.queued
+        size += self.transport.get_write_buffer_size() if self.connected else 0
         server.held += size - self.held
         self.held = size
         if server.held > server.client_memory:
@@ -395,14 +410,16 @@ class Connection(asyncio.Protocol):
         else:
             self._over_soft_since = None
         if (hard and size > hard) or (self._over_soft_since is not None and now - self._over_soft_since > seconds):
-            self.server.report("client %s dropped: it reads too slowly, %d bytes wait for it", self.session.id, size)
+            self.server.report(
+                "client %(client)d dropped: it reads too slowly, %(bytes)d bytes wait for it", {"client": self.session.id, "bytes": size}
+            )
             self.drop()
 
     def check(self) -> None:
         """Once a second: drop the client if it has read too slowly for too long; count again what is kept for it."""
         if self.connected and (self._over_soft_since is not None or self.transport.get_write_buffer_size()):
             self.check_output()
-        elif self.held:
+        elif self.held or self.session.fieldset_size:
             self._weigh()
 
     def set_output_ahead(self) -> None:
@@ -430,9 +447,6 @@ class Connection(asyncio.Protocol):
 
     def describe(self) -> dict[str, str]:
         """For CLIENT LIST."""
-        if self.transport is None:
-            # asyncio makes the connection a moment before it says how to reach the client.
-            return {"addr": "?:0", "laddr": "?:0", "fd": "-1"}
         if self.unix:
             name = self.transport.get_extra_info("sockname") or ""
             address = local = f"{name if isinstance(name, str) else name.decode()}:0"

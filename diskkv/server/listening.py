@@ -56,7 +56,7 @@ class Listening:
         self._sockets = self._open(wanted)
         for place, raw in self._sockets.items():
             await self._serve(place, raw)
-        return [f"{host}:{port}" for host, port in self._sockets]
+        return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self._sockets]
 
     def changed(self, name: str) -> None:
         """A setting has changed: open what is new, close what is gone. SettingError, and nothing is changed, if that can't be."""
@@ -70,7 +70,7 @@ class Listening:
         try:
             opened = self._open({place: optional for place, optional in wanted.items() if place not in self._sockets})
         except SettingError as error:
-            journal.warning("%s", error)
+            journal.warning("%(error)s", {"error": error})
             raise SettingError(REASONS[name]) from None
         for place in [place for place in self._sockets if place not in wanted]:
             self._close(place)
@@ -96,7 +96,7 @@ class Listening:
         try:
             return self._make_context(wanted)
         except SettingError as error:
-            journal.warning("%s", error)
+            journal.warning("%(error)s", {"error": error})
             raise SettingError(BAD_TLS) from None
 
     def _make_context(self, wanted: dict[Place, bool]) -> ssl.SSLContext | None:

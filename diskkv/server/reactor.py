@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 journal = logging.getLogger("diskkv")
 
 AVAILABLE = hasattr(select, "epoll")
-IN, OUT = (select.EPOLLIN, select.EPOLLOUT) if AVAILABLE else (0, 0)
+IN, OUT, GONE = (select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP) if AVAILABLE else (0, 0, 0)
 
 # How many sockets a round serves: a round is short, and who is left over is in the next.
 MOST = 256
@@ -114,7 +114,7 @@ class Port:
                 return
             except OSError as error:
                 # Most likely there are no more descriptors.
-                journal.error("no client can be accepted: %s", error.strerror)
+                journal.error("no client can be accepted: %(error)s", {"error": error.strerror})
                 self._reactor.epoll.unregister(self._number)
                 self._reactor.loop.call_later(EXHAUSTED, self._go_on)
                 return
@@ -146,8 +146,8 @@ class Wire:
     """One client's socket."""
 
     __slots__ = (
-        "_appetite", "_closing", "_full", "_high", "_number", "_peer", "_raw", "_reactor", "_reading", "_receiver", "_size", "_waiting",
-        "_watched",
+        "_appetite", "_closing", "_ended", "_full", "_high", "_number", "_peer", "_raw", "_reactor", "_reading", "_receiver", "_size",
+        "_waiting", "_watched",
     )  # fmt: skip
 
     def __init__(self, reactor: Reactor, raw: socket.socket, peer: Any, receiver: Receiver) -> None:
@@ -164,6 +164,8 @@ class Wire:
         self._full = False
         self._reading = True
         self._closing = False
+        # the client will send no more: what the system still has of it is read, paused or not, for only so its end is found
+        self._ended = False
         # what the epoll set watches it for; 0 when it is not in the set, for an error would be told of again and again
         self._watched = IN
         raw.setblocking(False)
@@ -177,7 +179,10 @@ class Wire:
     def ready(self) -> None:
         """There is something to read, or it has ended."""
         if not self._reading:
-            return
+            if self._closing:
+                return
+            self._ended = self._reading = True
+            self._watch()
         appetite = self._appetite
         try:
             data = os.read(self._number, appetite)
@@ -233,16 +238,15 @@ class Wire:
             except (BlockingIOError, InterruptedError):
                 return
             self._size -= sent
-            while sent:
-                first = waiting.popleft()
-                if len(first) > sent:
-                    waiting.appendleft(memoryview(first)[sent:])
-                    break
-                sent -= len(first)
+            # Empty ones, of replies that are not sent, go as well.
+            while waiting and sent >= len(waiting[0]):
+                sent -= len(waiting.popleft())
+            if sent:
+                waiting[0] = memoryview(waiting[0])[sent:]
 
     def _watch(self) -> None:
         """Have the epoll set watch for what is of interest now."""
-        wanted = (IN if self._reading else 0) | (OUT if self._waiting else 0)
+        wanted = (IN if self._reading else 0 if self._closing else GONE) | (OUT if self._waiting else 0)
         if wanted == self._watched:
             return
         epoll = self._reactor.epoll
@@ -263,6 +267,8 @@ class Wire:
         self._watch()
         self._raw.close()
         self._reactor.loop.call_soon(self._receiver.connection_lost, error)
+        # They know each other, and the collector does not look for such rings.
+        del self._receiver
 
     # -- for the connection: as asyncio's transports do it
 
@@ -319,8 +325,9 @@ class Wire:
         self._high = high
 
     def pause_reading(self) -> None:
-        self._reading = False
-        self._watch()
+        if not self._ended:
+            self._reading = False
+            self._watch()
 
     def resume_reading(self) -> None:
         if not self._closing:

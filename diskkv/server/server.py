@@ -17,6 +17,7 @@ from typing import Any
 from diskkv.config import DEFAULT_BUDGET, Settings, budget, memory
 from diskkv.dispatch.executor import Executor
 from diskkv.errors import CommandError, LogFailed, SettingError, StoreError
+from diskkv.lib.reports import VERBOSE
 from diskkv.server.connection import TURN, Connection
 from diskkv.server.listening import Listening, open_unix
 from diskkv.server.memory import Trimmer
@@ -114,7 +115,7 @@ class Server:
                 self.store.commit()
             except StoreError as broken:
                 # Not even undoing worked: nobody may take what the tick answered for true.
-                journal.error("the store can't be read: %s", broken)
+                journal.error("the store can't be read: %(error)s", {"error": broken})
                 for connection in self.active:
                     connection.fail(CommandError(f"the store can't be read: {broken}"))
             except LogFailed as error:
@@ -171,7 +172,10 @@ class Server:
                 return
             if not connection.session.no_evict:
                 self.executor.stats.evicted_clients += 1
-                self.report("client %s evicted: %d bytes are kept for it", connection.session.id, connection.held)
+                self.report(
+                    "client %(client)d evicted: %(bytes)d bytes are kept for it",
+                    {"client": connection.session.id, "bytes": connection.held},
+                )
                 connection.drop()
 
     def _client_memory(self) -> int:
@@ -230,6 +234,11 @@ class Server:
             transport.close()
             return
         connection.parser.authenticated = connection.session.admitted()
+        if journal.isEnabledFor(VERBOSE):
+            journal.log(
+                VERBOSE, "Accepted %(address)s as client %(client)d",
+                {"address": connection.describe()["addr"], "client": connection.session.id},
+            )  # fmt: skip
         raw: Any = transport.get_extra_info("socket")
         keepalive = self.settings["tcp-keepalive"]
         if raw is not None and keepalive and not connection.unix:
@@ -247,6 +256,7 @@ class Server:
 
     def disconnected(self, connection: Connection) -> None:
         """A client has gone."""
+        journal.log(VERBOSE, "Client %(client)d closed the connection", {"client": connection.session.id})
         self.connections.discard(connection)
         self._postponed.pop(connection, None)
         with self.lock:
@@ -278,7 +288,7 @@ class Server:
             self._unix_path = path
             opened.append(path)
         for address in await self._listening_metrics.begin():
-            journal.info("metrics at http://%s/metrics", address)
+            journal.info("metrics at http://%(address)s/metrics", {"address": address})
         if not opened:
             raise SettingError("nowhere to listen: port and tls-port are 0 and unixsocket is not set")
         return opened
@@ -390,5 +400,5 @@ def run(executor: Executor, ready: Any = None) -> None:
         try:
             executor.store.close()
         except StoreError as error:
-            journal.error("closing the store failed: %s", error)
+            journal.error("closing the store failed: %(error)s", {"error": error})
             raise

@@ -2,28 +2,32 @@
 
 A destination holds one directory per backup, named by its moment; each is a whole store, with a file `BACKUP` that was written last. First
 the writer's thread, which does nothing else meanwhile, links the tree's tables and copies what is small into `backup` in the store's
-directory: that takes milliseconds and nobody waits. A thread of its own then brings it to the destination: tables that the latest backup
-there has are linked to it, others linked to the store's or copied.
+directory: that takes milliseconds and nobody waits. A thread of its own then brings it to the destination: what of tables and log the
+latest backup there has is linked to it, the rest is linked to the store's or copied.
 
 The state that a backup restores to is that of the end of the last tick before its position in the log.
 """
 
 from __future__ import annotations
 
+import filecmp
 import json
 import logging
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diskkv.clock import sleep
 from diskkv.errors import StoreError
 from diskkv.format import keys
 from diskkv.format.meta import unpack_state
-from diskkv.store.log import Position, make_directory, segment_name, segments, sync_directory
+from diskkv.store.directory import make_directory, sync_directory
+from diskkv.store.log import Position, segment_name, segments
 
 if TYPE_CHECKING:
     from diskkv.store.store import Store
@@ -33,9 +37,11 @@ journal = logging.getLogger("diskkv")
 LABEL = "BACKUP"
 STAGE = "backup"
 PARTIAL = ".partial"
+TABLES = (".ldb", ".sst")
 # By how many of its last bytes, among them its index and its checksums, a table is known again.
 TAIL = 4096
 PIECE = 1 << 20
+LOOK_SECONDS = 0.01
 
 
 @dataclass(slots=True)
@@ -54,9 +60,13 @@ class Label:
 
 @dataclass(slots=True)
 class Status:
-    """The backup that runs or was last: its error is empty unless it failed."""
+    """The backup that runs or was last: its error is empty unless it failed. So many files and bytes are at the destination, of so many
+    bytes in all."""
 
     running: bool = False
+    files: int = 0
+    done: int = 0
+    total: int = 0
     destination: str = ""
     path: str = ""
     error: str = ""
@@ -78,6 +88,11 @@ class Backups:
     def _close(self) -> None:
         self._closing = True
 
+    def clean(self) -> None:
+        """Give up what a backup has left that ended with its process: the space of every table in it."""
+        if self._store.path is not None:
+            shutil.rmtree(Path(self._store.path, STAGE), ignore_errors=True)
+
     def begin(self, destination: str) -> None:
         """Begin a backup; `status` tells what becomes of it. StoreError when one is running, or there is nothing on disk to copy.
 
@@ -90,13 +105,15 @@ class Backups:
         self.status = Status(running=True, destination=destination)
         threading.Thread(target=self._run, name="diskkv-backup", daemon=True).start()
 
-    def take(self, destination: str) -> Label:
-        """Take a backup and wait for it. StoreError when it fails. Called without the lock."""
+    def take(self, destination: str, look: Callable[[Status], None] | None = None) -> Label:
+        """Take a backup and wait for it, calling `look` now and then. StoreError when it fails. Called without the lock."""
         with self._store.lock:
             self.begin(destination)
         status = self.status
         while status.running:
-            self._staged.wait(0.01)
+            if look is not None:
+                look(status)
+            sleep(LOOK_SECONDS)
         if status.label is None:
             raise StoreError(status.error)
         return status.label
@@ -114,13 +131,18 @@ class Backups:
                     raise StoreError("the store is being closed")
             if self._failure is not None:
                 raise self._failure
-            status.path = _deliver(stage, Path(status.destination), self._label)
+            status.total = sum(path.stat().st_size for path in stage.rglob("*") if path.is_file())
+            status.path = _deliver(stage, Path(status.destination), self._label, status)
             status.label = self._label
+            journal.info(
+                "backup: %(path)s, %(new_bytes)d of %(bytes)d bytes are new",
+                {"path": status.path, "new_bytes": self._label.new_bytes, "bytes": self._label.bytes},
+            )
         except Exception as error:
             if not isinstance(error, (StoreError, OSError)):
                 journal.exception("internal error in a backup")
             status.error = str(error) or type(error).__name__
-            journal.error("a backup to %s failed: %s", status.destination, status.error)
+            journal.error("a backup to %(destination)s failed: %(error)s", {"destination": status.destination, "error": status.error})
         finally:
             shutil.rmtree(stage, ignore_errors=True)
             status.running = False
@@ -167,7 +189,7 @@ def _copy_log(path: str, into: Path, start: Position, end: Position) -> None:
             left -= len(piece)
 
 
-def _deliver(stage: Path, destination: Path, label: Label) -> str:
+def _deliver(stage: Path, destination: Path, label: Label, status: Status) -> str:
     """Bring what was staged to its destination; the directory that it is in."""
     make_directory(str(destination))
     for entry in destination.iterdir():
@@ -188,13 +210,15 @@ def _deliver(stage: Path, destination: Path, label: Label) -> str:
             label.files += 1
             label.bytes += size
             known = earlier / into.relative_to(partial) / name if earlier is not None else None
-            if known is not None and name.endswith((".ldb", ".sst")) and _same(source, known):
+            if known is not None and _same(source, known):
                 _link_or_copy(known, into / name)
             else:
                 label.new_files += 1
                 label.new_bytes += size
                 _link_or_copy(source, into / name)
                 _sync(into / name)
+            status.files += 1
+            status.done += size
         sync_directory(str(into))
     with open(partial / LABEL, "w", encoding="utf-8") as file:
         json.dump(asdict(label), file)
@@ -207,14 +231,15 @@ def _deliver(stage: Path, destination: Path, label: Label) -> str:
 
 
 def _same(one: Path, other: Path) -> bool:
-    """Whether two tables of one name are the same table."""
+    """Whether two files of one name are the same table, or the same part of the log."""
     try:
+        if one.suffix == ".aof":
+            return filecmp.cmp(one, other, shallow=False)
+        if one.suffix not in TABLES or one.stat().st_size != other.stat().st_size:
+            return False
         with one.open("rb") as first, other.open("rb") as second:
-            size = os.fstat(first.fileno()).st_size
-            if os.fstat(second.fileno()).st_size != size:
-                return False
             for file in (first, second):
-                file.seek(max(0, size - TAIL))
+                file.seek(max(0, one.stat().st_size - TAIL))
             return first.read() == second.read()
     except FileNotFoundError:
         return False
@@ -253,8 +278,11 @@ def latest(destination: Path, until: int | None = None) -> Path | None:
     return None
 
 
-def restore(backup: Path, to: Path) -> Label:
-    """Make a store of a backup, in a new directory; nothing of it is shared with the backup. StoreError when that can't be."""
+def restore(backup: Path, to: Path, look: Callable[[int], None] | None = None) -> Label:
+    """Make a store of a backup, in a new directory; nothing of it is shared with the backup. StoreError when that can't be.
+
+    `look` is called with the bytes of each file that was copied. What an interruption leaves is no whole store: see rewind.py.
+    """
     label = read_label(backup)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise StoreError(f"{to} is not empty")
@@ -266,5 +294,7 @@ def restore(backup: Path, to: Path) -> Label:
             if name != LABEL:
                 shutil.copyfile(Path(directory, name), into / name)
                 _sync(into / name)
+                if look is not None:
+                    look((into / name).stat().st_size)
         sync_directory(str(into))
     return label

@@ -32,6 +32,7 @@ from diskkv.format import (
     RANKED,
     RECORDS,
     SPOILED,
+    WAITING,
     keys,
 )  # fmt: skip
 from diskkv.format.meta import decode, unpack_state
@@ -46,8 +47,10 @@ from diskkv.store.value import TYPES
 DAMAGE = "damage"
 LEFTOVER = "leftover"
 
-KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, DEADLINE})
+KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, WAITING, DEADLINE})
 FLAGS = EXPIRES | RECORDS | COMPRESSED | PARTS | EDITED | SPOILED
+# Those that grow, in the order in which they are examined.
+TABLES = (keys.META, keys.EXPIRY, keys.DATA)
 SYSTEM_NAMES = frozenset({b"format", b"seed", b"state"})
 
 
@@ -84,6 +87,16 @@ class Examination:
         # oid -> the record of the key that it belongs to
         self._owners: dict[int, bytes] = {}
         self._next_oid = self._next_epoch = 0
+
+    def progress(self) -> tuple[float, int, int]:
+        """About which part is done, how many records were read, and about how many bytes all of them take on the disk. It takes a while:
+        not for every record."""
+        size = self._store.engine.approximate_size
+        at = self._engine.at
+        sizes = [size(table, keys.after(table)) for table in TABLES]
+        place = TABLES.index(at[:1]) if at[:1] in TABLES else 0
+        done = sum(sizes[:place]) + (size(TABLES[place], at) if at[:1] in TABLES else 0)
+        return done / max(1, sum(sizes)), self._engine.read, sum(sizes)
 
     def findings(self) -> Iterator[Finding]:
         yield from self._tables()

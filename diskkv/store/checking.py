@@ -25,6 +25,8 @@ journal = logging.getLogger("diskkv")
 SLICE = 0.001
 REST = 0.001
 NICE = 15
+# How often it is found out how far it has come, in seconds.
+MEASURE = 0.2
 BUDGET = 8 << 20
 FINDINGS = 1000
 
@@ -43,6 +45,10 @@ class Examined:
     began: int = 0
     ended: int = 0
     keys: int = 0
+    # how far it has come; see Examination.progress
+    part: float = 0.0
+    records: int = 0
+    bytes: int = 0
     findings: int = 0
     named: list[str] = field(default_factory=list)
 
@@ -91,16 +97,26 @@ class Checks:
         self._thread.start()
 
     def _examine(self, snapshot: object, status: Examined) -> None:
-        from diskkv.store.check import check
+        from diskkv.store.check import Examination
         from diskkv.store.store import Store
 
         view = Store.over(Gentle(snapshot, self._pause), self._store, BUDGET)
         status.keys = sum(db.count for db in view.databases)
-        for finding in check(view, self._pause):
+        measured = monotonic()
+
+        def rest() -> None:
+            nonlocal measured
+            if monotonic() - measured >= MEASURE:
+                status.part, status.records, status.bytes = examination.progress()
+                measured = monotonic()
+            self._pause()
+
+        examination = Examination(view, rest)
+        for finding in examination.findings():
             status.findings += 1
             if len(status.named) < FINDINGS:
                 status.named.append(str(finding))
-                journal.error("examining the store: %s", finding)
+                journal.error("examining the store: %(finding)s", {"finding": finding})
             self._pause()
 
     def _pause(self) -> None:

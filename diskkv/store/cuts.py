@@ -45,7 +45,7 @@ def keep_aside(file: str, offset: int) -> str:
             copy.flush()
             os.fsync(copy.fileno())
     except OSError as error:
-        journal.warning("what is cut off %s can't be kept: %s", file, error)
+        journal.warning("what is cut off %(file)s can't be kept: %(error)s", {"file": file, "error": error})
         with contextlib.suppress(OSError):
             os.unlink(name)
         return ""

@@ -1,4 +1,4 @@
-"""The directory of a store: one process at a time."""
+"""The directory of a store: one process at a time, and names that survive a loss of power."""
 
 from __future__ import annotations
 
@@ -48,3 +48,23 @@ def advised(path: str | None) -> Iterator[None]:
         if path is None:
             raise
         raise Damaged(f"{error}. Restore the store from a backup, or save what can be read with `diskkv repair {path} NEW_STORE`") from None
+
+
+def sync_directory(path: str) -> None:
+    """fsync a directory, so that the names in it survive a loss of power."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def make_directory(path: str) -> None:
+    """Make a directory, and those above it, so that their names survive a loss of power; nothing if it exists."""
+    if os.path.isdir(path):
+        return
+    above = os.path.dirname(os.path.abspath(path))
+    make_directory(above)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path)
+    sync_directory(above)

@@ -96,7 +96,10 @@ class Expiry:
             try:
                 seen += self._fade(db, key, now, limit - seen)
             except StoreError as error:
-                journal.error("the key %r in epoch %d can't be read, so it does not expire by itself: %s", key, epoch, error)
+                journal.error(
+                    "the key %(key)r in epoch %(epoch)d can't be read, so it does not expire by itself: %(error)s",
+                    {"key": key, "epoch": epoch, "error": error},
+                )
                 if store.changes != changes:
                     store.spoiled = "expiring"
                 if len(self._unreadable) < LIMIT:
@@ -129,7 +132,7 @@ class Expiry:
                 return
             except Damaged as error:
                 # Whoever asks for a key finds that it has expired, all the same; and what is met again although it was deleted is stale.
-                journal.error("not all keys will expire by themselves, some only when they are asked for: %s", error)
+                journal.error("not all keys will expire by themselves, some only when they are asked for: %(error)s", {"error": error})
                 self._around = True
         for raw, _ in engine.scan_around(start, stop):
             yield keys.split_expiry(raw)

@@ -67,7 +67,7 @@ class Keeper:
                         for chore in store.chores:
                             chore()
                 except (StoreError, OSError) as error:
-                    journal.error("expiring keys failed, will try again: %s", error)
+                    journal.error("expiring keys failed, will try again: %(error)s", {"error": error})
                 store.cache.sweep(STEPS)
                 self.due = store.clock() + int(rest * 1000)
             if store.graves.work(STEPS):

@@ -20,12 +20,9 @@ was before (the torn end is cut off) and raises OSError.
 from __future__ import annotations
 
 import contextlib
-import errno
-import filecmp
 import logging
 import os
 import re
-import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -35,7 +32,9 @@ from zlib import crc32
 from diskkv.clock import system_clock
 from diskkv.errors import Damaged, SettingError
 from diskkv.lib.multibulk import command_pieces
+from diskkv.store.archive import keep
 from diskkv.store.cuts import keep_aside, torn
+from diskkv.store.directory import make_directory, sync_directory
 from diskkv.store.marks import NAME as MARK_NAME
 from diskkv.store.marks import Mark, read_mark
 
@@ -124,6 +123,8 @@ class Log:
         self.sync_asked = False
         # a directory for the segments that are not needed any more; empty: they are deleted
         self.archive = ""
+        # none is deleted: whoever only looks at a store does not know of its archive, and makes no hole in it
+        self.kept = False
         # what the next tick will begin with: once a second, what time it is
         self._stamp = b""
         self._policy = policy
@@ -197,7 +198,10 @@ class Log:
         self.cut += size - offset
         kept = keep_aside(name, offset)
         where = f"they are kept in {kept}" if kept else "none of them is kept"
-        journal.warning("%s ended in the middle of a write: %d bytes were cut off; %s", name, size - offset, where)
+        journal.warning(
+            "%(file)s ended in the middle of a write: %(bytes)d bytes were cut off; %(where)s",
+            {"file": name, "bytes": size - offset, "where": where},
+        )
 
     def _sync_segment(self, number: int) -> None:
         handle = self.disk.open(segment_name(self.path, number), os.O_WRONLY)
@@ -302,6 +306,8 @@ class Log:
 
     def drop_before(self, segment: int) -> None:
         """Delete the segments that a checkpoint has made superfluous, or archive them. OSError when that fails, and they stay."""
+        if self.kept:
+            return
         for number in segments(self.path):
             if number < segment:
                 if self.archive:
@@ -544,22 +550,6 @@ def split_stamp(tick: bytes) -> tuple[int | None, bytes]:
     return int(tick[len(STAMP) : end]), tick[end + 2 :]
 
 
-def keep(segment: str, archive: str) -> None:
-    """Copy a segment into the archive, unless it is there. OSError when that fails, or another one has its name."""
-    target = os.path.join(archive, os.path.basename(segment))
-    if os.path.exists(target):
-        if not filecmp.cmp(segment, target, shallow=False):
-            raise FileExistsError(errno.EEXIST, "the archive has another segment of this name: it belongs to another store", target)
-        return
-    make_directory(archive)
-    partial = target + ".partial"
-    shutil.copyfile(segment, partial)
-    with open(partial, "rb") as file:
-        os.fsync(file.fileno())
-    os.rename(partial, target)
-    sync_directory(archive)
-
-
 def segment_name(path: str, number: int) -> str:
     """The file of a segment."""
     return os.path.join(path, f"{number:010d}.aof")
@@ -568,23 +558,3 @@ def segment_name(path: str, number: int) -> str:
 def segments(path: str) -> list[int]:
     """The numbers of the segments that exist, ascending."""
     return sorted(int(name[:-4]) for name in os.listdir(path) if name.endswith(".aof") and name[:-4].isdigit())
-
-
-def sync_directory(path: str) -> None:
-    """fsync a directory, so that the names in it survive a loss of power."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def make_directory(path: str) -> None:
-    """Make a directory, and those above it, so that their names survive a loss of power; nothing if it exists."""
-    if os.path.isdir(path):
-        return
-    above = os.path.dirname(os.path.abspath(path))
-    make_directory(above)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path)
-    sync_directory(above)

@@ -99,7 +99,10 @@ def supplant(db: Database, key: bytes, reason: str) -> Quarantined:
     if isinstance(held, Quarantined):
         return held
     store = db.store
-    journal.error("database %d, key %r is in quarantine until it is deleted or replaced: %s", store.databases.index(db), key, reason)
+    journal.error(
+        "database %(database)d, key %(key)r is in quarantine until it is deleted or replaced: %(reason)s",
+        {"database": store.databases.index(db), "key": key, "reason": reason},
+    )
     store.isolated += 1
     if held is None:
         made = Quarantined.of_key(db, key)

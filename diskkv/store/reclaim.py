@@ -79,7 +79,7 @@ class Reclaimer:
             self._go_around(error)
 
     def _go_around(self, error: Damaged) -> None:
-        journal.error("the space of damaged records can't be given back, passing over them: %s", error)
+        journal.error("the space of damaged records can't be given back, passing over them: %(error)s", {"error": error})
         self._around = True
 
     def _scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -21,7 +21,9 @@ class Scrutiny:
     def __init__(self, source: Any, rest: Callable[[], None] | None = None) -> None:
         self._source = source
         self._rest = rest
-        self._read = 0
+        # how many records were read, and the last one's key
+        self.read = 0
+        self.at = b""
         self._missed: dict[bytes, None] = {}
         self.errors: set[str] = set()
 
@@ -47,6 +49,7 @@ class Scrutiny:
         """The records of a range that can be read."""
         try:
             for key, value in self._source.scan(start, stop):
+                self.at = key
                 self._count()
                 yield key, value
                 start = key + b"\0"
@@ -62,6 +65,7 @@ class Scrutiny:
         """As `scan`, keys alone."""
         try:
             for key in self._source.scan_keys(start, stop):
+                self.at = key
                 self._count()
                 yield key
                 start = key + b"\0"
@@ -73,8 +77,8 @@ class Scrutiny:
                 yield key
 
     def _count(self) -> None:
-        self._read += 1
-        if self._rest is not None and self._read % PORTION == 0:
+        self.read += 1
+        if self._rest is not None and self.read % PORTION == 0:
             self._rest()
 
 

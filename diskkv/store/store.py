@@ -25,13 +25,13 @@ from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.backup import Backups
 from diskkv.store.cache import Cache
 from diskkv.store.database import Database
-from diskkv.store.directory import advised, lock_directory
+from diskkv.store.directory import advised, lock_directory, make_directory, sync_directory
 from diskkv.store.documents import Documents
 from diskkv.store.events import Listener
 from diskkv.store.expiry import Expiry
 from diskkv.store.graves import DeadDatabase, Graveyard
 from diskkv.store.keeper import Keeper
-from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position, make_directory, sync_directory
+from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position
 from diskkv.store.shapes import Shapes
 from diskkv.store.sizes import Sizes
 from diskkv.store.value import Value
@@ -290,7 +290,7 @@ class Store:
         except OSError as error:
             if not landed:
                 raise StoreError(f"the log can't be put on the disk: {error}") from None
-            journal.warning("the log can't be put on the disk, but all that it says is in the engine: %s", error)
+            journal.warning("the log can't be put on the disk, but all that it says is in the engine: %(error)s", {"error": error})
         finally:
             self.engine.close()
             if self._lock_file >= 0:
@@ -341,7 +341,7 @@ class Store:
         try:
             self.engine.confirm()
         except Damaged as error:
-            journal.critical("what was found absent may not be: %s", error)
+            journal.critical("what was found absent may not be: %(error)s", {"error": error})
             self.spoiled = "looking up a key"
         if self.spoiled is not None:
             self._undo_spoiled()
@@ -402,12 +402,12 @@ class Store:
         self.failed = reason
         self.failures += 1
         self._probe_at = self.clock() + PROBE_MS
-        journal.error("the log can't be written, the last changes were undone: %s", reason)
+        journal.error("the log can't be written, the last changes were undone: %(error)s", {"error": reason})
         self._go_back()
         raise LogFailed(reason)
 
     def _undo_spoiled(self) -> None:
-        journal.error("%s failed halfway, the last changes were undone", self.spoiled)
+        journal.error("%(command)s failed halfway, the last changes were undone", {"command": self.spoiled})
         self.spoiled = None
         self.log.forget()
         self._go_back()
@@ -425,7 +425,7 @@ class Store:
                 self.listener.undone()
         except Exception as error:
             self.failed = self.lost = f"{error}; restart, or save what can be read with `diskkv repair`"
-            journal.critical("the store can't be read anew, nothing is served any more: %s", error)
+            journal.critical("the store can't be read anew, nothing is served any more: %(error)s", {"error": error})
             raise StoreError(self.lost) from error
         finally:
             self.recovering = False

@@ -177,6 +177,7 @@ class Writer:
 
         REQUIRES: none is active, and the log has been committed.
         """
+        assert not self.active, "one would take the other's place, and what that had taken over would be lost"
         store = self._store
         if self.healing or store.lost is not None:
             return
@@ -339,7 +340,7 @@ class Writer:
                 try:
                     self.reclaimer.step()
                 except (StoreError, OSError) as error:
-                    journal.error("reclaiming space failed, will try again: %s", error)
+                    journal.error("reclaiming space failed, will try again: %(error)s", {"error": error})
                     self._grow_tired(error)
                     self._reclaim_from = monotonic() + max(self._rest, RETRY_SECONDS)
 
@@ -352,7 +353,7 @@ class Writer:
         try:
             store.log.prepare()
         except OSError as error:
-            journal.warning("no new log segment, going on in the old one: %s", error)
+            journal.warning("no new log segment, going on in the old one: %(error)s", {"error": error})
         with store.lock:
             doubtful = store.log.sync_error is not None
             dirty = store.dirty or store.dead or store.documents.dirty or doubtful
@@ -399,7 +400,7 @@ class Writer:
         try:
             store.log.drop_before(self._position.segment)
         except OSError as error:
-            journal.error("an old log segment can't be deleted: %s", error)
+            journal.error("an old log segment can't be deleted: %(error)s", {"error": error})
 
     def _land(self) -> None:
         self._store.cache.pinned_from = self._store.stamp
@@ -423,7 +424,7 @@ class Writer:
 
     def _failed(self, reason: str) -> None:
         """The batch was not written, as far as is known."""
-        journal.error("a checkpoint failed, the log goes on and it will be tried again: %s", reason)
+        journal.error("a checkpoint failed, the log goes on and it will be tried again: %(error)s", {"error": reason})
         with self._store.lock:
             self._give_back(reason)
 
@@ -483,7 +484,7 @@ class Writer:
                     store.landed.notify_all()
                 return
             except (StoreError, OSError) as error:
-                journal.error("still no way to write: %s", error)
+                journal.error("still no way to write: %(error)s", {"error": error})
                 with store.lock:
                     self._setbacks += 1
                     store.landed.notify_all()

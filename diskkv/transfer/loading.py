@@ -65,12 +65,13 @@ class Loader:
     def flush(self) -> None:
         """Begin a checkpoint of all that came in, after the one before has landed. REQUIRES: the lock, given up meanwhile."""
         store = self._store
+        self._wait_for_graves()
         store.tick()
         store.commit()
+        # Last of what gives up the lock: the writer's thread may have begun one of its own in the meantime.
         store.writer.finish()
         if store.writer.error is not None:
             raise StoreError(f"the checkpoint failed: {store.writer.error}")
-        self._wait_for_graves()
         store.writer.freeze()
         store.writer.encode_all()
         self._dirty = 0

@@ -18,7 +18,7 @@ from diskkv.clock import monotonic
 from diskkv.errors import BadDump, CommandError, StoreError
 from diskkv.rdb.content import Key, Sizes
 from diskkv.rdb.writer import FileWriter
-from diskkv.store.log import sync_directory
+from diskkv.store.directory import sync_directory
 from diskkv.store.store import Store
 from diskkv.transfer.reading import Snapshot
 from diskkv.transfer.remarks import remarks
@@ -61,6 +61,8 @@ class Saver:
         self.begun: int | None = None
         self.done_keys = 0
         self.all_keys = 0
+        # called again and again while SAVE keeps everybody waiting
+        self.pulse: Callable[[], None] = lambda: None
         self._mark = 0
 
     def attach(self) -> None:
@@ -93,7 +95,7 @@ class Saver:
         changes = self.changes()
         for seconds, least in self.rules():
             if changes >= least and now - self.saved_at >= 1000 * seconds:
-                journal.info("%d changes in %d seconds: saving", least, seconds)
+                journal.info("%(changes)d changes in %(seconds)d seconds: saving", {"changes": least, "seconds": seconds})
                 with contextlib.suppress(CommandError):
                     self.save_in_background()
                 return
@@ -109,12 +111,12 @@ class Saver:
             mark = self._store.writer.recorded
             snapshot = Snapshot(self._store)
             try:
-                self._write(path, snapshot, None)
+                self._write(path, snapshot, self.pulse)
             finally:
                 snapshot.close()
         except (StoreError, OSError, BadDump) as error:
             self.failed = True
-            journal.error("saving failed: %s", error)
+            journal.error("saving failed: %(error)s", {"error": error})
             raise CommandError("saving failed, see the server's log") from None
         self._saved(mark, self.tried_at)
 
@@ -160,7 +162,7 @@ class Saver:
                 self.failed = True
                 self._end(started)
             if not isinstance(error, Aborted):
-                journal.error("saving in the background failed: %s", error)
+                journal.error("saving in the background failed: %(error)s", {"error": error})
         except Exception:
             with store.lock:
                 self.failed = True
@@ -170,6 +172,7 @@ class Saver:
             with store.lock:
                 self._saved(mark, at)
                 self._end(started)
+            journal.info("saved %(keys)d keys in the background", {"keys": self.done_keys})
         finally:
             if snapshot is not None:
                 snapshot.close()
@@ -211,7 +214,7 @@ class Saver:
             raise Aborted
         self._slice_ends = monotonic() + SLICE
 
-    def _write(self, path: str, snapshot: Snapshot, pause: Callable[[], None] | None) -> None:
+    def _write(self, path: str, snapshot: Snapshot, pause: Callable[[], None]) -> None:
         aside = f"{path}.{os.getpid()}.part"
         try:
             with open(aside, "wb") as file:
@@ -221,8 +224,7 @@ class Saver:
                     if isinstance(item, Key):
                         writer.key(item)
                         self.done_keys += 1
-                        if pause is not None:
-                            pause()
+                        pause()
                     elif isinstance(item, Sizes):
                         writer.database(item.db, item.keys, item.expiring)
                     else:

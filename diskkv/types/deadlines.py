@@ -34,7 +34,7 @@ COST = 150
 class Deadlines:
     """The times of one hash's fields; see the module's docstring."""
 
-    __slots__ = ("count", "due", "flying", "heap", "horizon", "last", "marks", "times")
+    __slots__ = ("count", "due", "flying", "heap", "horizon", "last", "marks", "room", "times")
 
     def __init__(self, due: int = FAR, count: int = 0, last: int = 0) -> None:
         self.times: dict[bytes, int] = {}
@@ -45,6 +45,8 @@ class Deadlines:
         self.marks: dict[Deadline, bool] = {}
         self.flying: dict[Deadline, bool] = {}
         self.heap: list[Deadline] = []
+        # so many entries the heap may have before it is shrunk
+        self.room = 4 * WINDOW
         # of a hash that has no deadlines in the engine, the heap has them all
         self.horizon = -1 if count else FAR
 
@@ -59,7 +61,7 @@ class Deadlines:
             self.last = max(self.last, new)
             if new <= self.horizon:
                 heapq.heappush(self.heap, (new, field))
-                if len(self.heap) > 4 * WINDOW:
+                if len(self.heap) > self.room:
                     self._shrink()
 
     def enlarge(self) -> None:
@@ -113,6 +115,8 @@ class Deadlines:
         if horizon < entries[-1][0]:
             self.heap = [entry for entry in entries if entry[0] <= horizon]
             self.horizon = horizon
+        # If most expire at one time it is as large as before, and sorting it for each of them would never end.
+        self.room = max(4 * WINDOW, 2 * len(self.heap))
 
     def _refill(self, db: Database, oid: int) -> None:
         """Take the next window from the engine and from the marks; as large as a part of the marks, lest these be walked too often."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from diskkv.format import CONSUMER, OWNED, PENDING, keys
-from diskkv.format.groups import unpack_delivery, unpack_id
+from diskkv.format import CONSUMER, OWNED, PENDING, WAITING, keys
+from diskkv.format.groups import numbered, unpack_delivery, waiting_number
 from diskkv.format.ordered import unpack_u32
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from diskkv.types.ledgers import Ledger
     from diskkv.types.streams import Stream
 
-SHAPES = {CONSUMER: 8, PENDING: 20, OWNED: 24}
+SHAPES = {CONSUMER: 8, PENDING: 20, OWNED: 24, WAITING: 28}
 
 
 def verify_groups(stream: Stream) -> Iterator[str]:
@@ -40,12 +40,22 @@ def _group(stream: Stream, group: Group) -> Iterator[str]:
     if owned != len(group):
         yield f"{where}: {len(group)} entries are pending, {owned} for its consumers"
     engine, prefix = stream.db.store.engine, keys.data_prefix(stream.oid)
+    waiting = 0
     for number, record in group.pending.scan():
-        holder = group.by_number.get(unpack_delivery(record)[0])
+        consumer_number, time, _ = unpack_delivery(record)
+        holder = group.by_number.get(consumer_number)
         if holder is None:
             yield f"{where}: {number:#x} is pending for a consumer that does not exist"
         elif engine.get(prefix + holder.owned.sub + number.to_bytes(16, "big")) is None:
             yield f"{where}: {number:#x} is pending for {holder.name!r}, who knows nothing of it"
+        if group.waiting is not None and number <= group.upto:
+            waiting += 1
+            if engine.get(prefix + numbered(group.waiting.sub, waiting_number(time, number))) is None:
+                yield f"{where}: {number:#x} is not among what waits by time"
+    if group.waiting is not None:
+        yield from _ledger(group.waiting, f"{where}: by time")
+        if group.waiting.count != waiting:
+            yield f"{where}: {group.waiting.count} entries wait by time, {waiting} by id"
     for consumer in group.consumers.values():
         yield from _ledger(consumer.owned, f"{where}: consumer {consumer.name!r}")
 
@@ -56,8 +66,9 @@ def _ledger(ledger: Ledger, where: str) -> Iterator[str]:
     count = 0
     for raw in ledger.stream.db.store.engine.scan_keys(prefix, keys.after(prefix)):
         count += 1
-        if not ledger.low <= unpack_id(raw) <= ledger.high:
-            yield f"{where}: {unpack_id(raw):#x} is not within {ledger.low:#x} and {ledger.high:#x}"
+        number = int.from_bytes(raw[len(prefix) :], "big")
+        if not ledger.low <= number <= ledger.high:
+            yield f"{where}: {number:#x} is not within {ledger.low:#x} and {ledger.high:#x}"
     if count != ledger.count:
         yield f"{where}: {count} entries are pending, its record says {ledger.count}"
 

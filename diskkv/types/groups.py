@@ -3,6 +3,10 @@
 A group and its consumers are in memory once one of them is asked for, and go with the stream. Pending entries are in two ledgers: the
 group's (id -> consumer, time, count) and, so that a consumer's own can be read in order, each consumer's (id -> nothing).
 
+Who claims by how long entries wait needs them in that order: from the first time on that somebody does there is a third ledger, the
+waiting ones by time and id. It is made of what was pending then a piece at a time, by each who claims, and kept up to date as far as it
+has come; groups that nobody claims from in this way are spared it.
+
 Numbers of groups are never used twice in a stream, nor numbers of consumers in a group. So destroying a group costs the same however
 much is pending: a garbage record names it, and the reclaimer deletes what lies below.
 """
@@ -16,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from diskkv.format.groups import (
     ConsumerRecord,
     GroupRecord,
+    WaitingRecord,
     consumer_sub,
     group_sub,
     owned_sub,
@@ -24,6 +29,9 @@ from diskkv.format.groups import (
     pack_group,
     pending_sub,
     unpack_delivery,
+    waiting_number,
+    waiting_parts,
+    waiting_sub,
 )
 from diskkv.types.ledgers import ID_MAX, Ledger
 from diskkv.types.progress import count_read
@@ -38,6 +46,8 @@ GROUP_WEIGHT = 1500
 CONSUMER_WEIGHT = 1100
 # How many pending entries of a deleted consumer are forgotten together.
 RUN = 512
+# How many pending entries are put in the order of their times at most by one who claims.
+SORTED = 10_000
 
 
 class Delivery(NamedTuple):
@@ -81,7 +91,7 @@ class Consumer:
 class Group:
     """A group of consumers, each of which gets entries that no other gets."""
 
-    __slots__ = ("by_number", "consumers", "last", "name", "next_consumer", "number", "pending", "read", "stream")
+    __slots__ = ("by_number", "consumers", "last", "name", "next_consumer", "number", "pending", "read", "stream", "upto", "waiting")
 
     def __init__(self, stream: Stream, number: int, name: bytes, last: int, read: int) -> None:
         self.stream = stream
@@ -94,6 +104,9 @@ class Group:
         self.pending = Ledger(stream, pending_sub(number))
         self.consumers: dict[bytes, Consumer] = {}
         self.by_number: dict[int, Consumer] = {}
+        # the pending entries up to an id by when they were last delivered; None until somebody asks
+        self.waiting: Ledger | None = None
+        self.upto = -1
 
     def __len__(self) -> int:
         """How many entries are pending."""
@@ -101,14 +114,19 @@ class Group:
 
     def record(self) -> tuple[bytes, bytes]:
         """Its record, sub and value."""
-        pending = self.pending
-        values = GroupRecord(self.name, self.last, self.read, pending.count, pending.low, pending.high, self.next_consumer)
+        pending, waiting = self.pending, self.waiting
+        sorted_ones = None if waiting is None else WaitingRecord(self.upto, waiting.count, waiting.low, waiting.high)
+        values = GroupRecord(self.name, self.last, self.read, pending.count, pending.low, pending.high, self.next_consumer, sorted_ones)
         return group_sub(self.number), pack_group(values)
 
     def restore(self, record: GroupRecord) -> None:
         """Become what a record says."""
         self.next_consumer = record.next_consumer
         restore(self.pending, record.pending, record.low, record.high)
+        if record.waiting is not None:
+            self.upto, count, low, high = record.waiting
+            self.waiting = Ledger(self.stream, waiting_sub(self.number))
+            restore(self.waiting, count, low, high)
 
     def enter(self, consumer: Consumer) -> None:
         """A consumer comes to be, or was read from its record."""
@@ -132,6 +150,7 @@ class Group:
         count = len(consumer)
         while owned := [number for number, _ in islice(consumer.owned.scan(), RUN)]:
             for number in owned:
+                self._retime(number, self.pending.get(number), None)
                 self.pending.drop(number)
                 consumer.owned.drop(number)
         del self.consumers[consumer.name], self.by_number[consumer.number]
@@ -175,6 +194,7 @@ class Group:
             # Only after XGROUP SETID can one be pending already.
             old = ledger.get(number) if number <= ledger.high else None
             ledger.put(number, record, new=old is None)
+            self._retime(number, old, now)
             if old is not None:
                 holder = self.by_number[unpack_delivery(old)[0]]
                 if holder is consumer:
@@ -192,6 +212,7 @@ class Group:
             found = self.find(number)
             assert found is not None
             self.pending.put(number, pack_delivery(consumer.number, now, found.times + 1), new=False)
+            self._move(number, found.time, now)
             counts.setdefault(found.times + 1, []).append(number)
         return counts
 
@@ -200,6 +221,7 @@ class Group:
         self._changed()
         old = self.pending.get(number)
         self.pending.put(number, pack_delivery(consumer.number, time, count), new=old is None)
+        self._retime(number, old, time)
         if old is not None:
             holder = self.by_number[unpack_delivery(old)[0]]
             if holder is consumer:
@@ -224,9 +246,42 @@ class Group:
                 if not done:
                     self._changed()
                 done += 1
+                self._retime(number, record, None)
                 self.pending.drop(number)
                 self._disown(self.by_number[unpack_delivery(record)[0]], number)
         return done
+
+    def _retime(self, number: int, old: bytes | None, time: int | None) -> None:
+        """An entry's record was `old`, None for none; it was last delivered at `time` now, or is pending no more."""
+        if self.waiting is not None:
+            self._move(number, None if old is None else unpack_delivery(old)[1], time)
+
+    def _move(self, number: int, before: int | None, time: int | None) -> None:
+        waiting = self.waiting
+        if waiting is None or number > self.upto or before == time:
+            return
+        if before is not None:
+            waiting.drop(waiting_number(before, number))
+        if time is not None:
+            waiting.put(waiting_number(time, number), b"", new=True)
+
+    @property
+    def sorted(self) -> bool:
+        """Whether all that is pending is known in the order of its times."""
+        return self.upto == ID_MAX
+
+    def sort(self) -> None:
+        """Put some more of what is pending in the order of its times."""
+        if self.sorted:
+            return
+        self._changed()
+        if self.waiting is None:
+            self.waiting = Ledger(self.stream, waiting_sub(self.number))
+        waiting = self.waiting
+        found = list(islice(self.deliveries(self.upto + 1, ID_MAX), SORTED))
+        for number, _, time, _ in found:
+            waiting.put(waiting_number(time, number), b"", new=True)
+        self.upto = found[-1].number if len(found) == SORTED else ID_MAX
 
     def _disown(self, holder: Consumer, number: int) -> None:
         holder.owned.drop(number)
@@ -258,6 +313,22 @@ class Group:
             assert found is not None
             yield found
 
+    def by_time(self, until: int) -> Iterator[Delivery]:
+        """What was last delivered at a time or before it, as far as that is sorted, from the earliest on. REQUIRES: as `deliveries`."""
+        if self.waiting is None or until < 0:
+            return
+        for both, _ in self.waiting.scan(0, waiting_number(until, ID_MAX)):
+            found = self.find(waiting_parts(both)[1])
+            assert found is not None
+            yield found
+
+    def first_after(self, time: int) -> int | None:
+        """When the first of what was last delivered later than at a time was, as far as that is sorted; None when there is none."""
+        if self.waiting is None:
+            return None
+        later = next(self.waiting.scan(waiting_number(max(time + 1, 0), 0)), None)
+        return None if later is None else waiting_parts(later[0])[0]
+
     def _delivery(self, number: int, record: bytes) -> Delivery:
         consumer, time, count = unpack_delivery(record)
         return Delivery(number, self.by_number[consumer], time, count)
@@ -265,6 +336,8 @@ class Group:
     def ledgers(self) -> Iterator[Ledger]:
         """The group's own and its consumers'."""
         yield self.pending
+        if self.waiting is not None:
+            yield self.waiting
         for consumer in self.consumers.values():
             yield consumer.owned
 

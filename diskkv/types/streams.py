@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from diskkv.errors import Damaged
 from diskkv.format import CONSUMER, ENTRY, GROUP, STREAM, keys
-from diskkv.format.groups import pack_id, unpack_consumer, unpack_group
+from diskkv.format.groups import numbered, pack_id, unpack_consumer, unpack_group
 from diskkv.format.meta import Meta, pack_items, pack_value, unpack_items, unpack_value
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.value import Value, data_type
@@ -514,7 +514,7 @@ class Stream(Value):
                     yield ENTRY + pack_id(number), None if items is None else pack_value(pack_items(items))
             elif start:
                 for number, raw in part.items():
-                    yield start + pack_id(number), raw
+                    yield numbered(start, number), raw
             else:
                 yield from part.items()
 

@@ -142,3 +142,12 @@ def test_random_commands_answer_as_redis(tmp_path: Path, oracle: Oracle, seed: i
     for key in NAMES:
         assert run("GET", key) == oracle.run("GET", key)
     run.close()
+
+
+def test_a_field_that_stays_what_it_was_is_no_change(run: Runner) -> None:
+    run("SET", "k", "abc")
+    before = run.executor.store.changes
+    assert run("BITFIELD", "k", "INCRBY", "u1", 0, 10, "SET", "u8", 8, 98, "INCRBY", "i8", 16, 256) == [0, 98, 99]
+    assert run.executor.store.changes == before
+    run("BITFIELD", "k", "INCRBY", "u8", 100, 0)
+    assert (run("STRLEN", "k"), run.executor.store.changes > before) == (14, True)

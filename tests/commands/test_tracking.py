@@ -8,7 +8,7 @@ import pytest
 
 from diskkv.dispatch.session import Session
 from diskkv.errors import CommandError
-from diskkv.replies import Followed, Push
+from diskkv.replies import OK, Followed, Push
 from tests.support.runner import Runner
 
 
@@ -211,3 +211,28 @@ def test_what_is_refused(run: Runner, words: str, text: str) -> None:
     reply = run("CLIENT", "TRACKING", *words.split())
     assert isinstance(reply, CommandError)
     assert reply.text == text
+
+
+class Counted(bytes):
+    """A prefix that knows how often prefixes like it were compared."""
+
+    compared = 0
+
+    def startswith(self, *words: Any) -> bool:
+        Counted.compared += 1
+        return bytes.startswith(self, *words)
+
+
+def test_overlaps_are_found_without_comparing_each_with_each(run: Runner) -> None:
+    prefixes = [word for number in range(2000) for word in (b"PREFIX", Counted(b"%dx" % number))]
+    assert run("CLIENT", "TRACKING", "ON", "BCAST", *prefixes) is OK
+    assert Counted.compared < 20_000
+    for words, text in (
+        (["b", "17xy", "5x"], "Prefix '17xy' overlaps with an existing prefix '17x'"),
+        (["a", "b", "c", "ab", "abc", "bb"], "Prefix 'a' overlaps with another provided prefix 'ab'"),
+        (["b", "ac", "abc", "a"], "Prefix 'ac' overlaps with another provided prefix 'a'"),
+        (["b", "b"], "Prefix 'b' overlaps with another provided prefix 'b'"),
+    ):
+        reply = run("CLIENT", "TRACKING", "ON", "BCAST", *(part for word in words for part in ("PREFIX", word)))
+        assert isinstance(reply, CommandError)
+        assert reply.text == f"{text}. Prefixes for a single client must not overlap."

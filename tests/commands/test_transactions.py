@@ -120,6 +120,27 @@ def test_a_transaction_is_replayed(run: Runner) -> None:
     assert run("GET", "a") == b"1"
 
 
+class Counted(bytes):
+    """A key that knows how often keys like it were compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return bytes.__eq__(self, other)
+
+    __hash__ = bytes.__hash__
+
+
+def test_many_keys_are_watched_without_comparing_each_with_each(run: Runner) -> None:
+    run("WATCH", *(Counted(b"k%d" % number) for number in range(2000)))
+    run("WATCH", *(Counted(b"k%d" % number) for number in range(2000)))
+    assert Counted.compared < 20_000
+    assert len(run.session.watching) == 2000
+    run("UNWATCH")
+    assert not run.session.db.watched
+
+
 def test_random_transactions_answer_as_redis(run: Runner) -> None:
     oracle = start()
     rng = random.Random(3)

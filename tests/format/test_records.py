@@ -132,6 +132,13 @@ def test_format_1_to_the_byte() -> None:
     group = groups.GroupRecord(b"g", 1 << 64, -1, 3, 0, 2, 7)
     packed = b"\x97\xc4\x01g\xc4\x10" + groups.pack_id(1 << 64) + b"\xff\x03\xc4\x10" + bytes(16) + b"\xc4\x10" + bytes(15) + b"\x02\x07"
     assert (groups.pack_group(group), groups.unpack_group(packed)) == (packed, group)
+    assert groups.waiting_sub(1) == b"t\0\0\0\x01"
+    both = groups.waiting_number(5, 1 << 64 | 2)
+    assert groups.numbered(groups.waiting_sub(1), both)[5:] == b"\0\0\0\0\0\0\0\x05" + groups.pack_id(1 << 64 | 2)
+    assert groups.waiting_parts(both) == (5, 1 << 64 | 2)
+    group = group._replace(waiting=groups.WaitingRecord(2, 3, 0, both))
+    more = b"\xc4\x10" + bytes(15) + b"\x02\x03\xc4\x18" + bytes(24) + b"\xc4\x18" + both.to_bytes(24, "big")
+    assert (groups.pack_group(group), groups.unpack_group(b"\x9b" + packed[1:] + more)) == (b"\x9b" + packed[1:] + more, group)
     consumer = groups.ConsumerRecord(b"c", 5, -1, 3, 0, 2)
     packed = b"\x96\xc4\x01c\x05\xff\x03\xc4\x10" + bytes(16) + b"\xc4\x10" + bytes(15) + b"\x02"
     assert (groups.pack_consumer(consumer), groups.unpack_consumer(packed)) == (packed, consumer)
@@ -140,7 +147,7 @@ def test_format_1_to_the_byte() -> None:
 
 @given(st.binary(max_size=40), st.binary(max_size=40))
 def test_anything_can_be_explained(key: bytes, value: bytes) -> None:
-    kinds = tuple(b"D\0\0\0\0\0\0\0\x01" + kind for kind in (b"m", b"b", b"x", b"g", b"n", b"p", b"o"))
+    kinds = tuple(b"D\0\0\0\0\0\0\0\x01" + kind for kind in (b"m", b"b", b"x", b"g", b"n", b"p", b"o", b"t"))
     for table in (b"", b"M", b"D", b"E", b"G", b"X", b"Xstate", b"Xformat", *kinds):
         line = explain(table + key, value)
         assert line
@@ -162,6 +169,10 @@ def test_explanations() -> None:
     place = keys.data_prefix(7)
     group = groups.pack_group(groups.GroupRecord(b"workers", 5 << 64, -1, 3, 0, 2, 7))
     assert explain(place + groups.group_sub(1), group) == 'data oid 7 group 1 "workers" last 5-0 how many read is unknown, 3 pending'
+    waiting = groups.GroupRecord(b"workers", 5 << 64, 5, 3, 0, 2, 7, groups.WaitingRecord(4 << 64, 2, 0, 0))
+    assert explain(place + groups.group_sub(1), groups.pack_group(waiting)) == (
+        'data oid 7 group 1 "workers" last 5-0 5 read, 3 pending, 2 of them up to 4-0 by time'
+    )
     consumer = groups.pack_consumer(groups.ConsumerRecord(b"ann", 0, -1, 3, 0, 2))
     assert explain(place + groups.consumer_sub(1, 2), consumer) == (
         'data oid 7 consumer 2 of group 1 "ann" seen 1970-01-01 00:00:00.000Z, never active, 3 pending'
@@ -171,6 +182,10 @@ def test_explanations() -> None:
         "data oid 7 pending 5-1 in group 1 for consumer 2 since 1970-01-01 00:00:00.000Z, delivered 4 times"
     )
     assert explain(place + groups.owned_sub(1, 2) + number, b"") == "data oid 7 owned 5-1 by consumer 2 of group 1"
+    both = groups.waiting_number(1, 5 << 64 | 1)
+    assert explain(place + groups.numbered(groups.waiting_sub(1), both), b"") == (
+        "data oid 7 waiting since 1970-01-01 00:00:00.001Z in group 1: 5-1"
+    )
     assert explain(keys.garbage_group(7, 1), b"") == "garbage group 1 of oid 7"
     stream = encode_inline(STREAM, None, pack_items([bytes(56), bytes(16), [b"f", b"v"]]))
     assert explain(keys.meta_prefix(1) + b"x", stream).startswith('meta epoch 1 "x" stream 1 entries, ')

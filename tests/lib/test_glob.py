@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diskkv.lib.glob import compile_glob, literal_prefix
+from diskkv.lib import glob
+from diskkv.lib.glob import MOST_STARS, compile_glob, literal_prefix
 
 MATCHES = [
     (b"*", b""),
@@ -116,3 +117,30 @@ def test_the_matcher_agrees_with_the_definition(pattern: str, text: str) -> None
 def test_every_match_starts_with_the_prefix(pattern: bytes, text: bytes) -> None:
     if compile_glob(pattern)(text):
         assert text.startswith(literal_prefix(pattern))
+
+
+PATTERNS = st.lists(st.sampled_from(b"ab*?[]^-\\A"), max_size=9).map(bytes)
+TEXTS = st.lists(st.sampled_from(b"abA]-\\^"), max_size=7).map(bytes)
+
+
+@given(PATTERNS, TEXTS, st.booleans())
+def test_a_long_pattern_is_read_as_a_short_one_is_cut(pattern: bytes, text: bytes, nocase: bool) -> None:
+    if pattern not in (b"", b"*"):
+        assert glob._Reader(pattern, nocase).matches(text) == glob._cut(pattern, nocase)(text)
+
+
+@pytest.mark.parametrize("count", [MOST_STARS - 1, MOST_STARS, MOST_STARS + 1])
+@pytest.mark.parametrize("end", [b"", b"*"])
+def test_a_long_pattern_may_have_as_many_stars(count: int, end: bytes) -> None:
+    pattern, text = b"a*" * count + b"b" + end, b"a" * count + b"b"
+    assert glob._Reader(pattern, False).matches(text) == glob._cut(pattern, False)(text)
+
+
+@pytest.mark.parametrize("atom", [b"a", b"?", b"[a-z]", b"\\a", b"a*", b"[^b]*"])
+def test_a_pattern_of_megabytes_costs_nothing_and_is_not_kept(monkeypatch: pytest.MonkeyPatch, atom: bytes) -> None:
+    monkeypatch.setattr(glob, "_parse", None)
+    pattern = atom * (20 << 20)
+    before = glob._compile.cache_info()
+    assert not compile_glob(pattern)(b"a" * 100)
+    assert pattern.startswith(literal_prefix(pattern))
+    assert glob._compile.cache_info() == before

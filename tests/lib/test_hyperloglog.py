@@ -66,3 +66,22 @@ def test_a_sparse_one_covers_all_registers(body: bytes) -> None:
 def test_what_is_none() -> None:
     for data in (b"", b"HYLL", b"HYLX" + bytes(20), hll.EMPTY[:4] + b"\x02" + hll.EMPTY[5:], hll.to_dense(hll.EMPTY) + b"\x00"):
         assert not hll.is_valid(data)
+
+
+@pytest.mark.parametrize("limit", [0, 200, 3000, hll.UNLIMITED])
+def test_many_at_once_are_as_one_by_one(limit: int) -> None:
+    rng = random.Random(limit)
+    together = single = hll.EMPTY
+    for count in (33, 400, 1, 900, 2500):
+        elements = [b"%d" % rng.randrange(5000) for _ in range(count)]
+        together = hll.add(together, elements, limit) or together
+        for element in elements:
+            single = hll.add(single, [element], limit) or single
+        assert together == single
+
+
+def test_many_are_added_as_far_as_a_spoiled_one_goes() -> None:
+    # It covers the first 64 registers alone: some elements' can be raised, others' can't be found.
+    spoiled = hll.EMPTY[: hll.HEADER] + b"\x3f"
+    with pytest.raises(hll.Corrupted):
+        hll.add(spoiled, [b"%d" % number for number in range(100)], 3000)

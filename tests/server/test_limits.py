@@ -227,6 +227,20 @@ def test_halves_of_requests_count_too(connect: Callable[[], Connection], client:
     client.call(b"CONFIG", b"SET", b"maxmemory-clients", b"0")
 
 
+def test_what_is_queued_counts_too(connect: Callable[[], Connection], client: Connection) -> None:
+    client.call(b"CONFIG", b"RESETSTAT")
+    client.call(b"CONFIG", b"SET", b"maxmemory-clients", b"10mb")
+    endless = connect()
+    endless.call(b"MULTI")
+    with pytest.raises(Lost):
+        for _ in range(100):
+            endless.send(encode([b"SET", b"k", b"x" * 1000]) * 1000)
+            for _ in range(1000):
+                assert endless.read() == ("+", b"QUEUED")
+    assert b"evicted_clients:1\r" in client.call(b"INFO", b"stats")[1]
+    client.call(b"CONFIG", b"SET", b"maxmemory-clients", b"0")
+
+
 def test_a_limit_above_what_is_kept_otherwise_is_a_limit(connect: Callable[[], Connection], client: Connection) -> None:
     client.call(b"CONFIG", b"SET", b"client-output-buffer-limit", b"normal 12000000 0 0")
     slow = connect()

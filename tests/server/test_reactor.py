@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import socket
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from diskkv.server.reactor import AVAILABLE, LITTLE, Reactor, Wire
+from diskkv.server.reactor import AVAILABLE, LITTLE, OUT, Reactor, Wire
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="there is no epoll here, and so no reactor")
 
@@ -195,18 +198,72 @@ def test_writing_to_a_client_that_has_gone_is_an_error_of_the_connection(bench: 
     assert receiver.told == [("lost", BrokenPipeError)]
 
 
-def test_a_client_that_hung_up_while_nobody_reads_is_heard_and_not_asked_again_and_again(bench: Bench) -> None:
+def test_a_client_that_hangs_up_while_nobody_reads_is_read_to_its_end(bench: Bench) -> None:
+    """Else it would be there for ever: a blocked client that had sent much behind its command, and went away."""
     client, receiver = bench.connect()
     client.send(b"before")
     receiver.wire.pause_reading()
-    client.close()
-    assert bench.reactor.epoll.poll(0) == []
     bench.serve()
     assert receiver.told == []
-    receiver.wire.resume_reading()
+    client.close()
     bench.serve()
+    receiver.wire.pause_reading()
     bench.serve()
     assert receiver.told == [b"before", ("lost", type(None))]
+    assert bench.reactor.epoll.poll(0) == []
+
+
+def test_a_client_that_sends_no_more_is_not_asked_again_and_again_while_it_is_sent_the_rest(bench: Bench) -> None:
+    client, receiver = bench.connect()
+    receiver.wire.write(BIG)
+    receiver.wire.close()
+    client.shutdown(socket.SHUT_WR)
+    while client.recv(1 << 20):
+        bench.serve()
+        assert all(events & OUT for _, events in bench.reactor.epoll.poll(0))
+    assert receiver.told == ["pause", ("lost", type(None))]
+
+
+@pytest.mark.parametrize("pieces", [[b"a", b""], [b""], [b"", b"a", b"", b"", b"b"], [b"", BIG, b"", b"end", b""]])
+def test_empty_pieces_are_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]) -> None:
+    calls = 0
+    real = os.writev
+
+    def counted(number: int, given: Any) -> int:
+        nonlocal calls
+        calls += 1
+        assert calls < 1000
+        return real(number, given)
+
+    monkeypatch.setattr(os, "writev", counted)
+    client, receiver = bench.connect()
+    receiver.wire.writelines(pieces)
+    receiver.wire.writelines([b"", b""])
+    receiver.wire.close()
+    got = b""
+    while data := client.recv(1 << 20):
+        got += data
+        bench.serve()
+    assert got == b"".join(pieces)
+
+
+@pytest.mark.parametrize("how", ["closed", "aborted", "hung up"])
+def test_nothing_is_left_of_a_client_that_has_gone(bench: Bench, how: str) -> None:
+    client, receiver = bench.connect()
+    gc.disable()
+    try:
+        if how == "hung up":
+            client.close()
+        else:
+            receiver.wire.close() if how == "closed" else receiver.wire.abort()
+        bench.serve()
+        assert receiver.told == [("lost", type(None))]
+        watch = weakref.ref(receiver)
+        bench.receivers.clear()
+        del receiver
+        assert watch() is None
+    finally:
+        gc.enable()
 
 
 def test_an_end_that_follows_another_in_its_number_is_left_alone(bench: Bench) -> None:

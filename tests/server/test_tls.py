@@ -64,6 +64,18 @@ def refused(client: redis.Redis) -> bool:
     return False
 
 
+def test_who_is_not_let_in_leaves_nothing_behind(strict: Served) -> None:
+    for number in range(30):
+        with socket.create_connection(("127.0.0.1", strict.port), timeout=60) as client:
+            client.sendall((b"PING\r\n", b"\x16\x03\x01\x00", b"")[number % 3])
+            if number % 3 == 0:
+                with contextlib.suppress(ConnectionResetError):
+                    while client.recv(1000):
+                        pass
+    with contextlib.closing(Connection(strict.server.address)) as client:
+        assert client.call(b"CLIENT", b"LIST")[1].count(b"\n") == 1
+
+
 def test_a_client_with_a_certificate_is_served(strict: Served) -> None:
     with strict.certified() as client:
         assert client.ping()

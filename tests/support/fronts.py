@@ -59,8 +59,8 @@ class _Loopback(Loopback):
         return not self._out and not self._closed and not self._todo
 
     def deadline(self) -> int | None:
-        """Until when the last command waits."""
-        return self._waiter.blocked.deadline if self._waiter is not None else None
+        """Until when the last command waits, at least."""
+        return self._waiter.due if self._waiter is not None else None
 
 
 class LocalFront:

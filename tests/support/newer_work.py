@@ -105,7 +105,8 @@ def group(work: Draw) -> Command:
             just = random.choice(((), ("JUSTID",)))
             return "XAUTOCLAIM", work.key(), name, consumer, random.choice((0, 500)), random.choice(("-", low)), "COUNT", 5, *just
         case 7:
-            return "XREADGROUP", "GROUP", name, consumer, *random.choice(((), ("NOACK",))), "COUNT", 7, "STREAMS", work.key(), ">"
+            options = random.choice(((), ("NOACK",), ("CLAIM", random.choice((0, 60)))))
+            return "XREADGROUP", "GROUP", name, consumer, *options, "COUNT", 7, "STREAMS", work.key(), ">"
         case 8:
             return "XPENDING", work.key(), name, "IDLE", random.choice((0, 300)), "-", "+", 20
         case 9:

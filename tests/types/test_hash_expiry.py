@@ -11,7 +11,7 @@ import pytest
 from diskkv.errors import CommandError
 from diskkv.replies import Simple
 from diskkv.types import hashes
-from diskkv.types.deadlines import Deadlines
+from diskkv.types.deadlines import WINDOW, Deadlines
 from tests.support.contents import copy_of
 from tests.support.runner import Runner
 
@@ -358,3 +358,24 @@ def test_dump_and_restore_keep_the_times(tmp_path: Path) -> None:
         assert run.findings() == []
         run("DEL", "h")
     run.close()
+
+
+def test_many_fields_of_one_time_are_not_sorted_for_each(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    shrinks = 0
+    real = Deadlines._shrink
+
+    def counted(self: Deadlines) -> None:
+        nonlocal shrinks
+        shrinks += 1
+        real(self)
+
+    monkeypatch.setattr(Deadlines, "_shrink", counted)
+    fields = [f"f{number}" for number in range(20 * WINDOW)]
+    run("HSET", "h", *[word for field in fields for word in (field, "v")])
+    run("HPEXPIRE", "h", 5000, "FIELDS", len(fields), *fields)
+    assert 0 < shrinks < 10
+    run("HPEXPIRE", "h", 1000, "FIELDS", 1, "f7")
+    run.clock.advance(1000)
+    assert (run("HLEN", "h"), run("HEXISTS", "h", "f7")) == (len(fields) - 1, 0)
+    run.clock.advance(4000)
+    assert run("EXISTS", "h") == 0

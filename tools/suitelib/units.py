@@ -21,6 +21,12 @@ OTHER_LINES = ("[", "***", "Testing ", "Killing ", "!!!", "Execution time", "\\o
 RUNNING = re.compile(r"=> \(IN PROGRESS\) (.*)")
 # A unit may hang this often, each time in another test, and is begun anew without those tests.
 MOST_HANGS = 6
+# The suite looks for free ports just below the one it is given, and wants the one 10,000 above to be free as well.
+HIGHEST_PORT = 65_535 - 10_000
+
+
+class NotRun(Exception):
+    """The suite ended before it came to any test."""
 
 
 @dataclass
@@ -74,7 +80,10 @@ def read(output: str) -> tuple[Outcome, str | None]:
 def run(
     suite: Path, unit: str, start: Callable[[], Server], *, tags: str, options: tuple[str, ...], patience: int, base_port: int
 ) -> Outcome:
-    """Run a unit. A test without progress for `patience` seconds is reported as hung, and the unit begun anew without it."""
+    """Run a unit. A test without progress for `patience` seconds is reported as hung, and the unit begun anew without it.
+
+    Raises NotRun.
+    """
     hung: list[str] = []
     whole = Outcome()
     while True:
@@ -87,6 +96,8 @@ def run(
             whole.broken.append(str(error))
             return whole
         outcome, stuck = read(output)
+        if f"Testing {unit}" not in output:
+            raise NotRun(f"{unit}: {output[-2000:]}")
         if ended:
             outcome.broken.append(f"the server ended: {last}")
         for name in hung:

@@ -68,7 +68,7 @@ class Keeper:
         try:
             write_users(self._file, self._users.ordered())
         except OSError as error:
-            journal.warning("ACL SAVE: %s: %s", self._file, error)
+            journal.warning("ACL SAVE: %(file)s: %(error)s", {"file": self._file, "error": error})
             raise CommandError("There was an error trying to save the ACLs. Please check the server logs for more information") from None
 
     def keep(self, names: Iterable[bytes]) -> None:
@@ -80,6 +80,6 @@ class Keeper:
         try:
             write_users(self._own, [user for user in self._users.ordered() if user.name in self._kept])
         except OSError as error:
-            journal.warning("keeping the users in %s: %s", self._own, error)
+            journal.warning("keeping the users in %(file)s: %(error)s", {"file": self._own, "error": error})
             text = f"the users could not be written to {KEPT}, the change is lost with the next start: {error.strerror}"
             raise CommandError(text) from None

@@ -53,7 +53,7 @@ def _occupy() -> None:
         with tempfile.TemporaryDirectory(prefix="diskkv-", ignore_cleanup_errors=True) as path:
             _holder.append(_open_all(_write(path)))
     except (OSError, plyvel.Error) as error:
-        journal.warning("LevelDB will map its tables, which counts as this process's memory: %s", error)
+        journal.warning("LevelDB will map its tables, which counts as this process's memory: %(error)s", {"error": error})
         _holder.append(None)
 
 

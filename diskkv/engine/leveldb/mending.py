@@ -262,7 +262,7 @@ def _fragments(data: bytes, *, checked: bool, at: int = 0) -> Iterator[Fragment]
 
 
 def _cut(file: str, end: int, count: int) -> None:
-    journal.warning("%s ended in the middle of a write: %d bytes were dropped", file, count)
+    journal.warning("%(file)s ended in the middle of a write: %(bytes)d bytes were dropped", {"file": file, "bytes": count})
     handle = os.open(file, os.O_WRONLY)
     try:
         os.ftruncate(handle, end)

@@ -40,7 +40,7 @@ class Presence:
         self._manifest = Manifest(path)
         self._notices = _watch(path)
         for table in self._manifest.short():
-            journal.critical("%s has lost its end: not all of it can be read", self._file(str(table)))
+            journal.critical("%(file)s has lost its end: not all of it can be read", {"file": self._file(str(table))})
         self._named: set[int] = set()
         # something has gone, and what could not be found out
         self._unsure = False
@@ -71,7 +71,7 @@ class Presence:
             if table.number not in self._named:
                 self._named.add(table.number)
                 self.found += 1
-                journal.critical("%s is missing: somebody has deleted it", self._file(str(table)))
+                journal.critical("%(file)s is missing: somebody has deleted it", {"file": self._file(str(table))})
 
     def _concerns(self, name: str) -> bool:
         """Whether what has gone under a name may be a table that is in use; without a name, it is the directory."""
@@ -127,6 +127,8 @@ def _watch(path: str) -> int:
             os.close(handle)
             raise OSError(number, os.strerror(number))
     except (OSError, AttributeError) as error:
-        journal.warning("tables that somebody deletes while the store is open may read as absent keys: no notices of that: %s", error)
+        journal.warning(
+            "tables that somebody deletes while the store is open may read as absent keys: no notices of that: %(error)s", {"error": error}
+        )
         return -1
     return handle
