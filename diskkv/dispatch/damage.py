@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from diskkv.dispatch.args import quoted
+from diskkv.dispatch.keyspecs import WRITING
 from diskkv.dispatch.positions import NoKeys, key_positions, key_uses
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import Command
@@ -12,8 +13,6 @@ from diskkv.errors import CommandError, Damaged, LogFailed, StoreError, Unreadab
 from diskkv.store.quarantine import isolate
 from diskkv.store.store import Store
 
-# What `keyspecs` says of keys that a command changes.
-WRITING = frozenset({"insert", "delete", "update"})
 # What changes keys of another database than the one that is selected.
 ELSEWHERE = frozenset({"move", "copy"})
 

@@ -78,6 +78,9 @@ not_key 1: spublish
 not_key 1..-1: ssubscribe sunsubscribe
 """
 
+# What a command that changes a key does to it, in a spec's flags.
+WRITING = frozenset({"insert", "delete", "update"})
+
 _WHERE = re.compile(r"(?:(#)|([A-Z]+)@)?(-?\d+)(?:\.\.(-?\d+))?(?:/(\d+))?(?:%(\d+))?")
 _STORES = re.compile(r"\b(STORE|STOREDIST) \w")
 _STREAMS = re.compile(r"\bSTREAMS \w")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +31,8 @@ class MemoryEngine:
     def __init__(self) -> None:
         self._records: Any = SortedDict()
         self._bytes = 0
+        # The writer's thread writes while others scan.
+        self._lock = threading.Lock()
 
     def get(self, key: bytes) -> bytes | None:
         value: bytes | None = self._records.get(key)
@@ -40,11 +43,12 @@ class MemoryEngine:
 
     def scan(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         records = self._records
-        keys = list(records.irange(start, stop, (True, False), reverse))
-        return iter([(key, records[key]) for key in keys])
+        with self._lock:
+            return iter([(key, records[key]) for key in records.irange(start, stop, (True, False), reverse)])
 
     def scan_keys(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[bytes]:
-        return iter(list(self._records.irange(start, stop, (True, False), reverse)))
+        with self._lock:
+            return iter(list(self._records.irange(start, stop, (True, False), reverse)))
 
     def holes(self) -> Iterator[tuple[str, int, int, bytes | None, bytes | None]]:
         return iter(())
@@ -56,16 +60,17 @@ class MemoryEngine:
         return MemoryBatch()
 
     def write(self, batch: Any) -> None:
-        records = self._records
-        for key, value in batch.operations:
-            old = records.get(key)
-            if old is not None:
-                self._bytes -= len(key) + len(old)
-            if value is None:
-                records.pop(key, None)
-            else:
-                records[key] = value
-                self._bytes += len(key) + len(value)
+        with self._lock:
+            records = self._records
+            for key, value in batch.operations:
+                old = records.get(key)
+                if old is not None:
+                    self._bytes -= len(key) + len(old)
+                if value is None:
+                    records.pop(key, None)
+                else:
+                    records[key] = value
+                    self._bytes += len(key) + len(value)
 
     def approximate_size(self, start: bytes, stop: bytes) -> int:
         return sum(len(key) + len(value) for key, value in self.scan(start, stop))
@@ -76,7 +81,8 @@ class MemoryEngine:
     def snapshot(self) -> MemoryEngine:
         """A copy of everything."""
         copy = MemoryEngine()
-        copy._records = self._records.copy()
+        with self._lock:
+            copy._records = self._records.copy()
         return copy
 
     def copy(self, into: str) -> None:

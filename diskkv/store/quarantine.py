@@ -10,6 +10,7 @@ reads have met is no reason: the rest of such a key is served.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -83,10 +84,14 @@ class Quarantined(Value):
 
 def isolate(db: Database, key: bytes, reason: str) -> Quarantined:
     """Put a key into quarantine, with the next checkpoint."""
-    made = supplant(db, key, reason)
     store = db.store
+    held = db.objects.get(key)
+    if held is not None:
+        # A checkpoint that is under way has it as it was.
+        with contextlib.suppress(Damaged):
+            store.writer.secure(held)
+    made = supplant(db, key, reason)
     if made.stamp != store.stamp:
-        store.writer.secure(made)
         made.stamp = store.stamp
         store.dirty.append(made)
         store.changes += 1

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from diskkv.errors import BadFormat, Damaged
 from tests.crash.powered import Player
 from tests.support.contents import contents
 from tests.support.powercut import LEAVES, ForgetfulDisk
@@ -70,7 +72,33 @@ class Outages:
             calm.runner.close()
         return outages
 
-    def _verify(self, leaves: str, store: Path, moment: int, said: list[Event]) -> Outage:
+    def verify_lying(self, count: int) -> Counter[str]:
+        """Cut the power `count` times on a disk that has begun to lie at some moment before: what becomes of the store, counted.
+
+        It is refused, or opens as it was at one moment, and is in order.
+        """
+        found: Counter[str] = Counter()
+        for _ in range(count):
+            honest = self.random.randrange(len(self.events))
+            moment = self.random.randrange(honest, len(self.events) + 1)
+            disk = ForgetfulDisk(honest)
+            for event in self.events[:moment]:
+                disk.play(event)
+            for leaves in LEAVES:
+                left = self.directory / "found-lying"
+                shutil.rmtree(left, ignore_errors=True)
+                disk.cut(left, leaves, self.random)
+                try:
+                    outage = self._verify(leaves, left / "store", moment, disk.said, lying=True)
+                except AssertionError as error:
+                    if not isinstance(error.__cause__, (Damaged, BadFormat)):
+                        raise
+                    found["refused"] += 1
+                else:
+                    found["nothing lost" if outage.found >= outage.acknowledged else "opened as it was before"] += 1
+        return found
+
+    def _verify(self, leaves: str, store: Path, moment: int, said: list[Event], *, lying: bool = False) -> Outage:
         where = f"seed {self.seed}, {self.policy}, {leaves} left of event {moment}"
         acknowledged = len(said)
         try:
@@ -79,7 +107,7 @@ class Outages:
             raise AssertionError(f"{where}: the store does not open") from error
         try:
             found = player.found()
-            if self.policy == "always" or leaves == "everything":
+            if not lying and (self.policy == "always" or leaves == "everything"):
                 assert found >= acknowledged, f"{where}: {acknowledged} ticks were acknowledged, {found} are there"
             assert found <= acknowledged + 1, f"{where}: {found} ticks are there, {acknowledged} were acknowledged"
             player.clock.advance(found * 5)

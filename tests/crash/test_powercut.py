@@ -29,3 +29,7 @@ def test_what_is_left_is_what_was_promised(tmp_path: Path, policy: str, seed: in
         # The simulated disk does forget.
         assert any(outage.found < outage.acknowledged for outage in outages)
 
+
+def test_what_a_lying_disk_leaves_is_refused_or_of_one_moment(tmp_path: Path) -> None:
+    found = Outages(tmp_path, "always", 1, ticks=300).verify_lying(6)
+    assert found["refused"] and found["opened as it was before"], found

@@ -9,6 +9,7 @@ names a beginning, because file systems journal these in order.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -53,9 +54,13 @@ class Renaming:
 
 
 class ForgetfulDisk:
-    """The state after each event of a recording; `said` is what the program had told the world by then."""
+    """The state after each event of a recording; `said` is what the program had told the world by then.
 
-    def __init__(self) -> None:
+    From the event `lies_from` on the disk says that it has synced, and has not.
+    """
+
+    def __init__(self, lies_from: float = inf) -> None:
+        self.lies_from = lies_from
         self.root = Directory()
         self.said: list[Event] = []
         self._number = 0
@@ -122,6 +127,8 @@ class ForgetfulDisk:
 
     def _end_sync(self, token: int) -> None:
         target, number = self._syncs.pop(token)
+        if self._number >= self.lies_from:
+            return
         if isinstance(target, File):
             for change in target.pending:
                 if change[0] <= number:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from diskkv.dispatch.acl.selectors import READ, WRITE, Selector
 from diskkv.dispatch.args import quoted
+from diskkv.dispatch.keyspecs import WRITING
 from diskkv.dispatch.positions import NoKeys, Use, channel_positions, key_uses
 from diskkv.dispatch.table import Command, Flag
 from diskkv.lib.glob import compile_glob
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from diskkv.dispatch.acl.users import User
     from diskkv.dispatch.session import Session
 
-_WRITING = frozenset({"insert", "delete", "update"})
 # From what is the less to what is the more telling: of several selectors' denials the one that came furthest is reported.
 _ORDER = ("command", "key", "channel")
 
@@ -104,7 +104,7 @@ def _matches(pattern: bytes, text: bytes) -> bool:
 
 def may_touch(selector: Selector, key: bytes, flags: Sequence[str]) -> bool:
     """Whether the patterns permit what the flags of `keyspecs` say to be done to a key."""
-    needed = (READ if "access" in flags else 0) | (0 if _WRITING.isdisjoint(flags) else WRITE)
+    needed = (READ if "access" in flags else 0) | (0 if WRITING.isdisjoint(flags) else WRITE)
     return any(rights & needed == needed and _matches(pattern, key) for pattern, rights in selector.patterns.items())
 
 
