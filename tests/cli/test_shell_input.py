@@ -136,7 +136,11 @@ def on_terminal(args: list[str], env: dict[str, str]) -> Iterator[tuple[Keyboard
     master, slave = pty.openpty()
     program = [sys.executable, "-m", "diskkv", "shell", *args]
     everything = {**os.environ, "TERM": "xterm", **env}
-    with subprocess.Popen(program, stdin=slave, stdout=slave, stderr=slave, cwd=ROOT, env=everything, start_new_session=True) as process:
+    with subprocess.Popen(
+        program, stdin=slave, stdout=slave, stderr=slave, cwd=ROOT, env=everything, start_new_session=True,
+        # A suite that was started in the background ignores it, and who is started by one would, too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+    ) as process:  # fmt: skip
         os.close(slave)
         try:
             yield Keyboard(master), process
