@@ -117,6 +117,36 @@ V2_LOGGED: list[tuple[object, ...]] = [
 ]
 
 
+# What came with version 3, made in the same way: the times of pending entries, which are kept once somebody has claimed by them.
+V3_CHECKPOINTED: list[tuple[object, ...]] = [
+    *V2_CHECKPOINTED,
+    ("XREADGROUP", "GROUP", "workers", "eve", "COUNT", 10, "CLAIM", 0, "STREAMS", "large stream", ">"),
+]
+V3_LOGGED: list[tuple[object, ...]] = [
+    *V2_LOGGED,
+    ("XREADGROUP", "GROUP", "workers", "fay", "COUNT", 5, "CLAIM", 0, "STREAMS", "large stream", ">"),
+    ("XACK", "large stream", "workers", "96"),
+]
+
+
+def test_version_3_opens_for_ever(tmp_path: Path) -> None:
+    shutil.copytree(DATABASES / "v3", tmp_path / "v3")
+    expected = Runner(":memory:")
+    for command in (*V3_CHECKPOINTED, *V3_LOGGED):
+        reply = expected(*command)
+        assert not isinstance(reply, CommandError), (command, reply)
+    old = Runner(tmp_path / "v3")
+    claim = ("XREADGROUP", "GROUP", "workers", "gus", "COUNT", 200, "CLAIM", 0, "STREAMS", "large stream", ">")
+    for look in (old.evict, old.reopen):
+        assert contents(old.executor.store) == contents(expected.executor.store)
+        look()
+    assert old(*claim) == expected(*claim)
+    assert contents(old.executor.store) == contents(expected.executor.store)
+    assert old.findings() == []
+    old.close()
+    expected.close()
+
+
 def test_version_2_opens_for_ever(tmp_path: Path) -> None:
     shutil.copytree(DATABASES / "v2", tmp_path / "v2")
     expected = Runner(":memory:")
