@@ -46,6 +46,9 @@ def restore(ctx: Session, key: bytes, ttl: bytes, serialized_value: bytes, *opti
             ctx.log_as(b"DEL", key)
         return OK
     value = put(db, key, content)
+    if key in db.awaited:
+        # Redis deletes the old key and adds a new one; what merely takes another's place wakes nobody.
+        ctx.store.ready(db, key)
     if when:
         db.set_expire(value, when)
     if idle is not None:

@@ -143,11 +143,14 @@ class Waiters:
             store.tick()
         while store.ready_keys and not self.held:
             ready, store.ready_keys = store.ready_keys, []
-            for db, key in dict.fromkeys(ready):
-                self._serve_key(db, key)
+            for db, key, ended in dict.fromkeys(ready):
+                self._serve_key(db, key, ended)
 
-    def _serve_key(self, db: Database, key: bytes) -> None:
+    def _serve_key(self, db: Database, key: bytes, ended: bool) -> None:
         for waiter in list(db.awaited.get(key, ())):
+            # As in Redis, a value that SORT or a set operation stored in the place of another is not one that has come.
+            if ended and not waiter.blocked.vanishing:
+                continue
             try:
                 value = db.find(key)
             except StoreError:

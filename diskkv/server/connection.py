@@ -39,7 +39,7 @@ class Connection(asyncio.Protocol):
     """A client's connection, and the front of its session."""
 
     __slots__ = (
-        "__weakref__", "_ahead", "_chunks", "_over_soft_since", "_paused", "_produced", "_stalled", "_timer", "_todo", "_unread",
+        "__weakref__", "_ahead", "_chunks", "_over", "_over_soft_since", "_paused", "_produced", "_stalled", "_timer", "_todo", "_unread",
         "_unread_size", "_waiter", "_whole", "_wrote", "closing", "connected", "held", "out", "parser", "queued", "server", "session",
         "throttled", "transport", "unix",
     )  # fmt: skip
@@ -64,6 +64,8 @@ class Connection(asyncio.Protocol):
         self._whole = True
         self._over_soft_since: float | None = None
         self._paused = False
+        # the client sends no more
+        self._over = False
         # produced: bytes of long replies since the last flush; stalled: the transport holds as much as it may
         self._produced = 0
         self._stalled = False
@@ -131,6 +133,11 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         return False
+
+    def end_received(self) -> bool:
+        """The client sends no more: what waits for its turn is executed before it is disconnected, but what waits for a key never is."""
+        self._over = self._waiter is None and not self.closing and bool(self._todo or self._unread)
+        return self._over
 
     # -- running commands
 
@@ -255,6 +262,8 @@ class Connection(asyncio.Protocol):
                 self._feed(self._next_unread())
                 if self._unread and not self._todo and self._waiter is None:
                     self.server.take_turn(self)
+            if self._over and (self._waiter is not None or not (self._todo or self._unread)):
+                self.close()
             if self.server.store.changes != before:
                 self._wrote = True
 

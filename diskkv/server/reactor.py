@@ -50,6 +50,9 @@ class Receiver(Protocol):
 
     def receive(self, data: bytes) -> None: ...
 
+    def end_received(self) -> bool:
+        """The client sends no more. Whether the wire stays open, to be closed by its receiver; asyncio's `eof_received`."""
+
     def pause_writing(self) -> None: ...
 
     def resume_writing(self) -> None: ...
@@ -146,8 +149,8 @@ class Wire:
     """One client's socket."""
 
     __slots__ = (
-        "_appetite", "_closing", "_ended", "_full", "_high", "_number", "_peer", "_raw", "_reactor", "_reading", "_receiver", "_size",
-        "_waiting", "_watched",
+        "_appetite", "_closing", "_ended", "_full", "_high", "_number", "_over", "_peer", "_raw", "_reactor", "_reading", "_receiver",
+        "_size", "_waiting", "_watched",
     )  # fmt: skip
 
     def __init__(self, reactor: Reactor, raw: socket.socket, peer: Any, receiver: Receiver) -> None:
@@ -166,6 +169,8 @@ class Wire:
         self._closing = False
         # the client will send no more: what the system still has of it is read, paused or not, for only so its end is found
         self._ended = False
+        # all of that was read
+        self._over = False
         # what the epoll set watches it for; 0 when it is not in the set, for an error would be told of again and again
         self._watched = IN
         raw.setblocking(False)
@@ -179,7 +184,7 @@ class Wire:
     def ready(self) -> None:
         """There is something to read, or it has ended."""
         if not self._reading:
-            if self._closing:
+            if self._closing or self._over:
                 return
             self._ended = self._reading = True
             self._watch()
@@ -195,7 +200,11 @@ class Wire:
         if size == appetite:
             self._appetite = min(4 * appetite, MUCH)
         elif not size:
-            self.close()
+            if self._receiver.end_received():
+                self._ended, self._reading, self._over = True, False, True
+                self._watch()
+            else:
+                self.close()
             return
         elif size < appetite >> 3 and appetite > LITTLE:
             self._appetite = appetite >> 1
@@ -246,7 +255,7 @@ class Wire:
 
     def _watch(self) -> None:
         """Have the epoll set watch for what is of interest now."""
-        wanted = (IN if self._reading else 0 if self._closing else GONE) | (OUT if self._waiting else 0)
+        wanted = (IN if self._reading else 0 if self._closing or self._over else GONE) | (OUT if self._waiting else 0)
         if wanted == self._watched:
             return
         epoll = self._reactor.epoll
@@ -330,7 +339,7 @@ class Wire:
             self._watch()
 
     def resume_reading(self) -> None:
-        if not self._closing:
+        if not self._closing and not self._over:
             self._reading = True
             self._watch()
 

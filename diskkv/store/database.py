@@ -266,7 +266,7 @@ class Database:
     def _tell_of_end(self, key: bytes) -> None:
         """A value is no longer its key's: whoever waits for more to come in it may want to know."""
         if key in self.awaited:
-            self.store.ready(self, key)
+            self.store.ready(self, key, ended=True)
 
     def set_expire(self, value: Value, when: int | None) -> None:
         """Make a value expire at `when` (ms), or never. The type's `touch` is called here."""

@@ -7,19 +7,27 @@ import fcntl
 import os
 from collections.abc import Iterator
 
+from diskkv.clock import sleep
 from diskkv.engine import Engine, open_engine
 from diskkv.errors import Damaged, StoreError, StoreLocked
+
+# A process that was killed while it began another leaves it the lock for some milliseconds, until that runs its own program.
+TRIES = 10
+REST = 0.03
 
 
 def lock_directory(path: str) -> int:
     """Take a store's directory for this process; close the handle to give it up. StoreLocked when another has it."""
     handle = os.open(os.path.join(path, "LOCK"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise StoreLocked(f"{path} is in use by another process") from None
-    return handle
+    for _ in range(TRIES):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            sleep(REST)
+        else:
+            return handle
+    os.close(handle)
+    raise StoreLocked(f"{path} is in use by another process")
 
 
 @contextlib.contextmanager

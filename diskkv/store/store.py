@@ -89,7 +89,7 @@ class Store:
         self.erased: list[bytes] = []
         # what `Value.stamp` becomes with a change; see `Writer`
         self.stamp = 2
-        self.ready_keys: list[tuple[Database, bytes]] = []
+        self.ready_keys: list[tuple[Database, bytes, bool]] = []
         self.held = False  # a script has done half of what it does, and others have their turn meanwhile; see `hold`
         self.hash32: Callable[[bytes], bytes] = keys.member_hasher(0)
         self.path: str | None = None
@@ -547,9 +547,9 @@ class Store:
         self.dead.append(keys.garbage_epoch(db.epoch))
         self.graves.add(DeadDatabase(self, db.objects))
 
-    def ready(self, db: Database, key: bytes) -> None:
-        """A key that somebody waits for has come to exist, has grown, or has ceased to exist."""
-        self.ready_keys.append((db, key))
+    def ready(self, db: Database, key: bytes, *, ended: bool = False) -> None:
+        """A key that somebody waits for has come to exist, or has grown; or, `ended`, its value is no longer its own."""
+        self.ready_keys.append((db, key, ended))
 
 
 def _no_replay(tick: bytes) -> None:

@@ -178,3 +178,25 @@ def test_who_waits_is_slow_only_when_it_is_over(run: Runner) -> None:
     run("SLOWLOG", "RESET")
     assert isinstance(run("BLPOP", "nothing", 0), Blocked)
     assert not [entry for entry in run("SLOWLOG", "GET", -1) if entry[3][0] == b"BLPOP"]
+
+
+def test_what_is_stored_in_the_place_of_another_type_wakes_nobody_but_what_is_restored_or_copied_there_does(run: Runner) -> None:
+    """As in Redis, whose SORT and set operations replace a value, where RESTORE and COPY delete a key and add one."""
+    run("SADD", "set", 15)
+    run("RPUSH", "list", "x")
+    waiting, restored, copied = Client(run), Client(run), Client(run)
+    for key, client in (("a", waiting), ("b", restored), ("c", copied)):
+        client("BLPOP", key, 0)
+        run("SET", key, "text")
+    run("SORT", "set", "STORE", "a")
+    assert waiting.replies == []
+    assert run("LRANGE", "a", 0, -1) == [b"15"]
+    run("RESTORE", "b", 0, run("DUMP", "list"), "REPLACE")
+    assert restored.replies == [[b"b", b"x"]]
+    run("COPY", "list", "c", "REPLACE")
+    assert copied.replies == [[b"c", b"x"]]
+    run("RPUSH", "a", 16)
+    assert waiting.replies == []
+    run("DEL", "a")
+    run("SORT", "set", "STORE", "a")
+    assert waiting.replies == [[b"a", b"15"]]

@@ -262,3 +262,19 @@ def test_what_the_system_allows_is_all_that_can_be_served(tmp_path: Path) -> Non
     else:
         assert allowed == 350
         assert "maxclients has been reduced to 350 to compensate for low ulimit" in said
+
+
+def test_what_a_client_sent_before_it_hung_up_is_executed(server: servers.Server, client: Connection) -> None:
+    """As `cat commands | nc` does: more replies than one turn makes, then a write, and no more to come."""
+    client.call(b"SET", b"long", b"x" * 100_000)
+    count = 200
+    with socket.socket(socket.AF_UNIX) as raw:
+        raw.settimeout(60)
+        raw.connect(str(server.address))
+        raw.sendall(encode((b"GET", b"long")) * count + encode((b"INCR", b"done")))
+        raw.shutdown(socket.SHUT_WR)
+        got = 0
+        while data := raw.recv(1 << 20):
+            got += len(data)
+    assert got == count * len(b"$100000\r\n" + b"x" * 100_000 + b"\r\n") + len(b":1\r\n")
+    assert client.call(b"GET", b"done") == ("$", b"1")

@@ -49,6 +49,7 @@ class Receiver:
         self.wire: Any = None
         self.told: list[Any] = []
         self.broken = False
+        self.goes_on = False
 
     def connection_made(self, wire: Wire) -> None:
         self.wire = wire
@@ -60,6 +61,9 @@ class Receiver:
         if self.broken:
             raise ValueError("a mistake in the server")
         self.told.append(data)
+
+    def end_received(self) -> bool:
+        return self.goes_on
 
     def pause_writing(self) -> None:
         self.told.append("pause")
@@ -323,3 +327,22 @@ def test_a_closed_port_accepts_nobody_and_leaves_its_clients_be(bench: Bench) ->
     client.send(b"hello")
     bench.serve()
     assert receiver.told == [b"hello"]
+
+
+def test_a_client_that_sends_no_more_may_be_answered_first(bench: Bench) -> None:
+    client, receiver = bench.connect()
+    receiver.goes_on = True
+    client.send(b"question")
+    client.shutdown(socket.SHUT_WR)
+    bench.serve()
+    bench.serve()
+    assert receiver.told == [b"question"]
+    assert bench.reactor.epoll.poll(0) == []
+    receiver.wire.resume_reading()
+    assert bench.reactor.epoll.poll(0) == []
+    receiver.wire.write(b"answer")
+    receiver.wire.close()
+    bench.serve()
+    assert client.recv(100) == b"answer"
+    assert client.recv(100) == b""
+    assert receiver.told == [b"question", ("lost", type(None))]

@@ -45,8 +45,9 @@ class Runner:
         return self.batch([argv], session=session)[0]
 
     def batch(self, commands: Iterable[Sequence[Any]], *, session: Session | None = None) -> list[Any]:
-        """Execute commands in one tick; their replies."""
+        """Execute commands in one tick; their replies. Waits before it while writers have to wait, as every front does."""
         with self.executor.store.lock:
+            self.executor.store.wait_for_room()
             self.executor.begin()
             replies = []
             for argv in commands:
