@@ -71,10 +71,13 @@ class Reclaimer:
 
     def step(self) -> None:
         """Compact a piece if one waits, or delete up to STEP records of the first in the queue, and drop those that are done with."""
+        before = self._place
         try:
             self._step()
-        except Damaged as error:
-            if self._around:
+        except BaseException as error:
+            # Nothing was deleted.
+            self._place = before
+            if self._around or not isinstance(error, Damaged):
                 raise
             self._go_around(error)
 
@@ -105,7 +108,6 @@ class Reclaimer:
         batch = engine.batch(sync=True)
         found: list[bytes] = []
         finished = deleted = 0
-        before = self._place
         for raw in list(islice(self._waiting, STEP)):
             room = STEP - deleted - finished
             number = unpack_u64(raw, 1)
@@ -120,11 +122,7 @@ class Reclaimer:
                 break
             batch.delete(raw)
             finished += 1
-        try:
-            engine.write(batch)
-        except BaseException:
-            self._place = before
-            raise
+        engine.write(batch)
         # Before they leave the queue, so that there is something `pending` as long as there is something to do.
         self._compaction.look(idle=finished == len(self._waiting) and not found)
         for _ in range(finished):

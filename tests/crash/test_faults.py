@@ -46,7 +46,8 @@ def test_nothing_acknowledged_is_lost_and_the_store_heals(ordeal: Ordeal, fault:
         assert outcome.opened and outcome.acknowledged
 
 
-def test_a_store_that_is_being_made(ordeal: Ordeal) -> None:
-    outcome = ordeal.run(Fault("write", "ENOSPC", 3), fresh=True)
+@pytest.mark.parametrize("fault", [Fault("write", "ENOSPC", 3), Fault("pread64", "EIO", 8)], ids=str)
+def test_a_store_that_is_being_made(ordeal: Ordeal, fault: Fault) -> None:
+    outcome = ordeal.run(fault, fresh=True)
     assert outcome.injected and outcome.opened
     assert outcome.complaints == []

@@ -126,3 +126,33 @@ def test_a_table_in_the_place_of_another_is_found(tmp_path: Path) -> None:
     one.write_bytes(two.read_bytes())
     ((file, offset, size, low, high),) = holes(str(one.parent))
     assert (file, offset, size, low, high) == (str(one), 0, one.stat().st_size, b"one0000", b"one0999")
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_scan_tells_of_damage_where_nothing_follows(tmp_path: Path, place: str, reverse: bool) -> None:
+    """plyvel by itself takes the end of what can be read for the end of all."""
+    tree = tmp_path / "tree"
+    grown(tree, 20)
+    opened(tree)
+    table = max(tree.glob("*.ldb"))
+    whole = table.read_bytes()
+    edge = b"0000" if place == "first" else b"0019"
+    for at in range(0, len(whole), 50):
+        table.write_bytes(whole[:at] + bytes((whole[at] ^ 1,)) + whole[at + 1 :])
+        found = list(holes(str(tree)))
+        if found and found[0].size < len(whole) and (found[0].low is None if place == "first" else found[0].high >= edge):
+            break
+    else:
+        raise AssertionError("no such block")
+    assert list(holes(str(tree)))
+    engine = LevelEngine(str(tree), block_cache=1 << 20, write_buffer=4 << 20)
+    try:
+        for start, stop in ((b"", None), (b"", b"9999"), (b"0019", b"0020"), (b"0000", b"0001")):
+            hit = stop is None or stop == b"9999" or (start == b"0000") is (place == "first")
+            for scan in (engine.scan, engine.scan_keys):
+                if hit:
+                    with pytest.raises(Damaged):
+                        list(scan(start, stop, reverse=reverse))
+    finally:
+        engine.close()
