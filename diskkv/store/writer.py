@@ -58,6 +58,8 @@ BACKLOG = 1.4
 FULL = 1.25
 FULLER = 1.75
 CROWDED = 16
+# So much more than its budget the cache may hold before that: a small budget would have every writer wait for a checkpoint.
+SLACK = 8 << 20
 # Keys encoded at a time, at the end of a tick: about 0.1 ms. The thread does it only when ticks are rare, because two threads that
 # both want the interpreter cost more than the encoding itself.
 SLICE = 96
@@ -150,7 +152,7 @@ class Writer:
         count, log = len(store.dirty), store.log.written - self._log_mark + self.ahead
         if self.commands + 2 * count >= store.log_work or log >= store.log_bytes or log + DIRTY_BYTES * count >= store.dirty_bytes:
             return True
-        return log >= store.dirty_bytes // CROWDED and store.cache.used >= FULL * store.cache.budget
+        return log >= store.dirty_bytes // CROWDED and self._overfull(FULL)
 
     @property
     def stuck(self) -> bool:
@@ -168,9 +170,13 @@ class Writer:
         log = store.log.written - self._landed_mark + self.ahead + self._flying_ahead
         work = self.commands + self._flying_commands + 2 * count
         memory = log + DIRTY_BYTES * count
-        if log >= store.dirty_bytes // CROWDED and store.cache.used >= FULLER * store.cache.budget:
+        if log >= store.dirty_bytes // CROWDED and self._overfull(FULLER):
             return True
         return work >= BACKLOG * store.log_work or log >= BACKLOG * store.log_bytes or memory >= BACKLOG * store.dirty_bytes
+
+    def _overfull(self, times: float) -> bool:
+        cache = self._store.cache
+        return cache.used >= max(times * cache.budget, cache.budget + SLACK)
 
     def freeze(self) -> None:
         """Begin a checkpoint of the state as it is now, unless the engine is out of order.
