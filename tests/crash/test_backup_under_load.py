@@ -113,10 +113,8 @@ def test_every_backup_is_a_moment_that_was(server: servers.Server, tmp_path: Pat
     labels = [read_label(path) for path in made]
     tables = {(entry.name, entry.stat().st_ino) for path in made for entry in (path / "tree").glob("*.ldb")}
     assert len(tables) == len({name for name, _ in tables}), "a table that an earlier backup has is there twice"
-    # The first one takes all of it; the others what was written since, and the log.
+    # The others take what was written since, which may be all: compaction rewrites tables as it likes.
     assert labels[0].new_bytes == labels[0].bytes
-    for label in labels[1:]:
-        assert label.new_bytes < label.bytes
 
 
 def moments(client: redis.Redis) -> tuple[int, ...]:
