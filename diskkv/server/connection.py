@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from diskkv.dispatch.blocking import Waiter
-from diskkv.dispatch.executor import POSTPONED, Postponed
+from diskkv.dispatch.executor import POSTPONED, SHORT, Postponed
 from diskkv.dispatch.session import NoFront, Session
 from diskkv.errors import CommandError, ProtocolError
 from diskkv.replies import Blocked
@@ -27,8 +27,6 @@ OUTPUT_AHEAD = 4 << 20
 # A round of the loop in which so many bytes of long replies were made ends; whoever has more to do gets its turn in the next one.
 # So one client, or a hundred, that asks for much delays the others by a millisecond and not by seconds.
 TURN = 1 << 20
-# Only replies as long as this are counted while a packet is executed: no packet asks for many megabytes of shorter ones.
-COUNTED = 4096
 
 
 class Told(bytes):
@@ -160,7 +158,8 @@ class Connection(asyncio.Protocol):
                 return
             encoded = ENCODERS[session.protocol][kind](reply)
             out.append(encoded)
-            if len(encoded) >= COUNTED:
+            # Only long replies count: no packet asks for many megabytes of shorter ones.
+            if len(encoded) >= SHORT:
                 self._produced += len(encoded)
                 server.spent += len(encoded)
                 if server.spent > TURN:
