@@ -19,7 +19,7 @@ def dbsize(ctx: Session) -> int:
     """Return how many keys the database has."""
     # What has expired a moment ago is not counted, even if the keeper has not come by yet.
     ctx.store.expiry.due(ctx.now, 1000)
-    return ctx.db.count
+    return ctx.db.size()
 
 
 @command("FLUSHDB [ASYNC | SYNC]", WRITE, since="1.0.0")

@@ -122,7 +122,7 @@ class Repair:
             view = self._view(count, described)
             self._outcome.expected = sum(keys_ or 0 for _, keys_, _ in described.values())
             for number, (epoch, keys_, expiring) in described.items():
-                view.databases[number].reset(epoch, keys_ or 0, expiring)
+                view.databases[number].reset(epoch, keys_ or 0, expiring, doubtful=False)
                 self._database(view.databases[number], store.databases[number], number, keys_)
             self._documents(store)
             self._replay(executor, state)

@@ -208,6 +208,8 @@ class Examination:
             if meta.oid:
                 yield from self._own(meta.oid, raw_key, where)
             yield from self._value(db, name, raw, where)
+        if db.doubtful:
+            return
         if count != db.count:
             yield Finding(DAMAGE, f"epoch {epoch}", f"there are {count} keys, the count says {db.count}")
         if expiring != db.expiring:

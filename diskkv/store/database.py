@@ -35,6 +35,8 @@ class Database:
     prefix: bytes
     count: int
     expiring: int
+    # What could not be read was taken for a key in `count`, and for one that does not expire in `expiring`: see `size`.
+    doubtful: bool
     objects: dict[bytes, Value]
 
     def __init__(self, store: Store) -> None:
@@ -46,12 +48,13 @@ class Database:
         # key -> whoever waits for it to come to exist, in order; kept by the dispatcher
         self.awaited: dict[bytes, dict[Any, None]] = {}
 
-    def reset(self, epoch: int, count: int, expiring: int) -> None:
+    def reset(self, epoch: int, count: int, expiring: int, *, doubtful: bool) -> None:
         """Become what the store's state says, nothing resident (undoing). Every watched key may have changed."""
         self.epoch = epoch
         self.prefix = keys.meta_prefix(epoch)
         self.count = count
         self.expiring = expiring
+        self.doubtful = doubtful
         self.objects = {}
         for key in self.watched:
             self.alert(key)
@@ -240,7 +243,6 @@ class Database:
         try:
             value = self.find(key)
         except Damaged as error:
-            # There is hardly any doubt that it was there: what is not, LevelDB's filters know without reading.
             value = isolate(self, key, str(error))
         if value is None:
             return False
@@ -326,6 +328,7 @@ class Database:
         self.epoch = store.new_epoch()
         self.prefix = keys.meta_prefix(self.epoch)
         self.count = self.expiring = 0
+        self.doubtful = False
         self.objects = {}
         store.changes += max(deleted, 1)
         return deleted
@@ -405,6 +408,26 @@ class Database:
                 if value.db is self and value.linked and start <= value.key and (stop is None or value.key < stop):
                     found.add(value.key)
         return sorted(found)
+
+    def size(self) -> int:
+        """How many keys there are, with those that have expired and were not yet deleted (DBSIZE). Counts them anew when there is doubt;
+        Damaged when that can't be done."""
+        if self.doubtful:
+            self._recount()
+        return self.count
+
+    def _recount(self) -> None:
+        count = expiring = 0
+        width = len(self.prefix)
+        for raw, record in self.store.engine.scan(self.prefix, keys.after(self.prefix)):
+            if raw[width:] not in self.objects:
+                count += 1
+                expiring += record[1] & 1
+        for value in self.objects.values():
+            if value.__class__ is not Gone:
+                count += 1
+                expiring += value.expire is not None
+        self.count, self.expiring, self.doubtful = count, expiring, False
 
     def exists_now(self, key: bytes) -> bool:
         """Whether a key that has been met in a scan exists and has not expired; loads nothing."""

@@ -57,12 +57,18 @@ class Quarantined(Value):
         made = cls(db, key, NO_RECORD)
         try:
             raw = db.store.engine.get(db.prefix + key)
-            if raw is None:
-                return made
+        except Damaged:
+            # Most likely there is a record: of what is not there LevelDB's filters mostly know without reading.
             made.saved = UNKNOWN
+            db.doubtful = True
+            return made
+        if raw is None:
+            return made
+        made.saved = UNKNOWN
+        try:
             meta = decode(raw)
         except Damaged:
-            made.saved = UNKNOWN
+            db.doubtful = True
             return made
         made.raw = mark_spoiled(raw)
         made.expire, made.oid = meta.expire, meta.oid

@@ -237,7 +237,7 @@ class Store:
             # Sessions hold on to the databases that there are: they are reset, not replaced.
             if number == len(self.databases):
                 self.databases.append(Database(self))
-            self.databases[number].reset(epoch or self.new_epoch(), size, expiring)
+            self.databases[number].reset(epoch or self.new_epoch(), size, expiring, doubtful=number in state.get("doubtful", ()))
         start = Position(*state["log"])
         reader = LogReader(self.log.path, start, stop) if self.path is not None else None
         if reader is not None:
@@ -494,6 +494,7 @@ class Store:
             "oid": self._next_oid,
             "epoch": self._next_epoch,
             "databases": {number: [db.epoch, db.count, db.expiring] for number, db in enumerate(self.databases)},
+            "doubtful": [number for number, db in enumerate(self.databases) if db.doubtful],
         }
 
     def expire(self, db: Database, value: Value) -> None:

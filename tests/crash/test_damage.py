@@ -122,6 +122,25 @@ def test_a_damaged_key_is_named_and_the_others_are_served(rotting: Rotting) -> N
     assert rotting.findings() == []
 
 
+def test_keys_are_counted_anew_when_nobody_could_tell_whether_there_was_one(rotting: Rotting) -> None:
+    rotting.batch([("MSET", *(word for number in range(50) for word in (f"key{number}", number))), ("EXPIRE", "key7", 100)])
+    rotting.evict()
+    rotting.rotten = rotting.engine.rotten = [b"unseen", b"key49"]
+    assert rotting("SET", "unseen", 1) is OK
+    assert rotting("DEL", "unseen2") == 1
+    assert isinstance(rotting("DBSIZE"), CommandError)
+    rotting("SET", "dirty", 1)
+    rotting.checkpoint()
+    rotting.reopen()
+    assert isinstance(rotting("DBSIZE"), CommandError)
+    rotting.rotten = rotting.engine.rotten = []
+    assert rotting("DBSIZE") == 52
+    assert "keys=52,expires=1" in rotting("INFO", "keyspace").text.decode()
+    assert rotting.findings() == []
+    rotting.reopen()
+    assert rotting("DBSIZE") == 52
+
+
 def test_a_command_that_meets_damage_halfway_is_undone_and_a_transaction_stays_whole(rotting: Rotting) -> None:
     rotting.batch([("HSET", "hash", *(word for number in range(3000) for word in (f"f{number}", number))), ("MSET", "a", 1, "b", 1)])
     rotting.evict()
