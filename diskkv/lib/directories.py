@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 
 
-def bytes_in(directory: str) -> int:
-    """The sizes of the files in a directory. One that goes away while it is looked at counts nothing."""
-    total = 0
+def sizes_in(directory: str) -> dict[str, int]:
+    """The files in a directory and their sizes. One that goes away while it is looked at is not among them."""
+    sizes = {}
     with os.scandir(directory) as entries:
         for entry in entries:
             try:
-                total += entry.stat().st_size if entry.is_file() else 0
+                if entry.is_file():
+                    sizes[entry.name] = entry.stat().st_size
             except FileNotFoundError:
                 continue
-    return total
+    return sizes
+
+
+def bytes_in(directory: str) -> int:
+    """The bytes of all of them."""
+    return sum(sizes_in(directory).values())

@@ -26,6 +26,7 @@ from diskkv.clock import sleep
 from diskkv.errors import StoreError
 from diskkv.format import keys
 from diskkv.format.meta import unpack_state
+from diskkv.lib.directories import sizes_in
 from diskkv.store.directory import make_directory, sync_directory
 from diskkv.store.log import Position, segment_name, segments
 
@@ -163,10 +164,10 @@ class Backups:
                 end = store.log.position()
                 self._label = Label(store.clock(), end.segment, end.offset, max(0, store.log.database))
             _copy_log(store.log.path, stage / "log", start, end)
-            for entry in os.scandir(store.path):
+            for name in sizes_in(store.path):
                 # users.acl, and what else may once lie beside it
-                if entry.is_file() and entry.name.endswith(".acl"):
-                    shutil.copyfile(entry.path, stage / entry.name)
+                if name.endswith(".acl"):
+                    shutil.copyfile(os.path.join(store.path, name), stage / name)
         except Exception as error:
             self._failure = error
         finally:

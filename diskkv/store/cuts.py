@@ -50,7 +50,8 @@ def keep_aside(file: str, offset: int) -> str:
             os.unlink(name)
         return ""
     directory = os.path.dirname(file)
-    old = sorted((entry.stat().st_mtime_ns, entry.path) for entry in os.scandir(directory) if entry.name.endswith(SUFFIX))
+    kept = (os.path.join(directory, entry) for entry in os.listdir(directory) if entry.endswith(SUFFIX))
+    old = sorted((os.stat(path).st_mtime_ns, path) for path in kept)
     for _, path in old[:-KEPT]:
         with contextlib.suppress(OSError):
             os.unlink(path)

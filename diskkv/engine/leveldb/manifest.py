@@ -7,6 +7,7 @@ import os
 from typing import NamedTuple
 
 from diskkv.engine.leveldb.mending import BLOCK, DELETED_FILE, NEW_FILE, edits, records, table_names
+from diskkv.lib.directories import sizes_in
 
 # So much of a key is named.
 SHOWN = 60
@@ -61,7 +62,7 @@ class Manifest:
 
     def short(self) -> list[Table]:
         """The tables whose files are shorter than they should be. REQUIRES: no compaction goes on, or what is found may be superfluous."""
-        sizes = {entry.name: entry.stat().st_size for entry in os.scandir(self._path)}
+        sizes = sizes_in(self._path)
         return [
             table
             for number, table in self.live().items()
