@@ -339,7 +339,8 @@ class Writer:
                 self._begin_after_rest()
             if self.active:
                 self._carry_out()
-            elif self._errands:
+            # However fast one checkpoint follows the other, what else there is to do has its turn between them.
+            if self._errands:
                 self._errands.popleft()()
                 self._wake.set()
             elif reclaims:
