@@ -16,6 +16,7 @@
               | "r"  ranked: f64 member            ->  ""          a sorted set's members by score
               | "b"  bucket: lowest ranked sub     ->  count:u32   how many ranked records from here to the next bucket
               | "l"  element: position:u64         ->  packed      of lists
+              | "u"  run: position:u64             ->  packed      of lists: the msgpack array of offsets, a byte each, and elements
               | "x"  entry: ms:u64 seq:u64         ->  packed      of streams: the msgpack array of fields and values in turn
               | "g"  group: group:u32              ->  array       of streams: a consumer group
               | "n"  consumer: group:u32 consumer:u32         ->  array   of the group
@@ -36,6 +37,10 @@ pending, ids below and above which none are, and the number that the next consum
 something and last got something (ms, -1 for never), how many entries are pending for it, and ids below and above which none are. A group
 from which entries have been claimed by how long they wait has `waiting` records, of those up to an id; its record goes on with that id,
 how many they are, and time and id below and above which none are.
+
+A list's extras are its first position, its last if elements were put between others, and a byte: 1 if elements may have records of
+their own, 0 if all lie in runs. Without that byte, all have records of their own. Offsets in a run count in steps of 4097, of which it
+has 32, and its position is a multiple of that.
 
 A hash of which some fields expire has PARTS set, and due_ms, before which none of them does. Its inline body begins with its flags, as
 below, and the array of its fields' times in ms, nil for those that do not expire. The extras of a large one are its flags:u8, how many
@@ -63,7 +68,7 @@ Tags, flags, kinds and codecs are added, never renumbered and never reused. A st
 one of a lower is marked as of this one, since from then on there may be things in it that were not known then:
 
     2  consumer groups, fields that expire, documents; in the log the length of the segment before, and times
-    3  keys that are known to be damaged, waiting records
+    3  keys that are known to be damaged, waiting records, runs
 """
 
 from __future__ import annotations
@@ -93,6 +98,7 @@ MEMBER = b"m"
 RANKED = b"r"
 BUCKET = b"b"
 ELEMENT = b"l"
+LIST_RUN = b"u"
 PIECE = b"c"
 ENTRY = b"x"
 DEADLINE = b"e"

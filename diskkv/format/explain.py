@@ -17,6 +17,7 @@ from diskkv.format import (
     EXPIRES,
     GROUP,
     HASH,
+    LIST_RUN,
     MEMBER,
     OWNED,
     PARTS,
@@ -121,6 +122,9 @@ def _data(key: bytes, value: bytes) -> str:
         return f"{start} bucket from {sub[:8].hex()} {quoted(sub[8:])} -> {unpack_u32(value)} entries"
     if kind == ELEMENT:
         return f"{start} element {unpack_u64(sub)} -> {quoted(unpack_value(value))}"
+    if kind == LIST_RUN:
+        offsets, *elements = unpack_items(unpack_value(value))
+        return f"{start} run {unpack_u64(sub)} -> {', '.join(f'{at}: {quoted(item)}' for at, item in zip(offsets, elements, strict=False))}"
     if kind == ENTRY:
         return f"{start} entry {unpack_u64(sub)}-{unpack_u64(sub, 8)} -> {_fields(unpack_items(unpack_value(value)))}"
     if kind == PIECE:

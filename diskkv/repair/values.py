@@ -6,6 +6,7 @@ nothing is taken over that `get` does not confirm.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import Any, TypeVar
@@ -13,12 +14,13 @@ from typing import Any, TypeVar
 from diskkv import format
 from diskkv.engine import Engine
 from diskkv.errors import Damaged, StoreError
-from diskkv.format import ELEMENT, ENTRY, MEMBER, RANKED, keys
+from diskkv.format import ELEMENT, ENTRY, LIST_RUN, MEMBER, RANKED, keys
 from diskkv.format.meta import Meta, unpack_items, unpack_mortal, unpack_value
-from diskkv.format.ordered import unpack_f64
+from diskkv.format.ordered import unpack_f64, unpack_u64
 from diskkv.rdb.content import Content, Group, StreamState
 from diskkv.store.value import Value
 from diskkv.transfer.values import PART, content_of
+from diskkv.types.list_runs import MIDDLE, run_of, unpack_run
 from diskkv.types.streams import Stream
 
 T = TypeVar("T")
@@ -78,7 +80,21 @@ def _zset(engine: Engine, value: Value, meta: Meta) -> Content:
 
 
 def _list(engine: Engine, value: Value, meta: Meta) -> Content:
-    return Content(meta.tag, None, _parts(data for _, data in _unpacked(_records(engine, meta.oid, ELEMENT), unpack_value)))
+    """The elements of runs and those with records of their own, by position."""
+    runs = (
+        pair
+        for sub, raw in _records(engine, meta.oid, LIST_RUN)
+        for pair in _run(unpack_u64(sub) - MIDDLE, raw)
+    )
+    own = ((unpack_u64(sub) - MIDDLE, data) for sub, data in _unpacked(_records(engine, meta.oid, ELEMENT), unpack_value))
+    return Content(meta.tag, None, _parts(data for _, data in heapq.merge(runs, own)))
+
+
+def _run(base: int, raw: bytes) -> list[tuple[int, bytes]]:
+    try:
+        return list(unpack_run(run_of(base), raw).items())
+    except (Damaged, ValueError):
+        return []
 
 
 def _stream(engine: Engine, value: Value, meta: Meta) -> Content:

@@ -24,6 +24,7 @@ from diskkv.format import (
     ENTRY,
     EXPIRES,
     GROUP,
+    LIST_RUN,
     MEMBER,
     OWNED,
     PARTS,
@@ -47,7 +48,7 @@ from diskkv.store.value import TYPES
 DAMAGE = "damage"
 LEFTOVER = "leftover"
 
-KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, WAITING, DEADLINE})
+KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, LIST_RUN, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, WAITING, DEADLINE})
 FLAGS = EXPIRES | RECORDS | COMPRESSED | PARTS | EDITED | SPOILED
 # Those that grow, in the order in which they are examined.
 TABLES = (keys.META, keys.EXPIRY, keys.DATA)

@@ -8,33 +8,34 @@ An insertion or removal far from both ends makes a hole or needs a place in betw
 positions are found through counted `Buckets`. Where there is no place left between two neighbours, elements around are spread out
 again.
 
-Records: ELEMENT position:u64 -> packed value, and of a sparse list BUCKET low:u64 -> count:u32. The header's extras are the first
-position, and of a sparse list the last one, too. In memory positions count from the middle. `touched` and `flying` have them as keys,
-and `(low,)` for buckets.
+Elements lie in runs, or in records of their own (`list_runs.py`); a sparse list has a record for each bucket, too. In memory positions
+count from the middle. `touched` and `flying` have them as keys, and `(low,)` for buckets.
 
 In memory `resident` holds elements by position: all those with pending changes, and of the others what has been touched. What is not
-in it is in the engine. STRIDE is odd because multiples of a power of two collide in a dict, and leaves room for 2^51 pushes on
+in it is in the engine. Whoever changes an element opens its run first (`open_run`): so all of the run is in `touched`, or nothing of it
+is in the engine. STRIDE is odd because multiples of a power of two collide in a dict, and leaves room for 2^51 pushes on
 either side: seventy years at a million a second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import heapq
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
 from diskkv.errors import Damaged
 from diskkv.format import BUCKET, ELEMENT, keys
-from diskkv.format.meta import pack_value, unpack_value
+from diskkv.format.meta import unpack_value
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.value import OVERHEAD, Value
+from diskkv.types import list_runs
 from diskkv.types.list_buckets import Buckets
+from diskkv.types.list_runs import LONG, MIDDLE, RUN, STRIDE, element_key, run_of
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
 
-STRIDE = 4097
-MIDDLE = 1 << 63
 # Up to so many missing elements are fetched one by one, more by a scan.
 FEW = 8
 
@@ -44,7 +45,10 @@ ELEMENT_WEIGHT = 160
 class Elements(Value):
     """What is in a large list; `List` is made of it. Where nothing else is said the methods require `oid` > 0."""
 
-    __slots__ = ("__weakref__", "buckets", "buckets_weight", "count", "first", "high", "last", "low", "resident", "sparse", "spill_at")
+    __slots__ = (
+        "__weakref__", "buckets", "buckets_weight", "count", "first", "high", "last", "loose", "low", "opened", "resident", "sparse",
+        "spill_at",
+    )  # fmt: skip
 
     def __init__(self, db: Database, key: bytes) -> None:
         super().__init__(db, key)
@@ -55,6 +59,10 @@ class Elements(Value):
         # Positions outside of low..high have never been handed to a checkpoint: what is popped there leaves no trace.
         self.low = MIDDLE
         self.high = -MIDDLE
+        # Elements may have records of their own.
+        self.loose = False
+        # runs that are whole in `touched`
+        self.opened: set[int] = set()
         self.spill_at = 0
         self.sparse = False
         self.buckets: Buckets | None = None
@@ -90,14 +98,14 @@ class Elements(Value):
         low = self.first if low is None else low
         high = self.last + 1 if high is None else high
         touched, flying = self.touched, self.flying
-        found = []
-        prefix = keys.data_prefix(self.oid) + ELEMENT
-        at = len(prefix)
-        for raw in self.db.store.engine.scan_keys(prefix + pack_u64(low + MIDDLE), prefix + pack_u64(high + MIDDLE)):
-            place = unpack_u64(raw, at) - MIDDLE
-            if (touched[place] if place in touched else flying.get(place, b"")) is not None:
-                found.append(place)
-        return found
+        store = self.db.store
+        found = [place for run in list_runs.scan_runs(store, self.oid, low, high) for place in run if low <= place < high]
+        if self.loose:
+            prefix = keys.data_prefix(self.oid)
+            at = len(prefix) + 1
+            own = store.engine.scan_keys(prefix + element_key(low), prefix + element_key(high))
+            found = sorted([*found, *(unpack_u64(raw, at) - MIDDLE for raw in own)])
+        return [place for place in found if (touched[place] if place in touched else flying.get(place, b"")) is not None]
 
     def weigh(self) -> None:
         buckets = self.buckets
@@ -184,7 +192,7 @@ class Elements(Value):
     def _move(self, old: Sequence[int], fresh: Sequence[int]) -> None:
         """Give elements other positions."""
         values = self.values(old)
-        self.erase(old)
+        self.erase(old, row=True)
         self.count += len(old)
         for place, value in zip(fresh, values, strict=True):
             self.put(place, value)
@@ -208,33 +216,89 @@ class Elements(Value):
         return values
 
     def read(self, place: int) -> bytes:
-        raw = self.db.store.engine.get(keys.data_prefix(self.oid) + ELEMENT + pack_u64(place + MIDDLE))
+        """An element from the engine."""
+        store = self.db.store
+        if not place % STRIDE:
+            value = list_runs.read_run(store, self.oid, run_of(place)).get(place)
+            if value is not None:
+                return value
+        raw = store.engine.get(keys.data_prefix(self.oid) + element_key(place)) if self.loose else None
         if raw is None:
             raise Damaged(f"list {self.key!r} lacks an element")
         return unpack_value(raw)
 
     def _scan(self, places: Sequence[int]) -> dict[int, bytes]:
-        """Many elements from the engine, in one pass."""
-        prefix = keys.data_prefix(self.oid) + ELEMENT
-        at = len(prefix)
+        """Many elements from the engine, in one pass, or two."""
+        store = self.db.store
         wanted = dict.fromkeys(places, b"")
         seen = 0
-        for raw, value in self.db.store.engine.scan(prefix + pack_u64(places[0] + MIDDLE), prefix + pack_u64(places[-1] + MIDDLE + 1)):
-            place = unpack_u64(raw, at) - MIDDLE
-            if place in wanted:
-                wanted[place] = unpack_value(value)
-                seen += 1
+        for run in list_runs.scan_runs(store, self.oid, places[0], places[-1]):
+            for place, value in run.items():
+                if place in wanted:
+                    wanted[place] = value
+                    seen += 1
+        if self.loose:
+            prefix = keys.data_prefix(self.oid)
+            at = len(prefix) + 1
+            for raw, packed in store.engine.scan(prefix + element_key(places[0]), prefix + element_key(places[-1] + 1)):
+                place = unpack_u64(raw, at) - MIDDLE
+                if place in wanted:
+                    wanted[place] = unpack_value(packed)
+                    seen += 1
         if seen != len(wanted):
             raise Damaged(f"list {self.key!r} lacks elements")
         return wanted
 
+    def open_run(self, number: int) -> None:
+        """Have all of a run among the changes. Damaged when it can't be read; so it comes before `touch`."""
+        if number in self.opened:
+            return
+        base = number * RUN * STRIDE
+        if base <= self.high and base + RUN * STRIDE > self.low:
+            self._join(self._flown(base) or list_runs.read_run(self.db.store, self.oid, number))
+        self.opened.add(number)
+
+    def open_runs(self, first: int, last: int) -> None:
+        """The same for all runs from the one of a position to that of another."""
+        for number in range(run_of(first), run_of(last) + 1):
+            self.open_run(number)
+
+    def _flown(self, base: int) -> dict[int, bytes | None]:
+        """What a running checkpoint writes of a run; all of it, or nothing."""
+        flying = self.flying
+        return {place: flying[place] for place in range(base, base + RUN * STRIDE, STRIDE) if place in flying}
+
+    def _join(self, run: Mapping[int, bytes | None]) -> None:
+        """The elements of a run, as they were before they changed, are among the changes from now on."""
+        resident, touched = self.resident, self.touched
+        grown = joined = 0
+        for place, value in run.items():
+            if value is None or place in touched or len(value) > LONG:
+                continue
+            touched[place] = value
+            joined += len(value) + ELEMENT_WEIGHT
+            if place not in resident:
+                resident[place] = value
+                grown += len(value) + ELEMENT_WEIGHT
+        self.resized(grown)
+        self.db.store.writer.ahead += joined
+
     def put(self, place: int, value: bytes) -> None:
+        """Give a position a value."""
+        if place % STRIDE:
+            self.loose = True
+        else:
+            self.open_run(run_of(place))
+            self.loose |= len(value) > LONG
         old = self.resident.get(place)
         self.resident[place] = self.touched[place] = value
         self.resized(len(value) + ELEMENT_WEIGHT if old is None else len(value) - len(old))
 
-    def erase(self, places: Sequence[int]) -> None:
-        """Forget elements that were taken out."""
+    def erase(self, places: Sequence[int], *, row: bool) -> None:
+        """Forget elements that were taken out. `row`: nothing is left between the first and the last of them."""
+        for place in (places[0], places[-1]) if row else places:
+            if row or not place % STRIDE:
+                self.open_run(run_of(place))
         resident, touched, low, high = self.resident, self.touched, self.low, self.high
         freed = 0
         for place in places:
@@ -276,13 +340,13 @@ class Elements(Value):
         return self.count
 
     def extras(self) -> bytes:
-        if self.sparse:
-            return pack_u64(self.first + MIDDLE) + pack_u64(self.last + MIDDLE)
-        return pack_u64(self.first + MIDDLE)
+        ends = (self.first, self.last) if self.sparse else (self.first,)
+        return b"".join([pack_u64(place + MIDDLE) for place in ends]) + bytes((self.loose,))
 
     def freeze(self) -> tuple[bytes, Callable[[dict[Any, Any]], Iterator[tuple[bytes, bytes | None]]], dict[Any, Any]]:
         self.low = min(self.low, self.first)
         self.high = max(self.high, self.last)
+        self.opened = set()
         buckets = self.buckets
         if buckets is not None:
             for low in buckets.changed:
@@ -291,27 +355,25 @@ class Elements(Value):
         return super().freeze()
 
     def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
+        # That a list has become `loose` since does no harm: what is deleted for it is not there.
+        yield from list_runs.records(changes, loose=self.loose)
         for sub, value in changes.items():
-            if sub.__class__ is int:
-                yield ELEMENT + pack_u64(sub + MIDDLE), None if value is None else pack_value(value)
-            else:
+            if sub.__class__ is not int:
                 yield BUCKET + pack_u64(sub[0] + MIDDLE), None if value is None else pack_u32(value)
 
     def verify(self) -> Iterator[str]:
         if not self.oid:
             return
         engine = self.db.store.engine
-        element, bucket = (keys.data_prefix(self.oid) + kind for kind in (ELEMENT, BUCKET))
-        width = len(element)
+        bucket = keys.data_prefix(self.oid) + BUCKET
+        width = len(bucket)
         lows = [(unpack_u64(key, width) - MIDDLE, unpack_u32(raw)) for key, raw in engine.scan(bucket, keys.after(bucket))]
         if bool(lows) != self.sparse:
             yield f"{len(lows)} buckets in a list that is {'' if self.sparse else 'not '}sparse"
         counts = [0] * len(lows)
         at = count = 0
         place = self.first
-        for key, raw in engine.scan(element, keys.after(element)):
-            found = unpack_u64(key, width) - MIDDLE
-            unpack_value(raw)
+        for found in heapq.merge(self._in_runs(), self._on_their_own()):
             if found != place and (not self.sparse or not count):
                 yield f"an element at {found} where {place} was expected"
             count += 1
@@ -324,9 +386,21 @@ class Elements(Value):
             yield f"there are {count} elements, the header says {self.count}"
         if place - STRIDE != self.last:
             yield f"the last element is at {place - STRIDE}, not {self.last}"
+        if not self.loose and next(self._on_their_own(), None) is not None:
+            yield "an element has a record of its own, and the header says that none has"
         for (low, said), really in zip(lows, counts, strict=True):
             if said != really:
                 yield f"the bucket at {low} says {said}, there are {really} elements"
+
+    def _in_runs(self) -> Iterator[int]:
+        for run in list_runs.scan_runs(self.db.store, self.oid):
+            yield from run
+
+    def _on_their_own(self) -> Iterator[int]:
+        prefix = keys.data_prefix(self.oid) + ELEMENT
+        for key, raw in self.db.store.engine.scan(prefix, keys.after(prefix)):
+            unpack_value(raw)
+            yield unpack_u64(key, len(prefix)) - MIDDLE
 
     def shed(self, count: int) -> bool:
         for pieces in (self.resident, self.touched) if self.oid else (self.resident,):

@@ -1,4 +1,4 @@
-"""Lists: a Python list while small, one record per element when large (`list_elements.py`).
+"""Lists: a Python list while small, records when large (`list_elements.py`).
 
 An insertion or removal near an end of a large list moves the few elements there are; farther in it makes the list sparse. LTRIM costs
 the lesser of what goes and what stays; LINSERT, LREM and LPOS search one element after the other, as in Redis.
@@ -14,7 +14,8 @@ from diskkv.format.meta import Meta, pack_items, unpack_items
 from diskkv.format.ordered import unpack_u64
 from diskkv.lib.numbers import parse_int
 from diskkv.store.value import Value, data_type
-from diskkv.types.list_elements import ELEMENT_WEIGHT, MIDDLE, STRIDE, Elements
+from diskkv.types.list_elements import ELEMENT_WEIGHT, Elements
+from diskkv.types.list_runs import LONG, MIDDLE, STRIDE, run_of
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
@@ -55,6 +56,8 @@ class List(Elements):
 
     def push_left(self, values: Sequence[bytes]) -> int:
         """Put each value in turn before the first; the new length."""
+        if self.oid:
+            self.open_runs(self.first - len(values) * STRIDE, self.first - STRIDE)
         self.touch()
         if not self.oid:
             items = self.items
@@ -68,7 +71,10 @@ class List(Elements):
         for value in values:
             place -= STRIDE
             resident[place] = touched[place] = value
-            size += len(value)
+            length = len(value)
+            size += length
+            if length > LONG:
+                self.loose = True
             if buckets is not None:
                 buckets.push_left(place)
         self.first = place
@@ -76,6 +82,8 @@ class List(Elements):
 
     def push_right(self, values: Sequence[bytes]) -> int:
         """Put each value in turn behind the last; the new length."""
+        if self.oid:
+            self.open_runs(self.last + STRIDE, self.last + len(values) * STRIDE)
         self.touch()
         if not self.oid:
             items = self.items
@@ -89,7 +97,10 @@ class List(Elements):
         for value in values:
             place += STRIDE
             resident[place] = touched[place] = value
-            size += len(value)
+            length = len(value)
+            size += length
+            if length > LONG:
+                self.loose = True
             if buckets is not None:
                 buckets.push_right(place)
         self.last = place
@@ -117,25 +128,27 @@ class List(Elements):
 
     def pop_left(self) -> bytes:
         """Take the first element."""
-        self.touch()
         if not self.oid:
+            self.touch()
             return self._shrunk(self.items.pop(0))
         if self.sparse:
             return self._pop_sparse(self.first)
         place = self.first
+        value = self._about_to_pop(place)
         self.first = place + STRIDE
-        return self._popped(place)
+        return self._popped(place, value)
 
     def pop_right(self) -> bytes:
         """Take the last element."""
-        self.touch()
         if not self.oid:
+            self.touch()
             return self._shrunk(self.items.pop())
         if self.sparse:
             return self._pop_sparse(self.last)
         place = self.last
+        value = self._about_to_pop(place)
         self.last = place - STRIDE
-        return self._popped(place)
+        return self._popped(place, value)
 
     def _shrunk(self, value: bytes) -> bytes:
         self.size -= len(value)
@@ -144,11 +157,19 @@ class List(Elements):
             self.vanish()
         return value
 
-    def _popped(self, place: int) -> bytes:
-        value = self.resident.pop(place, None)
+    def _about_to_pop(self, place: int) -> bytes:
+        """Have all that popping an element needs, before anything is changed; the element."""
+        number = run_of(place)
+        if number not in self.opened:
+            self.open_run(number)
+        value = self.resident.get(place)
         if value is None:
             value = self.read(place)
-        else:
+        self.touch()
+        return value
+
+    def _popped(self, place: int, value: bytes) -> bytes:
+        if self.resident.pop(place, None) is not None:
             self.resized(-ELEMENT_WEIGHT - len(value))
         if place > self.high or place < self.low:
             del self.touched[place]
@@ -160,13 +181,13 @@ class List(Elements):
         return value
 
     def _pop_sparse(self, place: int) -> bytes:
-        value = self.values((place,))[0]
+        value = self._about_to_pop(place)
         if self.count == 1:
             self._vanish_large()
             return value
         buckets = self.index()
         buckets.discard(place)
-        self.erase((place,))
+        self.erase((place,), row=True)
         self.first, self.last = buckets.first(), buckets.last()
         self.weigh()
         return value
@@ -196,12 +217,12 @@ class List(Elements):
         if count < self.count:
             if self.sparse:
                 buckets = self.index()
-                self.erase(places)
+                self.erase(places, row=True)
                 buckets.cut_left(count)
                 self.first = buckets.first()
                 self.weigh()
             else:
-                self.erase(places)
+                self.erase(places, row=True)
                 self.first += count * STRIDE
         elif vanish:
             self._vanish_large()
@@ -217,12 +238,12 @@ class List(Elements):
         if count < self.count:
             if self.sparse:
                 buckets = self.index()
-                self.erase(places)
+                self.erase(places, row=True)
                 buckets.cut_right(count)
                 self.last = buckets.last()
                 self.weigh()
             else:
-                self.erase(places)
+                self.erase(places, row=True)
                 self.last -= count * STRIDE
         elif vanish:
             self._vanish_large()
@@ -275,6 +296,8 @@ class List(Elements):
             index += length
         if not 0 <= index < length:
             return False
+        if self.oid:
+            self.open_run(run_of(self.places(index, index + 1)[0]))
         self.touch()
         if not self.oid:
             delta = len(value) - len(self.items[index])
@@ -417,7 +440,7 @@ class List(Elements):
 
     def _clear(self, places: Sequence[int]) -> None:
         """Forget all elements, but go on as a large list: others follow at once."""
-        self.erase(places)
+        self.erase(places, row=True)
         if self.buckets is not None:
             raise AssertionError("a sparse list is never emptied to be filled again")
         self.first, self.last = 0, -STRIDE
@@ -445,7 +468,7 @@ class List(Elements):
                 for index in part:
                     bucket, offset = buckets.find(index)
                     places.append(buckets.known(bucket)[offset])
-        self.erase(places)
+        self.erase(places, row=False)
         for place in places:
             buckets.discard(place)
         self.first, self.last = buckets.first(), buckets.last()
@@ -456,6 +479,7 @@ class List(Elements):
         places = range(0, len(items) * STRIDE, STRIDE)
         self.resident = dict(zip(places, items, strict=True))
         self.count = len(items)
+        self.loose = max(map(len, items), default=0) > LONG
         self.first, self.last = 0, (len(items) - 1) * STRIDE
         self.promote(dict(self.resident))
         self.spill_at = self.db.cache.budget // 4
@@ -467,7 +491,8 @@ class List(Elements):
         if meta.body is None:
             self.count = meta.length
             self.first = self.low = unpack_u64(meta.extras) - MIDDLE
-            self.sparse = len(meta.extras) > 8
+            self.sparse = len(meta.extras) > 15
+            self.loose = not len(meta.extras) % 8 or meta.extras[-1] != 0
             self.last = unpack_u64(meta.extras, 8) - MIDDLE if self.sparse else self.first + (self.count - 1) * STRIDE
             self.high = self.last
             self.spill_at = self.db.cache.budget // 4

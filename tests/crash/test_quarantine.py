@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from diskkv.errors import CommandError, Undone
-from diskkv.format import BUCKET, ELEMENT, ENTRY, MEMBER, PIECE, RANKED, keys
+from diskkv.format import BUCKET, ENTRY, LIST_RUN, MEMBER, PIECE, RANKED, keys
 from diskkv.format.meta import decode
 from diskkv.repair import repair
 from diskkv.replies import OK, Simple
@@ -39,7 +39,7 @@ CHANGES: dict[str, tuple[bytes, tuple[Any, ...]]] = {
     "hash": (MEMBER, ("HINCRBY", "key", "f77", 1)),
     "set": (MEMBER, ("SMOVE", "key", "elsewhere", 77)),
     "zset": (MEMBER, ("ZINCRBY", "key", 1, 77)),
-    "list": (ELEMENT, ("LINSERT", "key", "BEFORE", 1500, "new")),
+    "list": (LIST_RUN, ("LINSERT", "key", "BEFORE", 1500, "new")),
     "stream": (ENTRY, ("XTRIM", "key", "MAXLEN", 10)),
 }
 READS = {"string": "STRLEN", "hash": "HLEN", "set": "SCARD", "zset": "ZCARD", "list": "LLEN", "stream": "XLEN"}

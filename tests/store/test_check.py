@@ -70,7 +70,7 @@ def test_nothing_is_wrong_with_a_sound_store(sick: Runner) -> None:
     assert sick.findings() == []
 
 
-TABLES = [("string", b"c"), ("hash", b"m"), ("set", b"m"), ("zset", b"m"), ("zset", b"r"), ("zset", b"b"), ("list", b"l")]
+TABLES = [("string", b"c"), ("hash", b"m"), ("set", b"m"), ("zset", b"m"), ("zset", b"r"), ("zset", b"b"), ("list", b"u")]
 
 
 @pytest.mark.parametrize("kind", TABLES)
@@ -251,7 +251,7 @@ def test_the_command_line(sick: Runner) -> None:
         'meta epoch 1 "sparse" list 299 entries',
         'meta epoch 1 "string" string 100003 B',
     ]
-    assert len(diskkv("dump", path).stdout.splitlines()) > 1500
+    assert len(diskkv("dump", path).stdout.splitlines()) > 1000
     assert len(diskkv("dump", path, "--limit", "3").stdout.splitlines()) == 3
     assert diskkv("dump", path, "--prefix", "\\xzz").returncode == 2
     sick.reopen()

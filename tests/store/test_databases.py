@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -127,6 +128,71 @@ V3_LOGGED: list[tuple[object, ...]] = [
     ("XREADGROUP", "GROUP", "workers", "fay", "COUNT", 5, "CLAIM", 0, "STREAMS", "large stream", ">"),
     ("XACK", "large stream", "workers", "96"),
 ]
+
+
+# Lists as they are since there are runs; they came with version 3, too.
+LISTS_CHECKPOINTED: list[tuple[object, ...]] = [
+    ("RPUSH", "list", *(f"e{number}" for number in range(200))),
+    ("LPUSH", "list", *range(100)),
+    ("RPUSH", "mixed list", *("long " * (number % 150) for number in range(400))),
+    ("RPUSH", "sparse list", *(f"e{number}" for number in range(400))),
+    ("LREM", "sparse list", 1, "e200"),
+    ("LINSERT", "sparse list", "BEFORE", "e300", "between"),
+]
+LISTS_LOGGED: list[tuple[object, ...]] = [
+    ("LTRIM", "list", 50, -20),
+    ("LSET", "mixed list", 200, "short"),
+    ("LSET", "mixed list", 10, "long" * 200),
+    ("LREM", "sparse list", 1, "e250"),
+]
+
+
+def test_lists_of_version_3_open_for_ever(tmp_path: Path) -> None:
+    shutil.copytree(DATABASES / "v3-lists", tmp_path / "v3-lists")
+    expected = Runner(":memory:")
+    for command in (*LISTS_CHECKPOINTED, *LISTS_LOGGED):
+        expected(*command)
+    old = Runner(tmp_path / "v3-lists")
+    for look in (old.evict, old.reopen, list):
+        assert contents(old.executor.store) == contents(expected.executor.store)
+        look()
+    assert old.findings() == []
+    old.close()
+    expected.close()
+
+
+@pytest.mark.parametrize("name", ["v1", "v3-lists"])
+def test_lists_go_on_from_what_they_were(tmp_path: Path, name: str) -> None:
+    """In version 1 every element of a large list had a record of its own: those mix with runs from then on."""
+    shutil.copytree(DATABASES / name, tmp_path / name)
+    old = Runner(tmp_path / name)
+    expected = Runner(":memory:")
+    lists = [key for key in old("KEYS", "*list*") if old("LLEN", key) > 128]
+    assert len(lists) >= 2
+    for key in lists:
+        expected("RPUSH", key, *old("LRANGE", key, 0, -1))
+    random = Random(8)
+    for step in range(1500):
+        key = random.choice(lists)
+        length = expected("LLEN", key)
+        value = random.choice(["short", f"e{random.randrange(400)}", "l" * 600])
+        command: tuple[object, ...] = random.choice(
+            [
+                ("LPUSH", key, value, value), ("RPUSH", key, value), ("LPOP", key), ("RPOP", key, random.choice((1, 40))),
+                ("LSET", key, random.randrange(-length, length), value), ("LREM", key, random.randrange(-2, 3), value),
+                ("LINSERT", key, "AFTER", value, step), ("RPUSH", key, *range(30)), ("LTRIM", key, random.choice((0, 3)), -2),
+            ]
+        )  # fmt: skip
+        if length < 150:
+            # One that ceased to exist would begin anew.
+            command = ("RPUSH", key, *range(150))
+        assert old(*command) == expected(*command), command
+        if random.random() < 0.05:
+            random.choice((old.evict, old.checkpoint, old.reopen))()
+            assert old("LRANGE", key, 0, -1) == expected("LRANGE", key, 0, -1)
+    assert old.findings() == []
+    old.close()
+    expected.close()
 
 
 def test_version_3_opens_for_ever(tmp_path: Path) -> None:

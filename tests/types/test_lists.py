@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from diskkv.types.list_elements import STRIDE
+from diskkv.format import ELEMENT, LIST_RUN, keys
+from diskkv.types.list_runs import LONG, STRIDE
 from diskkv.types.lists import List
+from tests.support.engines import Around
 from tests.support.runner import Runner
 
 
@@ -75,9 +78,10 @@ def test_of_an_evicted_list_only_what_is_touched_is_read(run: Runner) -> None:
     assert run("LINDEX", "l", 5000) == b"5000"
     assert run("RPOP", "l") == b"9999"
     assert run("LPOP", "l") == b"0"
-    assert len(get(run).resident) == 1
+    # What is left of the runs at both ends, which are written anew.
+    assert len(get(run).resident) == 1 + 31 + 15
     assert run("LRANGE", "l", 100, 199) == numbers(101, 201)
-    assert len(get(run).resident) == 101
+    assert len(get(run).resident) == 1 + 31 + 15 + 100
 
 
 def test_a_queue_leaves_no_trace_between_checkpoints(run: Runner) -> None:
@@ -111,7 +115,8 @@ def test_an_insertion_in_the_middle_of_a_huge_list_writes_little(run: Runner) ->
     run("LINSERT", "l", "BEFORE", 25_000, "x")
     run("LREM", "l", 0, 30_000)
     elements = [place for place in get(run).touched if isinstance(place, int)]
-    assert len(elements) == 2
+    # The one that came, and the run of the one that went.
+    assert len(elements) == 1 + 32
     run.evict()
     assert run("LINDEX", "l", 24_999) == b"24999"
     assert run("LINDEX", "l", 25_000) == b"x"
@@ -151,12 +156,13 @@ def test_many_insertions_at_one_place_move_few_elements_each(run: Runner, where:
     assert whole(run) == model
 
 
-def test_insertions_at_one_place_of_a_list_full_of_them_still_find_room(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_insertions_at_one_place_of_a_list_full_of_them_still_find_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With hardly any room between positions stretches of all sizes are spread out."""
-    from diskkv.types import list_elements, lists
+    from diskkv.types import list_elements, list_runs, lists
 
-    for module in (list_elements, lists):
+    for module in (list_elements, list_runs, lists):
         monkeypatch.setattr(module, "STRIDE", 17)
+    run = Runner(tmp_path / "store")
     model = numbers(0, 5000)
     run("RPUSH", "l", *model)
     for number in range(3000):
@@ -165,6 +171,8 @@ def test_insertions_at_one_place_of_a_list_full_of_them_still_find_room(run: Run
     assert whole(run) == model
     run.evict()
     assert whole(run) == model
+    assert run.findings() == []
+    run.close()
 
 
 def test_a_trim_to_little_is_a_new_object_with_the_same_expiry(run: Runner) -> None:
@@ -355,3 +363,55 @@ def test_the_encoding_is_that_of_redis_for_lists_of_this_size(run: Runner, eleme
 def test_positions_take_odd_steps() -> None:
     """Steps that share factors with a dict's size would make its keys collide."""
     assert STRIDE % 2
+
+
+def records(run: Runner, kind: bytes) -> dict[bytes, bytes]:
+    prefix = keys.data_prefix(get(run).oid) + kind
+    return dict(run.executor.store.engine.scan(prefix, keys.after(prefix)))
+
+
+def test_short_elements_share_records_and_long_ones_do_not(run: Runner) -> None:
+    run("RPUSH", "l", *numbers(0, 3200))
+    run.checkpoint()
+    assert len(records(run, LIST_RUN)) == 100
+    assert not records(run, ELEMENT)
+    run("LPOP", "l", 40)
+    run("LSET", "l", 100, "x" * (LONG + 1))
+    run.checkpoint()
+    assert len(records(run, LIST_RUN)) == 99
+    assert len(records(run, ELEMENT)) == 1
+    run("LSET", "l", 100, "short again")
+    run.checkpoint()
+    assert len(records(run, LIST_RUN)) == 99
+    assert not records(run, ELEMENT)
+    run.evict()
+    assert whole(run) == [*numbers(40, 140), b"short again", *numbers(141, 3200)]
+
+
+def test_what_is_changed_while_a_checkpoint_writes_a_run_finds_the_others_in_it(tmp_path: Path) -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    class Held(Around):
+        def write(self, batch: Any) -> None:
+            started.set()
+            go_on.wait()
+            super().write(batch)
+
+    go_on.set()
+    run = Runner(tmp_path / "store", wrap=Held)
+    run("RPUSH", "l", *numbers(0, 200))
+    run.evict()
+    run("LSET", "l", 3, "first")
+    started.clear()
+    go_on.clear()
+    with run.executor.store.lock:
+        run.executor.store.writer.freeze()
+        run.executor.store.writer.encode_all()
+    started.wait()
+    run("LSET", "l", 5, "second")
+    run("RPOP", "l", 20)
+    go_on.set()
+    run.evict()
+    assert whole(run) == [b"0", b"1", b"2", b"first", b"4", b"second", *numbers(6, 180)]
+    assert run.findings() == []
+    run.close()
