@@ -104,7 +104,9 @@ class Elements(Value):
             prefix = keys.data_prefix(self.oid)
             at = len(prefix) + 1
             own = store.engine.scan_keys(prefix + element_key(low), prefix + element_key(high))
-            found = sorted([*found, *(unpack_u64(raw, at) - MIDDLE for raw in own)])
+            # A checkpoint that lands between the two scans has some elements move from one kind of record to the other.
+            landing = (place for place, value in flying.items() if value is not None and place.__class__ is int and low <= place < high)
+            found = sorted({*found, *(unpack_u64(raw, at) - MIDDLE for raw in own), *landing})
         return [place for place in found if (touched[place] if place in touched else flying.get(place, b"")) is not None]
 
     def weigh(self) -> None:
@@ -255,13 +257,24 @@ class Elements(Value):
             return
         base = number * RUN * STRIDE
         if base <= self.high and base + RUN * STRIDE > self.low:
-            self._join(self._flown(base) or list_runs.read_run(self.db.store, self.oid, number))
+            self._join(self._at_hand(base) or self._flown(base) or list_runs.read_run(self.db.store, self.oid, number))
         self.opened.add(number)
 
     def open_runs(self, first: int, last: int) -> None:
         """The same for all runs from the one of a position to that of another."""
         for number in range(run_of(first), run_of(last) + 1):
             self.open_run(number)
+
+    def _at_hand(self, base: int) -> dict[int, bytes | None]:
+        """A run of a list without holes, if all of it is in memory; else nothing."""
+        if self.sparse:
+            return {}
+        places = range(max(base, self.first), min(base + RUN * STRIDE, self.last + STRIDE), STRIDE)
+        resident = self.resident
+        try:
+            return dict(zip(places, map(resident.__getitem__, places), strict=True))
+        except KeyError:
+            return {}
 
     def _flown(self, base: int) -> dict[int, bytes | None]:
         """What a running checkpoint writes of a run; all of it, or nothing."""

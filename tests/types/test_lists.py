@@ -415,3 +415,53 @@ def test_what_is_changed_while_a_checkpoint_writes_a_run_finds_the_others_in_it(
     assert whole(run) == [b"0", b"1", b"2", b"first", b"4", b"second", *numbers(6, 180)]
     assert run.findings() == []
     run.close()
+
+
+@pytest.mark.parametrize(("before", "after"), [("short", "x" * (LONG + 1)), ("x" * (LONG + 1), "short")])
+def test_a_checkpoint_may_land_while_positions_are_read(tmp_path: Path, before: str, after: str) -> None:
+    """An element moves from its run to a record of its own, or back, between the scans of the two."""
+    go_on = threading.Event()
+    go_on.set()
+
+    class Landing(Around):
+        at_scan: str | None = None
+
+        def _pass(self, kind: str) -> None:
+            if self.at_scan == kind:
+                self.at_scan = None
+                go_on.set()
+                # The write needs no lock, but landing does: it is in the engine when this returns.
+                written.wait()
+
+        def write(self, batch: Any) -> None:
+            go_on.wait()
+            super().write(batch)
+            written.set()
+
+        def scan_keys(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[bytes]:
+            self._pass("own")
+            return super().scan_keys(start, stop, reverse=reverse)
+
+    written = threading.Event()
+    run = Runner(tmp_path / "store", wrap=Landing)
+    engine = run.executor.store.engine
+    assert isinstance(engine, Landing)
+    run("RPUSH", "l", *numbers(0, 2000), before)
+    run("LREM", "l", 1, 1000)
+    run("LINSERT", "l", "BEFORE", 300, "x" * (LONG + 1))
+    run("LSET", "l", 400, before)
+    run.evict()
+    run("LSET", "l", 400, after)
+    go_on.clear()
+    written.clear()
+    with run.executor.store.lock:
+        run.executor.store.writer.freeze()
+        run.executor.store.writer.encode_all()
+        value = get(run)
+        assert value.buckets is not None
+        value._spill()
+        engine.at_scan = "own"
+        assert value.range(390, 410)[10] == after.encode()
+        assert engine.at_scan is None
+    assert run.findings() == []
+    run.close()
