@@ -24,6 +24,8 @@ from diskkv.transfer.report import Report
 # From so many elements or bytes on a key goes in pieces.
 LARGE = 5000
 LARGE_STRING = 16 << 20
+# What an argument of a command takes in memory besides its bytes, once it is part of a value.
+WORD_BYTES = 150
 # How much is sent before the replies are read.
 SEND_BYTES = 1 << 20
 SEND_COMMANDS = 500
@@ -228,7 +230,7 @@ class OwnStore:
                     self._report.commands += 1
             finally:
                 store.replaying = False
-            self._loader.grown(sum(sum(map(len, argv)) for argv in commands.batch))
+            self._loader.grown(sum(WORD_BYTES * len(argv) + sum(map(len, argv)) for argv in commands.batch))
 
     def finish(self) -> None:
         self._loader.finish()

@@ -11,8 +11,9 @@ from diskkv.lib.words import split_words
 from diskkv.rdb.content import Commands, Skipped
 from diskkv.rdb.source import EndsEarly, Source
 
-# How many commands are handed on together.
+# How many commands are handed on together, and about how many bytes of them at most.
 BATCH = 256
+BATCH_BYTES = 1 << 20
 # The longest command's number of words, and the longest word.
 WORDS = 1 << 30
 
@@ -24,7 +25,7 @@ def read_commands(source: Source, name: str) -> Iterator[Commands | Skipped]:
     """
     batch: list[list[bytes]] = []
     held: list[list[bytes]] | None = None
-    start = source.position
+    start = begun = source.position
     try:
         while not source.ended():
             start = source.position if held is None else start
@@ -42,9 +43,9 @@ def read_commands(source: Source, name: str) -> Iterator[Commands | Skipped]:
                 continue
             else:
                 batch.append(argv)
-            if len(batch) >= BATCH:
+            if len(batch) >= BATCH or source.position - begun >= BATCH_BYTES:
                 yield Commands(batch)
-                batch = []
+                batch, begun = [], source.position
     except EndsEarly:
         held = []
     if batch:
