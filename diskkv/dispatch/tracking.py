@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from diskkv.dispatch.session import Session
 
 CHANNEL = b"__redis__:invalidate"
+NOBODY: frozenset[int] = frozenset()
+# How many different sets of readers are looked for among those that are there.
+SHARED = 1000
 
 
 class Tracked:
@@ -52,7 +55,9 @@ class Tracking:
         self.sessions: dict[Session, None] = {}
         self.prefixes: dict[bytes, Prefix] = {}
         # key -> ids of the sessions that read it, of which some may have gone
-        self.readers: dict[bytes, set[int]] = {}
+        self.readers: dict[bytes, frozenset[int]] = {}
+        # what `_with` has made
+        self._made: dict[tuple[frozenset[int], int], frozenset[int]] = {}
         self.items = 0
 
     # -- who tracks
@@ -86,6 +91,7 @@ class Tracking:
         session.regate()
         if not self.sessions:
             self.readers.clear()
+            self._made.clear()
             self.items = 0
         self._executor.observers.arrange()
 
@@ -103,11 +109,20 @@ class Tracking:
         except NoKeys:
             return
         for position in positions:
-            ids = self.readers.setdefault(argv[position], set())
+            ids = self.readers.get(argv[position], NOBODY)
             if session.id not in ids:
-                ids.add(session.id)
+                self.readers[argv[position]] = self._with(ids, session.id)
                 self.items += 1
         self.limit()
+
+    def _with(self, ids: frozenset[int], number: int) -> frozenset[int]:
+        """One more reader. Keys that have the same readers share one object: a set for each took most of the table's memory."""
+        made = self._made.get((ids, number))
+        if made is None:
+            if len(self._made) >= SHARED:
+                self._made.clear()
+            made = self._made[ids, number] = ids | {number}
+        return made
 
     def limit(self) -> None:
         """Keep tracking-table-max-keys: what has been in the table for longest goes."""
