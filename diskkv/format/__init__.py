@@ -60,7 +60,8 @@ seed: members lie in that order, so that a cursor is a number and a random membe
 members that fall together.
 
 System records: "format" (the version, u32), "seed" (u64), "state" (msgpack map: log position, next oid and epoch, and per database
-number its epoch and exact key count), written in the same batch as what it describes. "document:" name is a packed text that belongs
+number its epoch and exact key count; "doubtful" are the numbers of databases whose count damage has put in doubt), written in the same
+batch as what it describes. "document:" name is a packed text that belongs
 to no database: "document:library:" name the msgpack array of a library's code and, for each function in turn, its name, its description
 or nil, and its flags.
 
