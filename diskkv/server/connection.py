@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from diskkv.dispatch.blocking import Waiter
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 # A client that waits may send ahead so much before reading from its socket stops.
 READ_AHEAD = 1 << 20
+# Pieces shorter than that are put together: each is an object.
+CRUMB = 1024
+# What a request that was read and has to wait takes in memory, besides its bytes.
+WAITING_COST = 150
+# So many requests of a client that has given no password are looked at in a row: to refuse one takes longer than to send it.
+STRANGERS = 16
 # A client for which so many bytes of replies wait has no more commands executed until it has read most of them. What it sends is kept
 # as it came, up to client-query-buffer-limit: a client may well send a whole pipeline before it reads the first reply.
 OUTPUT_AHEAD = 4 << 20
@@ -69,7 +76,7 @@ class Connection(asyncio.Protocol):
         self._stalled = False
         self._unread: deque[bytes] = deque()
         self._unread_size = 0
-        # ahead: bytes read ahead since `_todo` was last empty; throttled: reads only when its turn comes
+        # ahead: what `_todo` takes, as it was filled; throttled: reads only when its turn comes
         self._ahead = 0
         self.throttled = False
         # queued: waits for a turn; held: bytes kept for it, as the server last counted them
@@ -112,11 +119,8 @@ class Connection(asyncio.Protocol):
         if not server.ticking:
             server.begin_tick()
         self.session.last_seen = store.now
-        if self._stalled or self.queued or self._unread or server.spent > TURN:
+        if self._stalled or self.queued or self._unread or self._todo or self._waiter is not None or server.spent > TURN:
             self._leave_unread(data)
-            return
-        if self._todo or self._waiter is not None:
-            self._read_ahead(data)
             return
         # Kept until the tick's end, should its reads have to be done again; see `redo`.
         if self._chunks is None:
@@ -134,12 +138,24 @@ class Connection(asyncio.Protocol):
 
     def end_received(self) -> bool:
         """The client sends no more: what waits for its turn is executed before it is disconnected, but what waits for a key never is."""
-        self._over = self._waiter is None and not self.closing and bool(self._todo or self._unread)
+        self._over = self._waiter is None and not self.closing and self._has_more()
         return self._over
 
     # -- running commands
 
     def _feed(self, data: bytes) -> None:
+        """Execute what these bytes complete. REQUIRES: nothing that came before them waits."""
+        session, parser = self.session, self.parser
+        for _ in range(STRANGERS):
+            # Everybody who is not let in is gated.
+            parser.authenticated = not session.gated or session.admitted()
+            self._run(data)
+            if not parser.more or self._todo or self._waiter is not None or self.closing:
+                return
+            data = b""
+        self.server.take_turn(self)
+
+    def _run(self, data: bytes) -> None:
         try:
             requests = self.parser.feed(data)
         except ProtocolError as error:
@@ -154,7 +170,7 @@ class Connection(asyncio.Protocol):
             kind = reply.__class__
             if kind is Blocked or kind is Postponed:
                 self._hold(argv, reply)
-                self._todo.extend(pending)
+                self._put_off(pending, len(data))
                 return
             encoded = ENCODERS[session.protocol][kind](reply)
             out.append(encoded)
@@ -163,7 +179,7 @@ class Connection(asyncio.Protocol):
                 self._produced += len(encoded)
                 server.spent += len(encoded)
                 if server.spent > TURN:
-                    self._todo.extend(pending)
+                    self._put_off(pending, len(data))
                     self._whole = False
                     return
             if self.closing:
@@ -180,16 +196,19 @@ class Connection(asyncio.Protocol):
                 log.parts[mark:] = [data]
                 log.merged += len(requests) - 1
             return
-        if parser.more:
-            parser.authenticated = session.admitted()
-            self._feed(b"")
-            return
         held = parser.buffered()
         self._whole = not held
         if held > READ_AHEAD:
             self._weigh()
             if held > self.server.settings["client-query-buffer-limit"]:
                 self.close()
+
+    def _put_off(self, requests: Iterator[list[bytes]], size: int) -> None:
+        """Keep what was read with a command that others wait behind; it came in so many bytes."""
+        self._todo.extend(requests)
+        self._ahead = size + WAITING_COST * len(self._todo)
+        if self._ahead > READ_AHEAD:
+            self._weigh()
 
     def _hold(self, argv: list[bytes], reply: Any) -> None:
         """The command can't be answered now: wait for its keys, or for the pause to end. What follows waits behind it."""
@@ -219,7 +238,7 @@ class Connection(asyncio.Protocol):
             self._timer = None
         if self.connected:
             self._send(ENCODERS[self.session.protocol][reply.__class__](reply))
-        if self._todo or self._unread or self.parser.more:
+        if self._has_more():
             self.server.loop.call_soon(self.go_on)
 
     def _time_up(self, waiter: Waiter) -> None:
@@ -256,26 +275,25 @@ class Connection(asyncio.Protocol):
                 if self.server.spent > TURN:
                     break
             else:
-                self._ahead = 0
-                self.resume_reading()
-                self._feed(self._next_unread())
-                if self._unread and not self._todo and self._waiter is None:
-                    self.server.take_turn(self)
-            if self._over and (self._waiter is not None or not (self._todo or self._unread)):
+                self._go_on_reading()
+            if self._over and (self._waiter is not None or not self._has_more()):
                 self.close()
             if self.server.store.changes != before:
                 self._wrote = True
 
-    def _read_ahead(self, data: bytes) -> None:
-        """Something is waiting: keep what comes, a bounded amount of it."""
-        try:
-            self._todo.extend(self.parser.feed(data))
-        except ProtocolError as error:
-            self._refuse(error)
+    def _go_on_reading(self) -> None:
+        """Nothing that was read waits any more: read on, first in what was left unread."""
+        self._ahead = 0
+        self.resume_reading()
+        if self.closing:
             return
-        self._ahead += len(data)
-        if len(self._todo) > 1000 or self._ahead > READ_AHEAD or self.parser.buffered() > READ_AHEAD:
-            self._pause_reading()
+        self._feed(self._next_unread())
+        if self._unread and not self._todo and self._waiter is None:
+            self.server.take_turn(self)
+
+    def _has_more(self) -> bool:
+        """Whether something that the client sent has yet to be executed."""
+        return bool(self._todo or self._unread or self.parser.more)
 
     def _pause_reading(self) -> None:
         if not self._paused:
@@ -289,18 +307,24 @@ class Connection(asyncio.Protocol):
             self.transport.resume_reading()
 
     def _leave_unread(self, data: bytes) -> None:
-        """The client does not read its replies, or others have their turn: keep what it sends for later.
+        """The client waits for something, does not read its replies, or others have their turn: keep what it sends for later.
 
-        From a megabyte on it is read a piece at a time, at a rate that leaves the loop to the others.
+        From a megabyte on it is read a piece at a time, at a rate that leaves the loop to the others; while it waits, not at all.
         """
-        self._unread.append(data)
+        if self._unread and len(self._unread[-1]) < CRUMB:
+            self._unread[-1] += data
+        else:
+            self._unread.append(data)
         self._unread_size += len(data)
-        if not self._stalled:
+        waits = self._waiter is not None or bool(self._todo)
+        if not self._stalled and not waits:
             self.server.take_turn(self)
         if self._unread_size > READ_AHEAD:
             self._pause_reading()
-            self.server.throttle(self)
             self._weigh()
+            if waits:
+                return
+            self.server.throttle(self)
             if self._unread_size > self.server.settings["client-query-buffer-limit"]:
                 self.server.report("client %(client)d dropped: it sends on and on without reading", {"client": self.session.id})
                 self.drop()
@@ -308,7 +332,7 @@ class Connection(asyncio.Protocol):
     def _weigh(self) -> None:
         """Have the server know how much it keeps for this client. May drop it."""
         server = self.server
-        size = self._unread_size + self.parser.buffered() + self.session.fieldset_size + self.session.queued
+        size = self._unread_size + self._ahead + self.parser.buffered() + self.session.fieldset_size + self.session.queued
         size += self.transport.get_write_buffer_size() if self.connected else 0
         server.held += size - self.held
         self.held = size
@@ -322,6 +346,7 @@ class Connection(asyncio.Protocol):
         self.held = 0
         self.out.clear()
         self._todo.clear()
+        self._ahead = 0
         self._unread.clear()
         self._unread_size = 0
         if self.connected:
@@ -396,7 +421,7 @@ class Connection(asyncio.Protocol):
                 self.check_output()
         if self._produced:
             self._produced = 0
-            if (self._todo or self._unread or self.parser.more) and not self._stalled:
+            if self._has_more() and not self._stalled:
                 self.server.take_turn(self)
         if self.closing and self.connected:
             # Whoever looks for the client from now on, such as one that redirects its invalidations, is to find it gone.

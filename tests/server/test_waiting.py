@@ -1,0 +1,44 @@
+"""What a client sends while its command waits is kept, as it came, and counts as kept for the client."""
+
+from __future__ import annotations
+
+from tests.differential.wire import encode
+from tests.support.runner import Runner
+from tests.support.still import Kept
+
+
+def test_what_came_behind_a_command_that_waits_counts(run: Runner) -> None:
+    run("CONFIG", "SET", "maxmemory-clients", "4mb")
+    kept = Kept(run)
+    connection, transport = kept.connect()
+    connection.data_received(encode([b"BLPOP", b"list", b"0"]) + b"PING\r\n" * 40_000)
+    assert transport.aborted
+
+
+def test_crumbs_are_not_kept_one_by_one(run: Runner) -> None:
+    kept = Kept(run)
+    connection, transport = kept.connect()
+    connection.data_received(encode([b"BLPOP", b"list", b"0"]))
+    for byte in b"PING\r\n" * 1000:
+        connection.data_received(bytes([byte]))
+    assert len(connection._unread) < 10
+    run("RPUSH", "list", "a")
+    connection.go_on()
+    kept.server.end_tick()
+    while connection.queued:
+        kept.server._take_turns()
+        kept.server.end_tick()
+    assert transport.sent.endswith(b"+PONG\r\n" * 1000)
+
+
+def test_what_is_wrong_behind_a_command_that_waits_is_answered_behind_its_reply(run: Runner) -> None:
+    kept = Kept(run)
+    connection, transport = kept.connect()
+    connection.data_received(encode([b"BLPOP", b"list", b"0"]))
+    connection.data_received(b"*1\r\n$x\r\n")
+    kept.server.end_tick()
+    assert not connection.closing
+    run("RPUSH", "list", "a")
+    connection.go_on()
+    kept.server.end_tick()
+    assert transport.sent == b"*2\r\n$4\r\nlist\r\n$1\r\na\r\n-ERR Protocol error: invalid bulk length\r\n"
