@@ -122,7 +122,8 @@ class Loopback:
 
     def _resume(self, reply: Any) -> None:
         self._waiter = None
-        self.push(reply)
+        if not self._session.muted():
+            self.push(reply)
         if self._todo:
             self._work()
 

@@ -442,16 +442,15 @@ class Executor:
 
     def _execute_quietly(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """CLIENT REPLY OFF and SKIP: the command runs, its reply does not leave."""
-        mode = session.reply_mode
+        if session.reply_mode == "skip":
+            session.reply_mode = "skipping"
         reply = self._through_gates(session, command, argv)
-        if reply.__class__ is Blocked or reply is POSTPONED:
+        if reply is POSTPONED:
+            if session.reply_mode == "skipping":
+                session.reply_mode = "skip"
             return reply
-        if mode == session.reply_mode == "skip":
-            session.reply_mode = "on"
-            session.regate()
-            return reply if reply.__class__ is Several else NO_REPLY
-        # What SUBSCRIBE answers are pushes, which are sent whatever the mode.
-        return reply if session.reply_mode == "on" or reply.__class__ is Several else NO_REPLY
+        # What SUBSCRIBE answers are pushes, which are sent whatever the mode. For who waits his front asks when there is a reply.
+        return NO_REPLY if reply.__class__ is not Blocked and session.muted() and reply.__class__ is not Several else reply
 
     # -- for commands
 
@@ -479,7 +478,8 @@ class Executor:
         session.select(0)
         session.protocol = 2
         session.name = b""
-        session.reply_mode = "on"
+        if session.reply_mode != "skipping":
+            session.reply_mode = "on"
         session.no_evict = session.no_touch = False
         session.fieldsets.clear()
         session.fieldset_size = 0

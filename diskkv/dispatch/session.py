@@ -102,6 +102,7 @@ class Session:
         self.monitoring = False
         # what was pushed while the session's own command was running: it leaves behind the reply. None: nothing is, or nobody listens.
         self.pending: list[Any] | None = None
+        # on, off, skip (the next command's) or skipping (this command's)
         self.reply_mode = "on"
         self.blocked: Any = None
         self.effects: list[tuple[bytes, ...]] | None = None
@@ -171,6 +172,14 @@ class Session:
         pushes, self.pending = self.pending, None
         for push in pushes or ():
             self.front.push(push)
+
+    def muted(self) -> bool:
+        """Whether the reply that there is now does not leave (CLIENT REPLY). With this the skipping of one is over."""
+        mode = self.reply_mode
+        if mode == "skipping":
+            self.reply_mode = "on"
+            self.regate()
+        return mode != "on"
 
     def admitted(self) -> bool:
         """Whether the client has given a password, or needs none."""

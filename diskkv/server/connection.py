@@ -139,7 +139,10 @@ class Connection(asyncio.Protocol):
     def end_received(self) -> bool:
         """The client sends no more: what waits for its turn is executed before it is disconnected, but what waits for a key never is."""
         self._over = self._waiter is None and not self.closing and self._has_more()
-        return self._over
+        if self.out and not self._over:
+            # It was answered outside of this round.
+            self.close()
+        return self._over or self.closing
 
     # -- running commands
 
@@ -236,7 +239,7 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self.connected:
+        if self.connected and not self.session.muted():
             self._send(ENCODERS[self.session.protocol][reply.__class__](reply))
         if self._has_more():
             self.server.loop.call_soon(self.go_on)

@@ -167,6 +167,32 @@ def test_client_reply(run: Runner) -> None:
     assert run("PING") == PONG
 
 
+def test_what_skips_is_skipped_too(run: Runner) -> None:
+    for command in (["CLIENT", "REPLY", "SKIP"], ["RESET"], ["GET"], ["NONESUCH"], ["CLIENT", "REPLY", "FOO"]):
+        assert run("CLIENT", "REPLY", "SKIP") is NO_REPLY
+        assert run(*command) is NO_REPLY
+        if command[-1] == "SKIP":
+            assert run("PING") is NO_REPLY
+        assert run("PING") == PONG
+    assert run("CLIENT", "REPLY", "SKIP") is NO_REPLY
+    assert run("CLIENT", "REPLY", "ON") == OK
+    assert run("CLIENT", "REPLY", "OFF") is NO_REPLY
+    assert run("RESET") == Simple(b"RESET")
+
+
+def test_a_pause_skips_nothing(run: Runner) -> None:
+    other = run.executor.open_session()
+    run("CLIENT", "PAUSE", 1000)
+    assert run("CLIENT", "REPLY", "SKIP", session=other) is POSTPONED
+    run("CLIENT", "UNPAUSE")
+    assert run("CLIENT", "REPLY", "SKIP", session=other) is NO_REPLY
+    run("CLIENT", "PAUSE", 1000)
+    assert run("PING", session=other) is POSTPONED
+    run.clock.advance(1000)
+    assert run("PING", session=other) is NO_REPLY
+    assert run("PING", session=other) == PONG
+
+
 @pytest.mark.parametrize("how", [[], ["TIMEOUT"], ["ERROR"]])
 def test_client_unblock(run: Runner, how: list[str]) -> None:
     session = run.executor.open_session()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.differential.wire import encode
 from tests.support.runner import Runner
 from tests.support.still import Kept
@@ -42,3 +44,25 @@ def test_what_is_wrong_behind_a_command_that_waits_is_answered_behind_its_reply(
     connection.go_on()
     kept.server.end_tick()
     assert transport.sent == b"*2\r\n$4\r\nlist\r\n$1\r\na\r\n-ERR Protocol error: invalid bulk length\r\n"
+
+
+@pytest.mark.parametrize("mode", ["SKIP", "OFF"])
+def test_who_wants_no_reply_gets_none_however_late_it_comes(run: Runner, mode: str) -> None:
+    kept = Kept(run)
+    connection, transport = kept.connect()
+    connection.data_received(encode([b"CLIENT", b"REPLY", mode.encode()]) + encode([b"BLPOP", b"list", b"0"]) + encode([b"PING"]))
+    run("RPUSH", "list", "a")
+    connection.go_on()
+    kept.server.end_tick()
+    assert transport.sent == (b"+PONG\r\n" if mode == "SKIP" else b"")
+
+
+def test_what_was_answered_outside_of_the_round_in_which_a_client_hangs_up_leaves(run: Runner) -> None:
+    kept = Kept(run)
+    connection, transport = kept.connect()
+    connection.data_received(b"PING\r\n")
+    assert connection.end_received()
+    assert not transport.closed
+    kept.server.end_tick()
+    assert transport.sent == b"+PONG\r\n"
+    assert transport.closed

@@ -32,7 +32,7 @@ class Transport:
 
     def __init__(self) -> None:
         self.size = 0
-        self.aborted = False
+        self.aborted = self.closed = False
         self.sent = b""
 
     def get_write_buffer_size(self) -> int:
@@ -42,7 +42,7 @@ class Transport:
         self.aborted = True
 
     def close(self) -> None:
-        """The test is done with it."""
+        self.closed = True
 
     def get_extra_info(self, _: str) -> None:
         """It has no address."""
@@ -55,6 +55,9 @@ class Transport:
 
     def write(self, raw: bytes) -> None:
         self.sent += raw
+
+    def writelines(self, pieces: list[bytes]) -> None:
+        self.sent += b"".join(pieces)
 
 
 class Kept:
