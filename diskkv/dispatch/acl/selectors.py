@@ -45,7 +45,9 @@ def words(raw: bytes) -> str:
 class Selector:
     """A set of permissions; changed by rules only."""
 
-    __slots__ = ("all_channels", "all_commands", "all_keys", "allowed", "channels", "first_arguments", "open_ended", "patterns", "rules")
+    __slots__ = (
+        "all_channels", "all_commands", "all_keys", "allowed", "channels", "first_arguments", "open_ended", "parts", "patterns", "rules",
+    )  # fmt: skip
 
     def __init__(self, *, all_channels: bool = False) -> None:
         self.all_keys = False
@@ -55,19 +57,21 @@ class Selector:
         self.open_ended = False
         self.allowed: frozenset[str] = frozenset()
         # command -> the first arguments it is allowed with though it is not allowed as such, in lower case
-        self.first_arguments: dict[str, tuple[str, ...]] = {}
+        self.first_arguments: dict[str, dict[str, None]] = {}
         # pattern -> READ, WRITE or both
         self.patterns: dict[bytes, int] = {}
         self.channels: dict[bytes, None] = {}
-        # about commands: sign and name, in the order given
-        self.rules: list[tuple[str, str]] = []
+        # about commands: name -> sign, in the order given; parts: command -> which of them are about a part of it
+        self.rules: dict[str, str] = {}
+        self.parts: dict[str, dict[str, None]] = {}
 
     def copy(self) -> Selector:
         made = Selector(all_channels=self.all_channels)
         made.all_keys, made.all_commands, made.open_ended = self.all_keys, self.all_commands, self.open_ended
         made.allowed = self.allowed
-        made.first_arguments = dict(self.first_arguments)
-        made.patterns, made.channels, made.rules = dict(self.patterns), dict(self.channels), list(self.rules)
+        made.first_arguments = {name: dict(held) for name, held in self.first_arguments.items()}
+        made.parts = {name: dict(held) for name, held in self.parts.items()}
+        made.patterns, made.channels, made.rules = dict(self.patterns), dict(self.channels), dict(self.rules)
         return made
 
     @property
@@ -102,7 +106,8 @@ class Selector:
         self.all_commands = self.open_ended = everything
         self.allowed = names().every if everything else frozenset()
         self.first_arguments = {}
-        self.rules = []
+        self.rules = {}
+        self.parts = {}
 
     def _apply_to_one(self, rule: bytes, word: str) -> None:
         sign = word[:1]
@@ -161,8 +166,8 @@ class Selector:
             raise RuleError(SYNTAX)
         if name in names().subcommands:
             self._set_command(_lookup(word), True)
-        elif part not in (held := self.first_arguments.get(name, ())):
-            self.first_arguments[name] = (*held, part)
+        else:
+            self.first_arguments.setdefault(name, {})[part] = None
         self._remember("+", word)
 
     def _set_command(self, name: str, allow: bool) -> None:
@@ -179,15 +184,19 @@ class Selector:
             del self.first_arguments[name]
 
     def _remember(self, sign: str, name: str) -> None:
-        within = name + "|"
-        self.rules = [rule for rule in self.rules if rule[1] != name and not rule[1].startswith(within)]
-        self.rules.append((sign, name))
+        for part in self.parts.pop(name, ()):
+            del self.rules[part]
+        whole, bar, _ = name.partition("|")
+        if bar:
+            self.parts.setdefault(whole, {})[name] = None
+        self.rules.pop(name, None)
+        self.rules[name] = sign
 
     # -- printed
 
     def describe_commands(self) -> bytes:
         """The rules about commands, from `+@all` or `-@all` on."""
-        shown = ["+@all" if self.open_ended else "-@all", *(sign + name for sign, name in self.rules)]
+        shown = ["+@all" if self.open_ended else "-@all", *(sign + name for name, sign in self.rules.items())]
         return " ".join(shown).encode("utf-8", "surrogateescape")
 
     def describe_keys(self) -> bytes:

@@ -48,7 +48,7 @@ class User:
         self.nopass = False
         self.sanitize = True
         # hashes, in the order given
-        self.passwords: list[bytes] = []
+        self.passwords: dict[bytes, None] = {}
         # the root selector is the first
         self.selectors = [Selector(all_channels=all_channels)]
         # not every command may simply run; kept by `settle`
@@ -66,7 +66,7 @@ class User:
     def take(self, other: User) -> None:
         """Become like another user in all but the name."""
         self.enabled, self.nopass, self.sanitize = other.enabled, other.nopass, other.sanitize
-        self.passwords = list(other.passwords)
+        self.passwords = dict(other.passwords)
         self.selectors = [selector.copy() for selector in other.selectors]
         self.settle()
 
@@ -97,7 +97,7 @@ class User:
                 self.sanitize = word == "sanitize-payload"
             case "nopass" | "resetpass" as word:
                 self.nopass = word == "nopass"
-                self.passwords = []
+                self.passwords = {}
             case "clearselectors":
                 del self.selectors[1:]
             case "reset":
@@ -115,11 +115,10 @@ class User:
             raise RuleError(BAD_HASH)
         password = hashed(text) if sign in b"><" else text
         if sign in b">#":
-            if password not in self.passwords:
-                self.passwords.append(password)
+            self.passwords[password] = None
             self.nopass = False
         elif password in self.passwords:
-            self.passwords.remove(password)
+            del self.passwords[password]
         else:
             raise RuleError("The password you are trying to remove from the user does not exist")
 
@@ -239,7 +238,7 @@ class Users:
 
     def require(self, password: str) -> None:
         """Have the default user need a password, or none if it is empty (requirepass)."""
-        self.default.passwords = [hashed(password.encode("utf-8", "surrogateescape"))] if password else []
+        self.default.passwords = {hashed(password.encode("utf-8", "surrogateescape")): None} if password else {}
         self.default.nopass = not password
         self.regate()
 
