@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from diskkv.client.plain import PLAIN, exception
 from diskkv.client.shared import Shut
+from diskkv.clock import sleep
 from diskkv.dispatch.executor import POSTPONED, Postponed
 from diskkv.dispatch.table import Flag
 from diskkv.errors import CommandError, LogFailed, WrongPass
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from diskkv.dispatch.session import Session
 
 RETRY_SECONDS = 0.002
+# Whoever has had the lock for so long lets others have it, for so many seconds: time enough for one that waits to wake up and take it.
+LONG_NS = 1_000_000
+COURTESY = 0.0001
 STATEFUL = "{} needs a session of its own, and this one is for all threads: use pipeline(), pubsub() or client()"
 KILLED = "the connection was closed by CLIENT KILL"
 
@@ -85,6 +89,8 @@ class Caller:
         self.inbox: deque[Any] = deque()
         self.listening: Alarm | None = None
         self.waiting: Wait | None = None
+        # how long the commands of the last tick took, in ns
+        self.kept = 0
         with self.lock:
             shared.reap()
             self.session = self._new_session(protocol, index)
@@ -115,6 +121,7 @@ class Caller:
         with self.lock:
             executor, session = self.executor, self.session
             executor.begin()
+            began = executor.clock_mark
             session.last_seen = self.store.now
             reply = executor.execute(session, argv)
             kind = reply.__class__
@@ -133,6 +140,7 @@ class Caller:
                 made = self.undone([argv], error)[0]
             if session.gated or session.watcher is not None:
                 made = self._forget_state(argv[0], made)
+            self.kept = executor.clock_mark - began
         return made
 
     def advance(self, requests: Sequence[list[bytes]], at: int) -> tuple[int, Wait | None]:
@@ -145,6 +153,7 @@ class Caller:
             if self.shared.left:
                 self.shared.reap()
             executor.begin()
+            began = executor.clock_mark
             session.last_seen = self.store.now
             execute, plain = executor.execute, PLAIN[session.protocol]
             start, out = at, []
@@ -173,7 +182,13 @@ class Caller:
             except LogFailed as error:
                 out = self.undone(requests[start:at], error)
             self.inbox.extend(out)
+            self.kept = executor.clock_mark - began
         return at, held
+
+    def give_way(self) -> None:
+        """If the last tick was long, let other threads have theirs: the lock knows no order, and goes to whoever happens to be awake."""
+        if self.kept > LONG_NS:
+            sleep(COURTESY)
 
     def _forget_state(self, name: bytes, made: Any) -> Any:
         """If a command has put a state on the session that all threads share (MULTI, WATCH, SUBSCRIBE, AUTH): off with it."""

@@ -55,6 +55,7 @@ class LocalConnection(Line):
         at = 0
         while at < len(command):
             at, held = caller.advance(command, at)
+            caller.give_way()
             if held is None:
                 if at < len(command):
                     caller.wait_for_room()
@@ -184,6 +185,7 @@ class Client(Short, redis.Redis):
         if self.connection is not None:
             return super().execute_command(*args, **options)
         reply = self._caller.call(argument_list(args, self._encoder))
+        self._caller.give_way()
         if reply is POSTPONED:
             # It waits on a session of its own: this one is everybody's.
             return super().execute_command(*args, **options)

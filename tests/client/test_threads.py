@@ -152,3 +152,22 @@ def test_state_is_refused_where_threads_share_it(r: diskkv.Client) -> None:
     assert own.execute_command("EXEC") == [2]
     own.close()
     assert r.get("a") == b"2"
+
+
+@pytest.mark.parametrize("how", ["command", "pipeline"])
+def test_whoever_kept_others_waiting_for_long_lets_them_have_their_turn(
+    r: diskkv.Client, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    r.set("a", "1")
+    seen: list[Any] = []
+    with ThreadPoolExecutor(1) as pool:
+        # Only who does not hold the lock can be waited for.
+        monkeypatch.setattr("diskkv.client.caller.sleep", lambda _: seen.append(pool.submit(r.mget, "a", "b").result(LIMIT)))
+        if how == "command":
+            r.eval("for i = 1, 20000 do redis.call('PING') end", 0)
+        else:
+            pipe = r.pipeline()
+            for number in range(2000):
+                pipe.set("b", number)
+            pipe.execute()
+    assert [value for value, _ in seen] == [b"1"]
