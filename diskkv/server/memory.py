@@ -12,8 +12,10 @@ import os
 from collections.abc import Callable
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-# So much growth since the last time is worth a trim: each is then short.
+# So much growth since the last time, or so much given up, is worth a trim: each is then short.
 WORTH = 16 << 20
+# What had made the process grow may still have been in use then, so one more follows after so many looks.
+AGAIN = 5
 
 
 def resident() -> int:
@@ -31,10 +33,20 @@ class Trimmer:
     def __init__(self) -> None:
         self._trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
         self._from = resident() + WORTH
+        self._most = 0
+        self._looks = 0
 
-    def due(self) -> bool:
-        """Whether enough has gathered since the last trim."""
-        return self._trim is not None and resident() > self._from
+    def due(self, used: int) -> bool:
+        """Whether enough has gathered since the last trim. To be asked once a second; `used` is what the store has in use."""
+        if self._trim is None:
+            return False
+        self._most = max(self._most, used)
+        if resident() > self._from or used < self._most - WORTH:
+            self._most = used
+            self._looks = AGAIN
+            return True
+        self._looks = max(0, self._looks - 1)
+        return self._looks == 1
 
     def trim(self) -> None:
         """Give back what is free."""

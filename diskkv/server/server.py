@@ -326,7 +326,7 @@ class Server:
                 self.begin_tick()
         if gc.get_count()[0] < YOUNG:
             gc.collect(0)
-        if self._trimmer.due():
+        if self._trimmer.due(self.store.cache.used + self.store.graves.weight):
             self.loop.run_in_executor(None, self._trimmer.trim)
         idle = self.settings["timeout"] * 1000
         now = self.store.clock()

@@ -344,8 +344,9 @@ class Elements(Value):
         self.db.store.free_later(rest, self.weight)
         weight = OVERHEAD + len(self.key) + self.buckets_weight + sum(map(len, kept.values())) + ELEMENT_WEIGHT * len(kept)
         self.resized(weight - self.weight)
+        # With what has to stay the bound rises: one command may push more than the budget, and each spill copies the dict.
         budget = self.db.cache.budget
-        self.spill_at = max(budget // 4, weight + budget // 8)
+        self.spill_at = max(budget // 4, weight + max(budget // 8, weight // 4))
 
     # -- for the writer
 
@@ -366,6 +367,10 @@ class Elements(Value):
                 self.touched[(low,)] = buckets.count_of(low)
             buckets.changed.clear()
         return super().freeze()
+
+    def landed(self) -> None:
+        super().landed()
+        self.spill_at = self.db.cache.budget // 4
 
     def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
         # That a list has become `loose` since does no harm: what is deleted for it is not there.

@@ -30,13 +30,15 @@ PIECE_OVERHEAD = 150
 class String(Value):
     """A byte string. `data` is all of it when it is small (`oid` 0); else see `read`."""
 
-    __slots__ = ("edited", "pieces", "size")
+    __slots__ = ("ceiling", "edited", "pieces", "size")
 
     tag = STRING
     data: bytes
     # of a large string only
     size: int
     pieces: dict[int, bytes]
+    # a weight beyond which clean pieces are dropped
+    ceiling: int
     # What APPEND, SETRANGE or SETBIT last made of a short one; not there before, and out of date when `data` is another object.
     edited: bytes
 
@@ -121,6 +123,7 @@ class String(Value):
             self.resized(-len(self.data))
             self.data = b""
             self.pieces = {}
+            self.ceiling = self.db.cache.budget // 4
             self.promote({})
             old = 0
         else:
@@ -154,7 +157,7 @@ class String(Value):
         old = self.pieces.get(index)
         self.pieces[index] = piece
         self.resized(len(piece) - len(old) if old is not None else len(piece) + PIECE_OVERHEAD)
-        if self.weight > self.db.cache.budget // 4:
+        if self.weight > self.ceiling:
             self._spill(index)
 
     def _forget(self, index: int) -> None:
@@ -166,6 +169,9 @@ class String(Value):
         """Too much of one string is in memory: drop the clean pieces."""
         for index in [index for index in self.pieces if index != keep and index not in self.touched and index not in self.flying]:
             self._forget(index)
+        # With what has to stay the bound rises: one command may write more than the budget, and each look goes through all pieces.
+        budget = self.db.cache.budget
+        self.ceiling = max(budget // 4, self.weight + max(budget // 8, self.weight // 4))
 
     # -- what the store needs
 
@@ -173,6 +179,7 @@ class String(Value):
         if meta.body is None:
             self.size = meta.length
             self.pieces = {}
+            self.ceiling = self.db.cache.budget // 4
         else:
             self.data = meta.body
             self.weight += len(meta.body)
@@ -200,6 +207,10 @@ class String(Value):
         batch.put(self.db.prefix + self.key, b"\x01\x00" + data if len(data) < 512 else encode_inline(STRING, None, data))
         self.saved = 0
 
+    def landed(self) -> None:
+        super().landed()
+        self.ceiling = self.db.cache.budget // 4
+
     def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
         for index, piece in changes.items():
             yield PIECE + pack_u32(index), None if piece is None else pack_value(piece)
@@ -215,9 +226,12 @@ class String(Value):
                 yield f"piece {index} has {size} bytes, the string {self.size}"
 
     def shed(self, count: int) -> bool:
-        for _ in range(min(count, len(self.pieces))):
-            self.pieces.popitem()
-        return not self.pieces
+        for pieces in (self.pieces, self.touched):
+            for _ in range(min(count, len(pieces))):
+                pieces.popitem()
+            if pieces:
+                return False
+        return True
 
     def copy_to(self, target: Value) -> None:
         if not isinstance(target, String):

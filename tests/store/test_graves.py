@@ -13,6 +13,7 @@ from diskkv.store.writer import FULLER, SLACK
 from diskkv.types.hashes import Hash
 from diskkv.types.lists import List
 from diskkv.types.sets import Set
+from diskkv.types.strings import String
 from diskkv.types.zsets import ZSet
 from tests.support.runner import Runner
 
@@ -69,3 +70,16 @@ def test_small_elements_do_not_fill_the_memory_before_the_engine_has_them(tmp_pa
     assert run("LLEN", "list") == 200_000
     assert most < max(FULLER * cache.budget, cache.budget + SLACK) + cache.budget / 4
     run.close()
+
+
+def test_a_large_string_that_dies_before_the_engine_has_it_leaves_nothing(run: Runner) -> None:
+    store = run.executor.store
+    run("SET", "key", "x" * 1_000_000)
+    value = store.databases[0].objects[b"key"]
+    assert isinstance(value, String)
+    run("DEL", "key")
+    patience = time.monotonic() + 20
+    while store.graves and time.monotonic() < patience:
+        store.keeper.rouse()
+        time.sleep(0.001)
+    assert not value.pieces and not value.touched
