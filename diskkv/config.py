@@ -203,6 +203,8 @@ class Setting:
     merge: Callable[[Any, Any], Any] | None = None
 
 
+# Settings of which a line, or an option, may have more than one word.
+LISTS = frozenset({"bind", "save", "client-output-buffer-limit", "latency-tracking-info-percentiles", "tls-protocols"})
 ANY = 2**63 - 1
 POLICIES = (
     "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction",
@@ -500,6 +502,9 @@ class Settings:
                 self._rules += values
                 self.set(name, " ".join(self._rules))
             case _:
+                # Without a value, `--requirepass $PASSWORD` of a variable that is not set would let everybody in.
+                if len(values) != 1 and (find(name).name not in LISTS or not values):
+                    raise SettingError("wrong number of arguments")
                 self.set(name, " ".join(values))
 
     def read_options(self, words: Iterable[str]) -> None:

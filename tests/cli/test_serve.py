@@ -95,3 +95,15 @@ def test_the_service_of_systemd() -> None:
     assert settings["dir"] == f"/var/lib/{service['StateDirectory']}"
     assert os.path.dirname(settings["unixsocket"]) == f"/run/{service['RuntimeDirectory']}"
     assert int(service["LimitNOFILE"]) >= settings["maxclients"] + FILES_OF_OUR_OWN
+
+
+@pytest.mark.parametrize("option", ["--dir a my.conf", "--requirepass", "--requirepass a b", "--port 1 2", "--unixsocket", "--save", "--bind"])
+def test_one_value_is_neither_none_nor_two(option: str) -> None:
+    with pytest.raises(SettingError, match=f"^{option.split()[0]}: wrong number of arguments$"):
+        Settings().read_options(option.split())
+
+
+def test_an_empty_value_is_one_and_some_have_several() -> None:
+    settings = Settings()
+    settings.read_options(["--requirepass", "", "--bind", "::1", "127.0.0.1", "--save", "900", "1", "300", "10"])
+    assert (settings["requirepass"], settings["bind"], settings["save"]) == ("", "::1 127.0.0.1", "900 1 300 10")
