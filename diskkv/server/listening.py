@@ -161,11 +161,16 @@ class Listening:
 
 
 def open_unix(path: str, mode: int, backlog: int) -> socket.socket:
-    """A listening socket at a path, in place of one that was left there. OSError when there can be none."""
-    if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
-        os.unlink(path)
+    """A listening socket at a path, in place of one that was left there. OSError when there can be none.
+
+    Redis takes the place of a server that is still there, whose clients then write into another data set.
+    """
     raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
+            if _answers(path):
+                raise OSError(errno.EADDRINUSE, "another process listens there")
+            os.unlink(path)
         raw.bind(path)
         os.chmod(path, mode)
         raw.listen(backlog)
@@ -174,3 +179,16 @@ def open_unix(path: str, mode: int, backlog: int) -> socket.socket:
         raw.close()
         raise
     return raw
+
+
+def _answers(path: str) -> bool:
+    """Whether somebody accepts clients at the socket of that path."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except BlockingIOError:
+            return True  # so many wait that there is no place for one more
+        except OSError:
+            return False
+        return True

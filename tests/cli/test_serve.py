@@ -97,7 +97,7 @@ def test_the_service_of_systemd() -> None:
     assert int(service["LimitNOFILE"]) >= settings["maxclients"] + FILES_OF_OUR_OWN
 
 
-@pytest.mark.parametrize("option", ["--dir a my.conf", "--requirepass", "--requirepass a b", "--port 1 2", "--unixsocket", "--save", "--bind"])
+@pytest.mark.parametrize("option", ["--dir a my.conf", "--requirepass", "--requirepass a b", "--port 1 2", "--unixsocket", "--bind"])
 def test_one_value_is_neither_none_nor_two(option: str) -> None:
     with pytest.raises(SettingError, match=f"^{option.split()[0]}: wrong number of arguments$"):
         Settings().read_options(option.split())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from diskkv.server.listening import open_unix
 from tests.differential import servers
 from tests.differential.wire import Connection, Reply
 
@@ -56,3 +58,18 @@ def test_what_can_not_be_had_changes_nothing(client: Connection) -> None:
     assert client.call(b"CONFIG", b"GET", b"timeout")[1][1] == ("$", b"0")
     assert client.call(b"CONFIG", b"GET", b"port")[1][1] == ("$", b"%d" % port)
     assert ask(port, b"PING") == ("+", b"PONG")
+
+
+def test_a_path_is_taken_over_from_the_dead_only(tmp_path: Path) -> None:
+    path = str(tmp_path / "s.sock")
+    with open_unix(path, 0o700, 1):
+        with pytest.raises(OSError, match="another process listens there"):
+            open_unix(path, 0o700, 1)
+        with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as other:
+            # Nobody accepts them, and there is no place for a third.
+            for client in (one, other):
+                client.connect(path)
+            with pytest.raises(OSError, match="another process listens there"):
+                open_unix(path, 0o700, 1)
+    with open_unix(path, 0o700, 1), socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
