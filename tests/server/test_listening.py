@@ -65,11 +65,15 @@ def test_a_path_is_taken_over_from_the_dead_only(tmp_path: Path) -> None:
     with open_unix(path, 0o700, 1):
         with pytest.raises(OSError, match="another process listens there"):
             open_unix(path, 0o700, 1)
-        with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as other:
-            # Nobody accepts them, and there is no place for a third.
-            for client in (one, other):
+        # Nobody accepts these, until there is no place for one more.
+        waiting = [socket.socket(socket.AF_UNIX) for _ in range(9)]
+        with pytest.raises(BlockingIOError):
+            for client in waiting:
+                client.setblocking(False)
                 client.connect(path)
-            with pytest.raises(OSError, match="another process listens there"):
-                open_unix(path, 0o700, 1)
+        with pytest.raises(OSError, match="another process listens there"):
+            open_unix(path, 0o700, 1)
+        for client in waiting:
+            client.close()
     with open_unix(path, 0o700, 1), socket.socket(socket.AF_UNIX) as client:
         client.connect(path)
