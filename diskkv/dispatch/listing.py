@@ -18,7 +18,7 @@ def client_line(session: Session, last_command: str) -> str:
         waiting = sum(map(len, session.blocked.argv)) if session.blocked is not None else 0
         known["multi-mem"] = str(session.queued)
         known["argv-mem"] = str(waiting + int(known["argv-mem"]))
-        known["tot-mem"] = str(session.queued + waiting + session.fieldset_size + int(known["tot-mem"]))
+        known["tot-mem"] = str(session.kept() + waiting + int(known["tot-mem"]))
     now = session.now
     text = bytes.decode
     fields: dict[str, Any] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from diskkv.dispatch.session import NAME_COST
 from diskkv.lib.glob import compile_glob
 from diskkv.replies import Push
 
@@ -20,34 +21,22 @@ class PubSub:
         self.shards: dict[bytes, dict[Session, None]] = {}
 
     def subscribe(self, session: Session, channel: bytes) -> None:
-        session.subscriptions[channel] = None
-        self.channels.setdefault(channel, {})[session] = None
-        session.regate()
+        _add(session, session.subscriptions, self.channels, channel)
 
     def unsubscribe(self, session: Session, channel: bytes) -> None:
-        session.subscriptions.pop(channel, None)
-        _drop(self.channels, channel, session)
-        session.regate()
+        _drop(session, session.subscriptions, self.channels, channel)
 
     def psubscribe(self, session: Session, pattern: bytes) -> None:
-        session.patterns[pattern] = None
-        self.patterns.setdefault(pattern, {})[session] = None
-        session.regate()
+        _add(session, session.patterns, self.patterns, pattern)
 
     def punsubscribe(self, session: Session, pattern: bytes) -> None:
-        session.patterns.pop(pattern, None)
-        _drop(self.patterns, pattern, session)
-        session.regate()
+        _drop(session, session.patterns, self.patterns, pattern)
 
     def ssubscribe(self, session: Session, channel: bytes) -> None:
-        session.shards[channel] = None
-        self.shards.setdefault(channel, {})[session] = None
-        session.regate()
+        _add(session, session.shards, self.shards, channel)
 
     def sunsubscribe(self, session: Session, channel: bytes) -> None:
-        session.shards.pop(channel, None)
-        _drop(self.shards, channel, session)
-        session.regate()
+        _drop(session, session.shards, self.shards, channel)
 
     def forget(self, session: Session) -> None:
         """The client has gone, or was reset."""
@@ -84,9 +73,22 @@ class PubSub:
         return len(listeners)
 
 
-def _drop(table: dict[bytes, dict[Session, None]], name: bytes, session: Session) -> None:
-    sessions = table.get(name)
-    if sessions is not None:
-        sessions.pop(session, None)
-        if not sessions:
-            del table[name]
+def _add(session: Session, own: dict[bytes, None], table: dict[bytes, dict[Session, None]], name: bytes) -> None:
+    if name in own:
+        return
+    own[name] = None
+    session.name_size += NAME_COST + len(name)
+    table.setdefault(name, {})[session] = None
+    session.regate()
+
+
+def _drop(session: Session, own: dict[bytes, None], table: dict[bytes, dict[Session, None]], name: bytes) -> None:
+    if name not in own:
+        return
+    del own[name]
+    session.name_size -= NAME_COST + len(name)
+    sessions = table[name]
+    del sessions[session]
+    if not sessions:
+        del table[name]
+    session.regate()

@@ -54,18 +54,20 @@ class NoFront:
         return {"addr": "127.0.0.1:0", "laddr": "127.0.0.1:0", "fd": "-1"}
 
 
-# What a command takes while it is queued, and each of its words, besides their bytes.
+# What a command takes while it waits, and each of its words, besides their bytes.
 QUEUED_COST, QUEUED_WORD_COST = 130, 40
+# The same of a key that is watched, and of a channel or a pattern: most of it are dicts and lists that are this one's only.
+NAME_COST = 400
 
 
 class Session:
     """One client's state. `db` is the selected database, `store` and `executor` what all share."""
 
     __slots__ = (
-        "authenticated", "blocked", "created", "db", "effects", "executor", "fieldset_size", "fieldsets", "front", "gated", "id", "index",
-        "last_command", "last_seen", "lib_name", "lib_version", "monitoring", "name", "no_evict", "no_touch", "patterns", "pending",
-        "protocol", "queue", "queue_broken", "queued", "reply_mode", "script", "shards", "store", "subscriptions", "tracking", "user",
-        "watcher", "watching",
+        "authenticated", "blocked", "created", "db", "effects", "executor", "fieldset_size", "fieldsets", "front", "gated", "id",
+        "index", "last_command", "last_seen", "lib_name", "lib_version", "monitoring", "name", "name_size", "no_evict", "no_touch",
+        "patterns", "pending", "protocol", "queue", "queue_broken", "queued", "reply_mode", "script", "shards", "store",
+        "subscriptions", "tracking", "user", "watcher", "watching",
     )  # fmt: skip
 
     def __init__(self, executor: Executor, front: Front | None = None) -> None:
@@ -98,6 +100,8 @@ class Session:
         self.subscriptions: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
         self.shards: dict[bytes, None] = {}
+        # memory that the keys which are watched, the channels and the patterns take
+        self.name_size = 0
         self.tracking: Tracked | None = None
         self.monitoring = False
         # what was pushed while the session's own command was running: it leaves behind the reply. None: nothing is, or nobody listens.
@@ -152,6 +156,10 @@ class Session:
         self.index = index
         self.db = self.store.databases[index]
 
+    def kept(self) -> int:
+        """How much memory is taken by what was asked to be remembered: commands, keys, channels, fields."""
+        return self.queued + self.fieldset_size + self.name_size
+
     def subscribed(self) -> int:
         """How many channels and patterns the client is subscribed to."""
         return len(self.subscriptions) + len(self.patterns)
@@ -204,6 +212,7 @@ class Session:
         """Forget all watched keys (UNWATCH, EXEC, DISCARD, disconnecting)."""
         if self.watcher is not None:
             for index, key in self.watching:
+                self.name_size -= NAME_COST + len(key)
                 watched = self.store.databases[index].watched
                 watchers = watched[key]
                 watchers.remove(self.watcher)
@@ -219,6 +228,7 @@ class Session:
             self.watcher = Watcher()
         if (self.index, key) not in self.watching:
             self.watching[self.index, key] = None
+            self.name_size += NAME_COST + len(key)
             self.db.watched.setdefault(key, []).append(self.watcher)
             self.db.heeded = True
 

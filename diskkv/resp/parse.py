@@ -15,6 +15,12 @@ _HEADS = [b"$%d" % size for size in range(4096)]
 _SIZES = {head: size for size, head in enumerate(_HEADS)}
 _COUNTS = {b"*%d" % count: count for count in range(1, 1025)}
 
+# In a request that comes in many packets so many bytes are tried at once. After a try that gained little so many arguments are read one
+# by one, after another twice as many.
+_WINDOW = len(_HEADS) - 1
+_RESPITE, _LONGEST_RESPITE = 16, 4096
+# What an argument takes in memory besides its bytes: the object and its place in a list.
+_ARGUMENT = 41
 _UNAUTHENTICATED_ARGS = 10
 _UNAUTHENTICATED_BULK = 16384
 
@@ -45,11 +51,17 @@ class RequestParser:
         self._missing = 0  # arguments that it still needs
         self._bulk = -1  # size of the next of them, once known
         self._begun = 0  # bytes on the wire that are in `_argv`
+        self._respite = 0
+        self._next_respite = _RESPITE
         self._error: ProtocolError | None = None
 
     def buffered(self) -> int:
         """How many of the bytes received are not yet given out as requests."""
         return len(self._held) + self._begun
+
+    def memory(self) -> int:
+        """How much memory those take: an argument of one byte takes that of some forty."""
+        return len(self._held) + self._begun + _ARGUMENT * len(self._argv)
 
     def feed(self, data: bytes) -> list[list[bytes]]:
         """Takes the next bytes and returns the requests that they complete.
@@ -206,8 +218,15 @@ class RequestParser:
     def _read_arguments(self) -> list[bytes] | None:
         """The request that has begun, once it is complete."""
         while self._missing:
-            if self._bulk < 0 and not self._read_size():
-                return None
+            if self._bulk < 0:
+                if self._missing > 1 and not self._respite:
+                    self._read_short_arguments()
+                    if not self._missing:
+                        break
+                elif self._respite:
+                    self._respite -= 1
+                if not self._read_size():
+                    return None
             end = self._at + self._bulk
             if len(self._held) < end + 2:
                 return None
@@ -219,6 +238,26 @@ class RequestParser:
             self._missing -= 1
         argv, self._argv, self._begun = self._argv, [], 0
         return argv
+
+    def _read_short_arguments(self) -> None:
+        """Those that stand next as anybody would send them, all in one."""
+        parts = bytes(memoryview(self._held)[self._at : self._at + _WINDOW]).split(b"\r\n")
+        count = min((len(parts) - 1) // 2, self._missing)
+        heads, argv = parts[: 2 * count : 2], parts[1 : 2 * count : 2]
+        expected = [_HEADS[len(arg)] for arg in argv]
+        if heads != expected:
+            count = next(at for at, head in enumerate(heads) if head != expected[at])
+            heads, argv = heads[:count], argv[:count]
+        if count < _RESPITE:
+            self._respite = self._next_respite
+            self._next_respite = min(2 * self._next_respite, _LONGEST_RESPITE)
+        else:
+            self._next_respite = _RESPITE
+        size = 4 * count + sum(map(len, heads)) + sum(map(len, argv))
+        self._argv += argv
+        self._at += size
+        self._begun += size
+        self._missing -= count
 
     def _read_size(self) -> bool:
         line = self._line(b"\r", "too big bulk count string")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from diskkv.dispatch.blocking import Waiter
 from diskkv.dispatch.executor import POSTPONED, SHORT, Postponed
-from diskkv.dispatch.session import NoFront, Session
+from diskkv.dispatch.session import QUEUED_COST, QUEUED_WORD_COST, NoFront, Session
 from diskkv.errors import CommandError, ProtocolError
 from diskkv.replies import Blocked
 from diskkv.resp.encode import ENCODERS
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 READ_AHEAD = 1 << 20
 # Pieces shorter than that are put together: each is an object.
 CRUMB = 1024
-# What a request that was read and has to wait takes in memory, besides its bytes.
-WAITING_COST = 150
 # So many requests of a client that has given no password are looked at in a row: to refuse one takes longer than to send it.
 STRANGERS = 16
 # A client for which so many bytes of replies wait has no more commands executed until it has read most of them. What it sends is kept
@@ -189,7 +187,7 @@ class Connection(asyncio.Protocol):
                 return
         if requests:
             session.last_command = requests[-1][0]
-        if session.queued > READ_AHEAD:
+        if session.queued + session.name_size > READ_AHEAD:
             self._weigh()
         parser = self.parser
         if parser.verbatim:
@@ -199,17 +197,17 @@ class Connection(asyncio.Protocol):
                 log.parts[mark:] = [data]
                 log.merged += len(requests) - 1
             return
-        held = parser.buffered()
+        held = parser.memory()
         self._whole = not held
         if held > READ_AHEAD:
             self._weigh()
-            if held > self.server.settings["client-query-buffer-limit"]:
+            if parser.buffered() > self.server.settings["client-query-buffer-limit"]:
                 self.close()
 
     def _put_off(self, requests: Iterator[list[bytes]], size: int) -> None:
         """Keep what was read with a command that others wait behind; it came in so many bytes."""
         self._todo.extend(requests)
-        self._ahead = size + WAITING_COST * len(self._todo)
+        self._ahead = size + QUEUED_COST * len(self._todo) + QUEUED_WORD_COST * sum(map(len, self._todo))
         if self._ahead > READ_AHEAD:
             self._weigh()
 
@@ -335,7 +333,7 @@ class Connection(asyncio.Protocol):
     def _weigh(self) -> None:
         """Have the server know how much it keeps for this client. May drop it."""
         server = self.server
-        size = self._unread_size + self._ahead + self.parser.buffered() + self.session.fieldset_size + self.session.queued
+        size = self._unread_size + self._ahead + self.parser.memory() + self.session.kept()
         size += self.transport.get_write_buffer_size() if self.connected else 0
         server.held += size - self.held
         self.held = size
@@ -455,7 +453,7 @@ class Connection(asyncio.Protocol):
         """Once a second: drop the client if it has read too slowly for too long; count again what is kept for it."""
         if self.connected and (self._over_soft_since is not None or self.transport.get_write_buffer_size()):
             self.check_output()
-        elif self.held or self.session.fieldset_size:
+        elif self.held or self.session.kept():
             self._weigh()
 
     def set_output_ahead(self) -> None:

@@ -45,6 +45,7 @@ REQUESTS = {
     array(b"SET", b"k", b"\r\n$1\r\n*1\r\n"): [[b"SET", b"k", b"\r\n$1\r\n*1\r\n"]],
     array(b"A", b"x" * 4095, b"x" * 4096, b"x" * 70000): [[b"A", b"x" * 4095, b"x" * 4096, b"x" * 70000]],
     array(*[b"a"] * 3000): [[b"a"] * 3000],
+    array(*[b"a", b"", b"x" * 5000, b"\r\n", b"$1\r\na"] * 300): [[b"a", b"", b"x" * 5000, b"\r\n", b"$1\r\na"] * 300],
     b"*0\r\n*-1\r\n*-7\r\n\r\n \n" + array(b"PING"): [[b"PING"]],
     b"*1\r\n$4\r\nPINGab*1\rX$1\r-a\r\n": [[b"PING"], [b"a"]],
     b"PING\r\nget  k\n\tset k 'v'\r\n": [[b"PING"], [b"get", b"k"], [b"set", b"k", b"v"]],
@@ -179,3 +180,26 @@ def test_verbatim_packets_are_what_the_log_would_say(requests: list[list[bytes]]
     if requests and not tail and not any(b"\r\n" in arg or arg.endswith(b"\r") for argv in requests for arg in argv):
         assert whole.feed(data) == requests
         assert whole.verbatim
+
+
+def test_short_arguments_are_read_many_at_once_however_they_arrive() -> None:
+    class Counting(RequestParser):
+        singly = 0
+
+        def _read_size(self) -> bool:
+            self.singly += 1
+            return super()._read_size()
+
+    parser = Counting()
+    argv = [b"%d" % number for number in range(50_000)]
+    data = array(*argv)
+    found = [request for at in range(0, len(data), 10_000) for request in parser.feed(data[at : at + 10_000])]
+    assert found == [argv]
+    assert parser.singly < 500
+
+
+def test_short_arguments_take_more_memory_than_their_bytes() -> None:
+    parser = RequestParser()
+    parser.feed(b"*100000\r\n" + b"$1\r\na\r\n" * 50_000)
+    assert parser.buffered() == 9 + 7 * 50_000
+    assert parser.memory() > 40 * 50_000

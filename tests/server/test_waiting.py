@@ -66,3 +66,27 @@ def test_what_was_answered_outside_of_the_round_in_which_a_client_hangs_up_leave
     kept.server.end_tick()
     assert transport.sent == b"+PONG\r\n"
     assert transport.closed
+
+
+@pytest.mark.parametrize("command", [b"WATCH", b"SUBSCRIBE", b"PSUBSCRIBE", b"SSUBSCRIBE"])
+@pytest.mark.parametrize(("count", "size"), [(4000, 10), (20, 60_000)])
+def test_what_a_client_watches_and_hears_counts(run: Runner, command: bytes, count: int, size: int) -> None:
+    run("CONFIG", "SET", "maxmemory-clients", "1100000")
+    kept = Kept(run)
+    connection, transport = kept.connect()
+    names = [b"%0*d" % (size, number) for number in range(count)]
+    connection.data_received(encode([command, *names[:10]]))
+    kept.server.end_tick()
+    assert not transport.aborted
+    connection.data_received(encode([command, *names]))
+    assert transport.aborted
+    connection.connection_lost(None)
+    assert connection.session.kept() == 0
+
+
+def test_words_that_wait_count_each(run: Runner) -> None:
+    run("CONFIG", "SET", "maxmemory-clients", "4mb")
+    kept = Kept(run)
+    connection, transport = kept.connect()
+    connection.data_received(encode([b"BLPOP", b"list", b"0"]) + encode([b"a"] * 110_000))
+    assert transport.aborted
