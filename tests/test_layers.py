@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     ),
     "app": BELOW_APP | {"scripting"},
     "server": frozenset({"app", "dispatch", "resp", "lib", "replies", "errors", "config", "clock"}),
-    "client": frozenset({"app", "commands", "resp", "dispatch", "lib", "store", "types", "replies", "errors", "config"}),
+    "client": frozenset({"app", "commands", "resp", "dispatch", "lib", "store", "types", "replies", "errors", "config", "clock"}),
     "cli": frozenset(
         {"client", "lib", "rdb", "transfer", "server", "app", "dispatch", "store", "format", "resp", "replies", "config", "errors"}
         | {"clock", "conffile", "repair", "rewind"}
