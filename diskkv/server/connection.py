@@ -34,6 +34,9 @@ OUTPUT_AHEAD = 4 << 20
 TURN = 1 << 20
 
 
+TOO_MANY = b"-ERR max number of clients reached\r\n"
+
+
 class Told(bytes):
     """Bytes that answer no request: what a client is told beside its replies."""
 
@@ -50,7 +53,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: Server, *, unix: bool) -> None:
         self.server = server
         self.unix = unix
-        # From when it is connected: who fails to shake hands over TLS never is, and nobody would close a session of his.
+        # From when it is connected: who is one too many never is, nor who fails to shake hands over TLS.
         self.session: Session
         self.parser = RequestParser(max_bulk=server.settings["proto-max-bulk-len"])
         # the reactor's Wire, or an asyncio transport (TLS); uvloop's are no instances of asyncio's class
@@ -85,12 +88,19 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
+        if self.server.full():
+            self.closing = True
+            self.transport.write(TOO_MANY)
+            self.transport.close()
+            return
         self.session = self.server.executor.open_session(self)
         self.connected = True
         self.set_output_ahead()
         self.server.connected(self)
 
     def connection_lost(self, error: Exception | None) -> None:
+        if not self.connected:
+            return
         self.connected = False
         self.closing = True
         self.server.disconnected(self)

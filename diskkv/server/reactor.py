@@ -32,8 +32,8 @@ MOST = 256
 # How many bytes are read at once: as a client is seen to send more, more. (Python reserves them all for each read.)
 LITTLE = 4096
 MUCH = 1 << 18
-# How many clients are accepted in a row, and for how long nobody is when that fails, in seconds.
-ACCEPTED = 128
+# How many clients are accepted in a row, which takes a millisecond, and for how long nobody is when that fails, in seconds.
+ACCEPTED = 32
 EXHAUSTED = 1.0
 # How many pieces one system call may send.
 PIECES = min(os.sysconf("SC_IOV_MAX"), 1024)

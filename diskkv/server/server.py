@@ -35,7 +35,6 @@ DENIED = (
     b"-DENIED diskkv is running in protected mode because protected mode is enabled and no password is set. In this mode "
     b"connections are only accepted from the loopback interface. Set requirepass, or protected-mode no, to change that.\r\n"
 )
-TOO_MANY = b"-ERR max number of clients reached\r\n"
 POSTPONED_RETRY = 0.002
 HOUSEKEEPING = 1.0
 # Of the clients that send without reading, one has a packet read this often, in seconds.
@@ -216,21 +215,23 @@ class Server:
 
     # -- connections
 
+    def full(self) -> bool:
+        """Whether a client that comes now is one too many. Refusing it is to cost little: it may be one of a flood."""
+        if len(self.connections) < self.settings["maxclients"]:
+            return False
+        self.executor.stats.connections += 1
+        self.executor.stats.rejected_connections += 1
+        return True
+
     def connected(self, connection: Connection) -> None:
         """A client has connected: may it?"""
         stats = self.executor.stats
         stats.connections += 1
         transport = connection.transport
-        refusal = None
-        if len(self.connections) >= self.settings["maxclients"]:
-            refusal = TOO_MANY
-            stats.rejected_connections += 1
-        elif not connection.unix and self._protected(transport):
-            refusal = DENIED
         self.connections.add(connection)
-        if refusal is not None:
+        if not connection.unix and self._protected(transport):
             connection.closing = True
-            transport.write(refusal)
+            transport.write(DENIED)
             transport.close()
             return
         connection.parser.authenticated = connection.session.admitted()

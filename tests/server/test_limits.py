@@ -13,6 +13,8 @@ import pytest
 
 from tests.differential import servers
 from tests.differential.wire import Connection, Lost, encode
+from tests.support.runner import Runner
+from tests.support.still import Kept
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +161,20 @@ def test_too_many_clients_are_told_so(client: Connection, connect: Callable[[], 
         refused.read()
     client.call(b"CONFIG", b"SET", b"maxclients", b"10000")
     assert connect().call(b"PING") == ("+", b"PONG")
+
+
+def test_one_too_many_is_refused_before_anything_is_made_for_it(run: Runner) -> None:
+    kept = Kept(run)
+    run("CONFIG", "SET", "maxclients", 1)
+    first, _ = kept.connect()
+    sessions = len(run.executor.sessions)
+    second, transport = kept.connect()
+    assert (transport.sent, transport.closed) == (b"-ERR max number of clients reached\r\n", True)
+    assert len(run.executor.sessions) == sessions
+    second.connection_lost(None)
+    first.connection_lost(None)
+    assert b"rejected_connections:1\r" in run("INFO", "stats").text
+    assert kept.connect()[1].sent == b""
 
 
 def test_stopping_in_the_middle_of_writes_keeps_what_was_answered(tmp_path: Path) -> None:
