@@ -9,6 +9,12 @@ HEADS = [b"$%d\r\n" % size for size in range(4096)]
 # The same with the end of the item before, for joining many.
 LINKS = [b"\r\n" + head for head in HEADS]
 _link = LINKS.__getitem__
+# More than there can be.
+UNBOUNDED = 1 << 62
+
+
+class TooLong(Exception):
+    """What was to be encoded takes more bytes than it may. Found out before they are made: a few words can ask for terabytes."""
 
 
 def encode_command(argv: Sequence[bytes]) -> bytes:
@@ -29,24 +35,30 @@ def command_pieces(argv: Sequence[bytes]) -> bytes | list[bytes]:
         return _pieces(argv)
 
 
-def encode_bulks(items: Sequence[bytes]) -> bytes:
-    """An array whose items are all bulk strings; TypeError if one isn't `bytes`."""
+def encode_bulks(items: Sequence[bytes], most: int = UNBOUNDED) -> bytes:
+    """An array whose items are all bulk strings; TypeError if one isn't `bytes`, TooLong if they have more bytes than `most`."""
     count = len(items)
     if not count:
         return b"*0\r\n"
     size = len(items[0])
     if count > 4 and size < 4096 and len(items[-1]) == size == len(items[count // 2]) and len(set(map(len, items))) == 1:
         # All of one length, which is common and takes half of the time.
+        if count * size > most:
+            raise TooLong
         link = LINKS[size]
         return b"*%d%b%b\r\n" % (count, link, link.join(items))
-    return b"".join(_pieces(items))
+    if count * len(HEADS) > most and sum(map(len, items)) > most:
+        raise TooLong
+    return b"".join(_pieces(items, most))
 
 
-def _pieces(items: Sequence[bytes]) -> list[bytes]:
+def _pieces(items: Sequence[bytes], most: int = UNBOUNDED) -> list[bytes]:
     count = len(items)
     try:
         links = list(map(_link, map(len, items)))
     except IndexError:  # an item is longer than the table
+        if sum(map(len, items)) > most:
+            raise TooLong from None
         links = [b"\r\n$%d\r\n" % len(item) for item in items]
     links[0] = b"*%d%b" % (count, links[0])
     pieces: list[bytes] = [b""] * (2 * count + 1)

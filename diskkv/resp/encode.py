@@ -6,11 +6,12 @@ A subclass (each error is one) is encoded as its nearest base in the table. `str
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from itertools import islice
 from typing import Any
 
 from diskkv.errors import CommandError
-from diskkv.lib.multibulk import HEADS, encode_bulks
+from diskkv.lib.multibulk import HEADS, UNBOUNDED, TooLong, encode_bulks
 from diskkv.lib.numbers import format_double
 from diskkv.replies import (
     Digits,
@@ -30,11 +31,16 @@ from diskkv.replies import (
 
 Encoder = Callable[[Any], bytes]
 
+# So many items are put together before anybody looks how long that has become.
+SLICE = 1024
+
 
 class Encoders(dict[type, Encoder]):
     """A table that looks a type's bases up when the type itself isn't there, and remembers what it found."""
 
     protocol = 2
+    # How long a reply of many items may be: TooLong if it would be longer.
+    most = UNBOUNDED
 
     def __missing__(self, kind: type) -> Encoder:
         for base in kind.__mro__:
@@ -97,15 +103,25 @@ def _verbatim(value: Verbatim) -> bytes:
     return b"=%d\r\n%b:%b\r\n" % (len(value.text) + 4, value.format, value.text)
 
 
-def _items(table: Encoders, items: Iterable[Any]) -> bytes:
-    return b"".join([table[type(item)](item) for item in items])
+def _items(table: Encoders, items: Collection[Any]) -> bytes:
+    if len(items) <= SLICE:
+        return b"".join([table[type(item)](item) for item in items])
+    parts: list[bytes] = []
+    size, rest = 0, iter(items)
+    for _ in range(0, len(items), SLICE):
+        part = b"".join([table[type(item)](item) for item in islice(rest, SLICE)])
+        size += len(part)
+        if size > table.most:
+            raise TooLong
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _sequence(table: Encoders) -> Encoder:
     def encode_sequence(items: Sequence[Any]) -> bytes:
         if items and type(items[0]) is bytes:
             try:
-                return encode_bulks(items)
+                return encode_bulks(items, table.most)
             except TypeError:
                 pass  # not only bytes
         return b"*%d\r\n" % len(items) + _items(table, items)
@@ -196,5 +212,12 @@ def _with_rest(table: Encoders, sequence: Encoder) -> Encoders:
     return table
 
 
-ENCODERS: dict[int, Encoders] = {2: _resp2(), 3: _resp3()}
-ENCODERS[3].protocol = 3
+def make_encoders(most: int) -> dict[int, Encoders]:
+    """The tables for whom a reply of more than `most` bytes would be of no use."""
+    tables = {2: _resp2(), 3: _resp3()}
+    for protocol, table in tables.items():
+        table.protocol, table.most = protocol, most
+    return tables
+
+
+ENCODERS = make_encoders(UNBOUNDED)

@@ -12,11 +12,12 @@ from diskkv.dispatch.acl.access import check
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import Command, Flag, container
 from diskkv.errors import CommandError, ScriptError
+from diskkv.lib.multibulk import TooLong
 from diskkv.lib.reports import VERBOSE
 from diskkv.replies import Blocked, Encoded, Simple
-from diskkv.resp.encode import ENCODERS
+from diskkv.resp.encode import make_encoders
 from diskkv.resp.parse import RequestParser
-from diskkv.scripting.interpreter import KEEP, Lost
+from diskkv.scripting.interpreter import KEEP, MEMORY, Lost
 
 if TYPE_CHECKING:
     from diskkv.dispatch.executor import Executor
@@ -32,6 +33,8 @@ UNKILLABLE = (
     "server in a hard way using the SHUTDOWN NOSAVE command."
 )
 
+
+ENCODERS = make_encoders(MEMORY)
 
 # Commands that wait if an option says so; scripts may not ask for it.
 WAITING_BY_OPTION = frozenset({"xread", "xreadgroup"})
@@ -85,7 +88,7 @@ class Run:
             session = self.session
             session.protocol = 2 if kind == 0x63 else 3
             reply = self._call(RequestParser(max_bulk=1 << 40).feed(body)[0])
-            self.lua.send(ENCODERS[session.protocol][reply.__class__](reply))
+            self.lua.send(_encoded(session.protocol, reply))
             return False
         if kind == 0x72:  # r
             self._finished(body)
@@ -231,6 +234,13 @@ class Run:
         self.killed = True
         self.lua.kill()
         self.end(self.lost())
+
+
+def _encoded(protocol: int, reply: Any) -> bytes:
+    try:
+        return ENCODERS[protocol][reply.__class__](reply)
+    except TooLong:
+        return ENCODERS[protocol][CommandError](CommandError("the reply is longer than all the memory that scripts have"))
 
 
 def asks_to_wait(argv: list[bytes]) -> bool:

@@ -13,6 +13,7 @@ from diskkv.dispatch.blocking import Waiter
 from diskkv.dispatch.executor import POSTPONED, SHORT, Postponed
 from diskkv.dispatch.session import QUEUED_COST, QUEUED_WORD_COST, NoFront, Session
 from diskkv.errors import CommandError, ProtocolError
+from diskkv.lib.multibulk import TooLong
 from diskkv.replies import Blocked
 from diskkv.resp.encode import ENCODERS
 from diskkv.resp.parse import RequestParser
@@ -174,16 +175,17 @@ class Connection(asyncio.Protocol):
             return
         server, session, out = self.server, self.session, self.out
         run, log = server.executor.run, server.store.log
+        encoders = server.encoders
         mark = len(log.parts)
         pending = iter(requests)
-        while (stop := run(session, pending, out, ENCODERS[session.protocol])) is not None:
+        while (stop := run(session, pending, out, encoders[session.protocol])) is not None:
             argv, reply = stop
             kind = reply.__class__
             if kind is Blocked or kind is Postponed:
                 self._hold(argv, reply)
                 self._put_off(pending, len(data))
                 return
-            encoded = ENCODERS[session.protocol][kind](reply)
+            encoded = self._encoded(reply)
             out.append(encoded)
             # Only long replies count: no packet asks for many megabytes of shorter ones.
             if len(encoded) >= SHORT:
@@ -248,7 +250,7 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         if self.connected and not self.session.muted():
-            self._send(ENCODERS[self.session.protocol][reply.__class__](reply))
+            self._send(self._encoded(reply))
         if self._has_more():
             self.server.loop.call_soon(self.go_on)
 
@@ -279,7 +281,7 @@ class Connection(asyncio.Protocol):
                     self._todo.appendleft(argv)
                     self.server.postponed(self)
                     break
-                encoded = ENCODERS[session.protocol][reply.__class__](reply)
+                encoded = self._encoded(reply)
                 self.out.append(encoded)
                 self._produced += len(encoded)
                 self.server.spent += len(encoded)
@@ -377,6 +379,18 @@ class Connection(asyncio.Protocol):
 
     # -- replies
 
+    def _encoded(self, reply: Any) -> bytes:
+        """A reply's bytes. One that is longer than all that may be kept for clients is not made: who asked for it is dropped."""
+        session, server = self.session, self.server
+        encoders = ENCODERS if session.no_evict else server.encoders
+        try:
+            return encoders[session.protocol][reply.__class__](reply)
+        except TooLong:
+            server.executor.stats.evicted_clients += 1
+            server.report("client %(client)d dropped: it asked for more than maxmemory-clients allows", {"client": session.id})
+            self.drop()
+            return b""
+
     def push(self, reply: Any) -> None:
         """Send something that this packet did not ask for. REQUIRES: the lock; opens a tick if none is.
 
@@ -384,7 +398,7 @@ class Connection(asyncio.Protocol):
         """
         if not self.connected:
             return
-        raw = Told(ENCODERS[self.session.protocol][reply.__class__](reply))
+        raw = Told(self._encoded(reply))
         if threading.get_ident() != self.server.thread:
             self.server.loop.call_soon_threadsafe(self._send, raw)
         else:

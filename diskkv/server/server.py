@@ -18,6 +18,7 @@ from diskkv.config import DEFAULT_BUDGET, Settings, budget, memory
 from diskkv.dispatch.executor import Executor
 from diskkv.errors import CommandError, LogFailed, SettingError, StoreError
 from diskkv.lib.reports import VERBOSE
+from diskkv.resp.encode import make_encoders
 from diskkv.server.connection import TURN, Connection
 from diskkv.server.listening import Listening, open_unix
 from diskkv.server.memory import Trimmer
@@ -63,6 +64,7 @@ class Server:
         self.spent = 0
         self.held = 0
         self.client_memory = self._client_memory()
+        self.encoders = make_encoders(self.client_memory)
         self._turns: deque[Connection] = deque()
         self._turning = False
         self._throttled: deque[Connection] = deque()
@@ -349,6 +351,8 @@ class Server:
                 connection.set_output_ahead()
         elif name in ("maxmemory", "maxmemory-clients"):
             self.client_memory = self._client_memory()
+            for table in self.encoders.values():
+                table.most = self.client_memory
             self.shed_clients()
         elif name == "proto-max-bulk-len":
             for connection in self.connections:

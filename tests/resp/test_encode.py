@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diskkv.errors import NoSuchKey, WrongType
-from diskkv.lib.multibulk import encode_command
+from diskkv.lib.multibulk import TooLong, encode_command
 from diskkv.replies import NIL_ARRAY, NO_REPLY, OK, Pairs, Push, Score, Several, Simple, Verbatim
-from diskkv.resp.encode import ENCODERS, encode
+from diskkv.resp.encode import ENCODERS, encode, make_encoders
 from diskkv.resp.parse import RequestParser
 
 # value, RESP2, RESP3
@@ -103,3 +103,23 @@ def test_a_command_is_read_back(argv: list[bytes]) -> None:
 
 def test_a_status_is_a_line() -> None:
     assert encode(Simple(b"Background saving started"), 2) == b"+Background saving started\r\n"
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [b"x" * 1000] * 101,
+        [b"x", *[b"x" * 1000] * 101],
+        [b"x", *[b"x" * 5000] * 21],
+        [1, *[b"x" * 100] * 2000],
+        [[b"x" * 1000] * 101],
+        {b"%0100d" % number for number in range(2000)},
+        Pairs([(b"x" * 100, 1.5)] * 2000),
+    ],
+)
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_what_would_be_too_long_is_not_made(items: Any, protocol: int) -> None:
+    whole = encode(items, protocol)
+    assert make_encoders(len(whole))[protocol][type(items)](items) == whole
+    with pytest.raises(TooLong):
+        make_encoders(100_000)[protocol][type(items)](items)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from diskkv.errors import CommandError
 from tests.differential.wire import encode
 from tests.support.runner import Runner
 from tests.support.still import Kept
@@ -90,3 +91,29 @@ def test_words_that_wait_count_each(run: Runner) -> None:
     connection, transport = kept.connect()
     connection.data_received(encode([b"BLPOP", b"list", b"0"]) + encode([b"a"] * 110_000))
     assert transport.aborted
+
+
+@pytest.mark.parametrize("how", ["at once", "in EXEC", "later"])
+def test_who_asks_for_more_than_may_be_kept_is_dropped_before_it_is_made(run: Runner, how: str) -> None:
+    run("CONFIG", "SET", "maxmemory-clients", "50mb")
+    run("SADD", "set", "x" * 1000)
+    kept = Kept(run)
+    connection, transport = kept.connect()
+    great = encode([b"SRANDMEMBER", b"set", b"-100000"])
+    if how == "at once":
+        connection.data_received(great)
+    elif how == "in EXEC":
+        connection.data_received(encode([b"MULTI"]) + great + encode([b"EXEC"]))
+    else:
+        connection.data_received(encode([b"BLPOP", b"list", b"0"]) + great)
+        run("RPUSH", "list", "a")
+        connection.go_on()
+    assert transport.aborted
+    assert b"evicted_clients:1\r" in run("INFO", "stats").text
+
+
+def test_a_script_gets_an_error_for_what_it_has_no_memory_for(run: Runner) -> None:
+    run("SADD", "set", "x" * 1000)
+    reply = run("EVAL", "return redis.pcall('SRANDMEMBER', 'set', -1000000)", 0)
+    assert isinstance(reply, CommandError)
+    assert reply.text == "the reply is longer than all the memory that scripts have"
