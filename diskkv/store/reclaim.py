@@ -154,7 +154,8 @@ class Reclaimer:
         prefix = keys.meta_prefix(epoch)
         records = list(islice(self._scan(prefix), room))
         for key, value in records:
-            wakes, oid = head(value)
+            # Empty when no more of it is known than that there was one.
+            wakes, oid = head(value) if value else (0, 0)
             if wakes:
                 batch.delete(keys.expiry_key(wakes, epoch, key[len(prefix) :]))
             if oid:

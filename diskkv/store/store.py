@@ -217,6 +217,8 @@ class Store:
         if raw is None:
             raise BadFormat("the store has no state record")
         state = unpack_state(raw)
+        if self.path is not None and state.get("losses") and not self.engine.noted_losses():
+            raise Damaged(f"{self.path}: the notes of which records are lost are gone")
         self.cache.clear()
         self.cache.pinned_from = self.stamp
         self.expiry.clear()
@@ -494,6 +496,8 @@ class Store:
             "oid": self._next_oid,
             "epoch": self._next_epoch,
             "databases": {number: [db.epoch, db.count, db.expiring] for number, db in enumerate(self.databases)},
+            # The engine knows which, and is asked for it when the store is opened.
+            "losses": self.engine.noted_losses(),
             "doubtful": [number for number, db in enumerate(self.databases) if db.doubtful],
         }
 

@@ -99,6 +99,7 @@ class Writer:
         self._setbacks = 0
         # how long the thread rests after a failure, and until when nothing is reclaimed
         self._rest = 0.0
+        self._damaged = False
         self._reclaim_from = float("-inf")
         self.commands = 0
         # bytes of memory ahead of the engine that the log's growth does not tell of; noted by those types that have such
@@ -353,6 +354,7 @@ class Writer:
 
     def _grow_tired(self, error: Exception) -> None:
         """Rest longer after each failure that will not go away by itself."""
+        self._damaged = isinstance(error, Damaged)
         self._rest = min(max(2 * self._rest, RETRY_SECONDS), DAMAGED_SECONDS) if isinstance(error, Damaged) else RETRY_SECONDS
 
     def _begin_after_rest(self) -> None:
@@ -485,6 +487,8 @@ class Writer:
             self._wake.clear()
             try:
                 store.log.probe(store.sizes.write_buffer + ROOM_TO_REOPEN)
+                if self._damaged and store.engine.diagnose():
+                    self._rest = 0.0
                 with store.lock:
                     self._reopen()
                     self.healing = False

@@ -56,6 +56,15 @@ class Around:
     def reopen(self) -> None:
         self.inner.reopen()
 
+    def diagnose(self) -> bool:
+        return self.inner.diagnose()
+
+    def noted_losses(self) -> bool:
+        return self.inner.noted_losses()
+
+    def forget(self, start: bytes, stop: bytes) -> None:
+        self.inner.forget(start, stop)
+
     def statistics(self) -> dict[str, int]:
         return self.inner.statistics()
 

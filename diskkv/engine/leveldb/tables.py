@@ -5,7 +5,6 @@
     data    := entry* restart:u32* count:u32  of the index: the last key of each block, or one behind it, -> handle
     entry   := shared unshared length bytes bytes
     footer  := handle handle padding magic:u64, 48 bytes; a handle is offset and size; all of them varints
-
     filters := filter* offset:u32* where:u32 log:u8     one for the blocks that begin in each 2^log bytes; the offsets begin `where`
 
 What an internal key is stands in `writing.py`.
@@ -19,6 +18,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from diskkv.engine.leveldb.losses import Losses
 from diskkv.engine.leveldb.manifest import Table, live_tables, missing_tables
 from diskkv.engine.leveldb.writing import FOOTER, MAGIC, PLAIN, SNAPPY, TRAILER, masked_crc, user_key
 
@@ -26,7 +26,8 @@ FILTERS = b"filter.leveldb.BuiltinBloomFilter2"
 
 
 class Hole(NamedTuple):
-    """A part of a file that can't be read: where it lies, and between which keys, None for unknown. `low` is exclusive, `high` not."""
+    """A part of a file that can't be read: where it lies, and between which keys, None for unknown. `low` is exclusive, `high` not;
+    of records that were lost earlier it is the other way round."""
 
     file: str
     offset: int
@@ -41,6 +42,8 @@ class Unreadable(Exception):
 
 def holes(path: str) -> Iterator[Hole]:
     """What can't be read of a tree's tables."""
+    for loss in Losses(path).all:
+        yield Hole(os.path.join(path, loss.file), loss.offset, loss.size, loss.low, loss.stop)
     live = live_tables(path)
     for name in sorted(os.listdir(path)):
         # What a compaction that did not come to its end has left belongs to nothing.
@@ -61,7 +64,7 @@ def holes_in(file: str, table: Table | None = None) -> Iterator[Hole]:
         low: bytes | None = None
         for place in index:
             try:
-                opened.entries(place)
+                opened.raw(place)
             except (Unreadable, OSError):
                 yield Hole(file, place.offset, place.size, low, user_key(place.key))
             low = user_key(place.key)
@@ -137,12 +140,7 @@ class TableFile:
         return (offset, size), _handle(footer, at)[:2]
 
     def _block(self, offset: int, size: int) -> bytes:
-        block = self._read(offset, size)
-        if block[size] == SNAPPY:
-            return unsnappy(block[:size])
-        if block[size] != PLAIN:
-            raise Unreadable
-        return block[:size]
+        return unpacked(self._read(offset, size))
 
     def _read(self, offset: int, size: int) -> bytes:
         if offset + size + TRAILER > self.size:
@@ -164,6 +162,15 @@ class TableFile:
             if error.errno == errno.EIO:
                 raise Unreadable from None
             raise
+
+
+def unpacked(block: bytes) -> bytes:
+    """What is in a block that was read with its trailer."""
+    if block[-TRAILER] == SNAPPY:
+        return unsnappy(block[:-TRAILER])
+    if block[-TRAILER] != PLAIN:
+        raise Unreadable
+    return block[:-TRAILER]
 
 
 def _sound(block: bytes, size: int) -> bool:
