@@ -158,6 +158,21 @@ def test_what_is_lost_is_an_error_until_it_is_written_anew(tmp_path: Path, seed:
     engine.close()
 
 
+def test_a_table_that_has_lost_its_index_loses_no_record(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    model = grown(tree, 3)
+    for table in (live_tables(str(tree)) or {}).values():
+        file = Path(file_of(str(tree), table.number))
+        data = bytearray(file.read_bytes())
+        data[-1] ^= 1
+        file.write_bytes(data)
+    engine = healed(tree)
+    model |= TOUCHED
+    assert agree(engine, model) == 0
+    assert not engine.noted_losses()
+    engine.close()
+
+
 def test_a_filter_says_what_was_not_lost(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     engine = opened(tree)
@@ -214,6 +229,7 @@ def test_a_newer_record_is_served_and_an_older_one_is_not(tmp_path: Path) -> Non
     file = Path(file_of(str(tree), lowest.number))
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
+    data[100] ^= 1
     file.write_bytes(data)
     engine = healed(tree)
     for number, key in enumerate(KEYS[1:1000], 1):

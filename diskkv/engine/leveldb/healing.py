@@ -4,7 +4,7 @@ When a compaction meets a block that can't be read, LevelDB refuses every write,
 block again: one flipped bit stops all writers for ever. So the damaged table is replaced by another, with all its sound blocks as they
 are. In the place of a lost one stands a block of what is known of it: for each of its range's keys of which an older record exists in
 another table (LevelDB would serve that from now on), a record that says LOST, newer than the older record and older than anything
-newer. What LevelDB can't know is noted beside it: see `losses.py`.
+newer. What LevelDB can't know is noted beside it: see `losses.py`. A table that has lost its index gets a new one.
 
 `diagnose` looks through all tables and makes the new ones, while LevelDB has them open; `cure` puts them into force, while it has not:
 
@@ -31,6 +31,7 @@ from diskkv.engine.leveldb.tables import Place, TableFile, Unreadable, entries, 
 from diskkv.engine.leveldb.writing import (
     LAST_SEQUENCE,
     NEXT_FILE,
+    TRAILER,
     VALUE,
     block,
     deleted_file,
@@ -70,10 +71,11 @@ def diagnose(path: str, losses: Losses) -> list[Cure]:
     with contextlib.closing(Manifest(path)) as manifest:
         live = dict(manifest.live())
     cures = []
+    searched: dict[int, list[Place]] = {}
     for number in sorted(live):
         # One that has gone meanwhile was compacted: it is in nobody's way.
         with contextlib.suppress(FileNotFoundError):
-            cure = Surgery(path, live, live[number], losses).cure()
+            cure = Surgery(path, live, live[number], losses, searched).cure()
             if cure is not None:
                 cures.append(cure)
     return cures
@@ -89,11 +91,13 @@ def clean(path: str) -> None:
 class Surgery:
     """Examines one table, and makes its replacement if need be."""
 
-    def __init__(self, path: str, live: dict[int, Table], ill: Table, losses: Losses) -> None:
+    def __init__(self, path: str, live: dict[int, Table], ill: Table, losses: Losses, searched: dict[int, list[Place]]) -> None:
         self._path = path
         self._live = live
         self._table = ill
         self._losses = losses
+        # the blocks of those tables that have lost their index
+        self._searched = searched
         # the newest write of which a record that says LOST is
         self._newest = 0
 
@@ -103,12 +107,14 @@ class Surgery:
         file = file_of(self._path, ill.number)
         name = os.path.basename(file)
         with TableFile(file, ill.size) as opened:
-            try:
-                index = opened.index(ill)
-            except Unreadable:
-                return self._replaced(opened, [Loss(name, 0, ill.size, ill.low, ill.high + b"\0", b"")])
             parts: list[Place | Loss] = []
             low = ill.low
+            index = self._blocks(opened, ill)
+            if ill.number in self._searched and (not index or index[-1].key != ill.last):
+                end = sum(place.size + TRAILER for place in index)
+                if index:
+                    low = user_key(index[-1].key) + b"\0"
+                return self._replaced(opened, [*index, Loss(name, end, ill.size - end, low, ill.high + b"\0", b"")])
             for place in index:
                 stop = min(user_key(place.key), ill.high) + b"\0"
                 try:
@@ -117,9 +123,18 @@ class Surgery:
                 except Unreadable:
                     parts.append(Loss(name, place.offset, place.size, low, stop, opened.filter_of(place)))
                 low = stop
-            if not any(isinstance(part, Loss) for part in parts):
+            if ill.number not in self._searched and not any(isinstance(part, Loss) for part in parts):
                 return None
             return self._replaced(opened, parts)
+
+    def _blocks(self, opened: TableFile, whose: Table) -> list[Place]:
+        """A table's blocks, also where they have to be searched for."""
+        if whose.number not in self._searched:
+            try:
+                return opened.index(whose)
+            except Unreadable:
+                self._searched[whose.number] = opened.search(whose)
+        return self._searched[whose.number]
 
     def _replaced(self, opened: TableFile, parts: list[Place | Loss]) -> Cure:
         """The replacement: sound blocks as they are, and what is known of lost ones."""
@@ -181,11 +196,7 @@ class Surgery:
         """The internal keys of a table whose keys lie from `low` to before `stop`, as far as they can be read: what can't is lost, too, and
         noted by itself."""
         with TableFile(file_of(self._path, other.number), other.size) as opened:
-            try:
-                index = opened.index(other)
-            except Unreadable:
-                return
-            for place in _blocks_between(index, low, stop):
+            for place in _blocks_between(self._blocks(opened, other), low, stop):
                 with contextlib.suppress(Unreadable):
                     for key, _ in opened.entries(place):
                         if low <= user_key(key) < stop:
@@ -217,8 +228,9 @@ def cure(path: str, cures: list[Cure], losses: Losses) -> int:
     cures = [found for found in cures if live.get(found.table.number) == found.table]
     if not cures:
         return 0
-    losses.add(loss for found in cures for loss in found.losses)
-    losses.save()
+    if any(found.losses for found in cures):
+        losses.add(loss for found in cures for loss in found.losses)
+        losses.save()
     edit = bytearray()
     by_number = {found.table.number: found for found in cures}
     shallow = min((number for number in by_number if live[number].level == 0), default=None)
@@ -244,6 +256,8 @@ def cure(path: str, cures: list[Cure], losses: Losses) -> int:
     sync_path(path)
     _append(path, bytes(edit))
     for found in cures:
+        if not found.losses:
+            journal.error("%(file)s had lost its index, and nothing else: it was replaced", {"file": file_of(path, found.table.number)})
         for loss in found.losses:
             journal.critical(
                 "%(file)s is damaged and was replaced: %(loss)s. Reading them is an error from now on, until they are written anew or "

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from diskkv.engine.leveldb.losses import Losses
 from diskkv.engine.leveldb.manifest import Table, live_tables, missing_tables
-from diskkv.engine.leveldb.writing import FOOTER, MAGIC, PLAIN, SNAPPY, TRAILER, masked_crc, user_key
+from diskkv.engine.leveldb.writing import FOOTER, MAGIC, PLAIN, SNAPPY, TRAILER, checksummed, masked_crc, user_key
 
 FILTERS = b"filter.leveldb.BuiltinBloomFilter2"
 
@@ -104,6 +104,30 @@ class TableFile:
             if first is not None and user_key(first) != table.low:
                 raise Unreadable
         return index
+
+    def search(self, table: Table) -> list[Place]:
+        """The first blocks in order, up to one that can't be read, without the index: there is none, or it is not this table's.
+
+        A block does not say how long it is, but its checksum stands behind it. The last one is that which ends with the table's last key.
+        """
+        data = self._pread(0, self.size)
+        found: list[Place] = []
+        at = 0
+        while not found or found[-1].key != table.last:
+            place = next(filter(None, (self._ending(data, at, end, table) for end in checksummed(data, at))), None)
+            if place is None or (not found and self.entries(place)[0][0] != table.first):
+                break
+            found.append(place)
+            at += place.size + TRAILER
+        return found
+
+    def _ending(self, data: bytes, start: int, end: int, table: Table) -> Place | None:
+        """The block from one place to another, its codec the last byte, if it is one of the table's."""
+        with contextlib.suppress(Unreadable, IndexError):
+            held = list(entries(unpacked(data[start : end + TRAILER - 1])))
+            if held and all(len(key) > 8 and table.low <= user_key(key) <= table.high for key, _ in held):
+                return Place(held[-1][0], start, end - 1 - start)
+        return None
 
     def entries(self, place: Place) -> list[tuple[bytes, bytes]]:
         """What is in a block: internal keys and values."""

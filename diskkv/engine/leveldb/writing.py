@@ -11,6 +11,7 @@ of one user's key sort by these, the newest first.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 
 import anycrc
@@ -29,13 +30,34 @@ TRAILER = 5
 MAGIC = 0xDB4775248B80FB57
 PLAIN, SNAPPY = 0, 1
 
+MASK = 0xA282EAD8
+
 _crc32c = anycrc.Model("CRC32C").calc
 
 
 def masked_crc(data: bytes) -> int:
     """The checksum that LevelDB stores: CRC-32C, rotated and shifted."""
     crc: int = _crc32c(data)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + MASK) & 0xFFFFFFFF
+
+
+def checksummed(data: bytes, start: int) -> Iterator[int]:
+    """Where something may end that begins at a place and has its checksum behind it, the last byte of it being 0 or 1."""
+    table = _crc32c_table()
+    crc = 0xFFFFFFFF
+    for at in range(start, len(data) - 4):
+        byte = data[at]
+        crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
+        if byte < 2:
+            stored = int.from_bytes(data[at + 1 : at + 5], "little") - MASK & 0xFFFFFFFF
+            if (stored >> 17 | stored << 15) & 0xFFFFFFFF == crc ^ 0xFFFFFFFF:
+                yield at + 1
+
+
+@functools.cache
+def _crc32c_table() -> list[int]:
+    # What the checksum of a single byte is, without what is done to it at the beginning and at the end.
+    return [_crc32c(bytes((byte ^ 0xFF,))) ^ 0xFF000000 for byte in range(256)]
 
 
 def varint(number: int) -> bytes:
