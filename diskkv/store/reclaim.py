@@ -112,14 +112,19 @@ class Reclaimer:
             room = STEP - deleted - finished
             number = unpack_u64(raw, 1)
             if raw.endswith(b"g"):
-                count = self._group(batch, number, unpack_u32(raw, 9), room)
+                prefixes = [keys.data_prefix(number) + part for part in group_parts(unpack_u32(raw, 9))]
+                count = self._group(batch, prefixes, room)
             elif raw.endswith(b"o"):
-                count = self._below(batch, keys.data_prefix(number), room)
+                prefixes = [keys.data_prefix(number)]
+                count = self._below(batch, prefixes[0], room)
             else:
+                prefixes = [keys.meta_prefix(number)]
                 count = self._epoch(batch, number, room, found)
             deleted += count
             if count >= room:
                 break
+            for prefix in prefixes:
+                engine.forget(prefix, keys.after(prefix))
             batch.delete(raw)
             finished += 1
         engine.write(batch)
@@ -142,11 +147,11 @@ class Reclaimer:
             self._place = (prefix, found[-1])
         return len(found)
 
-    def _group(self, batch: Batch, oid: int, group: int, room: int) -> int:
-        """Have up to `room` records below a destroyed consumer group deleted; how many there were."""
+    def _group(self, batch: Batch, prefixes: list[bytes], room: int) -> int:
+        """Have up to `room` records below the prefixes of a destroyed consumer group deleted; how many there were."""
         count = 0
-        for part in group_parts(group):
-            count += self._below(batch, keys.data_prefix(oid) + part, room - count)
+        for prefix in prefixes:
+            count += self._below(batch, prefix, room - count)
         return count
 
     def _epoch(self, batch: Batch, epoch: int, room: int, found: list[bytes]) -> int:

@@ -175,3 +175,21 @@ def test_nothing_is_overwritten(specimen: Specimen, tmp_path: Path) -> None:
     assert (result.exit_code, "is there already" in result.output) == (2, True)
     result = CliRunner().invoke(command, [str(tmp_path / "new"), str(tmp_path / "other")])
     assert (result.exit_code, "there is no store" in result.output) == (2, True)
+
+
+def test_a_table_without_its_index_is_saved_whole(tmp_path: Path) -> None:
+    run = Runner(tmp_path / "store")
+    run("MSET", *(word for number in range(2000) for word in (f"key{number}", f"value {number}")))
+    run.checkpoint()
+    run.executor.store.engine.compact(b"", b"\xff")
+    run.close()
+    for table in (tmp_path / "store" / "tree").glob("*.ldb"):
+        data = bytearray(table.read_bytes())
+        data[-1] ^= 1
+        table.write_bytes(data)
+    outcome = repair(str(tmp_path / "store"), str(tmp_path / "new"))
+    assert outcome.whole == 2000 and not outcome.lost and not outcome.unnamed
+    assert outcome.damage
+    saved = Runner(tmp_path / "new")
+    assert saved("GET", "key1999") == b"value 1999"
+    saved.close()
