@@ -24,6 +24,7 @@ from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.backup import Backups
 from diskkv.store.cache import Cache
+from diskkv.store.complaints import Complaints
 from diskkv.store.database import Database
 from diskkv.store.directory import advised, lock_directory, make_directory, sync_directory
 from diskkv.store.documents import Documents
@@ -49,7 +50,7 @@ class Store:
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
         "_apply", "_closed", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "at_close", "backups", "before_close",
-        "cache", "changes", "chores", "clock", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine", "erased",
+        "cache", "changes", "chores", "clock", "complaints", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine", "erased",
         "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "isolated", "keeper", "landed", "large",
         "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "moment", "now", "on_commit", "on_undone", "path", "random",
         "ready_keys", "recovering", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
@@ -102,6 +103,7 @@ class Store:
         # what the keeper does besides, each at most a few microseconds, under the lock between ticks; and what ends before the store
         self.chores: list[Callable[[], None]] = []
         self.before_close: list[Callable[[], None]] = []
+        self.complaints = Complaints(self)
         self.listener: Listener | None = None  # who hears of every changed key; whoever sets it has each database `heed`
         self.on_commit: Callable[[], None] | None = None  # called when a tick has been committed
         self.on_undone: Callable[[], None] | None = None  # called when what was done has been undone, before anybody looks
@@ -281,6 +283,7 @@ class Store:
             if self.failed is None:
                 with contextlib.suppress(LogFailed):
                     self.commit()
+            self.complaints.end()
             self.writer.finish()
             if self.failed is None and self.writer.error is None:
                 self.writer.freeze()
@@ -343,7 +346,7 @@ class Store:
         try:
             self.engine.confirm()
         except Damaged as error:
-            journal.critical("what was found absent may not be: %(error)s", {"error": error})
+            self.complaints.make("what was found absent may not be: %(error)s", {"error": error}, level=logging.CRITICAL)
             self.spoiled = "looking up a key"
         if self.spoiled is not None:
             self._undo_spoiled()
@@ -404,12 +407,12 @@ class Store:
         self.failed = reason
         self.failures += 1
         self._probe_at = self.clock() + PROBE_MS
-        journal.error("the log can't be written, the last changes were undone: %(error)s", {"error": reason})
+        self.complaints.make("the log can't be written, the last changes were undone: %(error)s", {"error": reason})
         self._go_back()
         raise LogFailed(reason)
 
     def _undo_spoiled(self) -> None:
-        journal.error("%(command)s failed halfway, the last changes were undone", {"command": self.spoiled})
+        self.complaints.make("%(command)s failed halfway, the last changes were undone", {"command": self.spoiled})
         self.spoiled = None
         self.log.forget()
         self._go_back()

@@ -495,7 +495,7 @@ class Writer:
                     store.landed.notify_all()
                 return
             except (StoreError, OSError) as error:
-                journal.error("still no way to write: %(error)s", {"error": error})
                 with store.lock:
+                    store.complaints.make("still no way to write: %(error)s", {"error": error})
                     self._setbacks += 1
                     store.landed.notify_all()
