@@ -106,6 +106,9 @@ class Engine(Protocol):
         """Nobody will ask for start <= key < stop any more: what is known to be lost there doesn't matter. It has no records any more, or
         they go with this. REQUIRES: the thread that writes."""
 
+    def settle(self, start: bytes, stop: bytes) -> None:
+        """What is there of start <= key < stop is all that there is, whatever was lost. REQUIRES: the thread that writes."""
+
     def statistics(self) -> dict[str, int]:
         """Figures for INFO: at least `disk_bytes` and `memory_bytes`."""
 

@@ -100,6 +100,9 @@ class MemoryEngine:
     def forget(self, start: bytes, stop: bytes) -> None:
         """Nothing is ever lost."""
 
+    def settle(self, start: bytes, stop: bytes) -> None:
+        """As above."""
+
     def statistics(self) -> dict[str, int]:
         return {"disk_bytes": 0, "memory_bytes": self._bytes}
 

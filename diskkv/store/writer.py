@@ -227,6 +227,8 @@ class Writer:
             if unpack_u32(raw, 1) not in living:
                 self._erase(raw)
         batch.put(keys.SYSTEM + b"state", pack_state(store.state(self._position)))
+        for record in store.identity:
+            batch.put(*record)
         store.documents.freeze(batch)
         for raw in self._dead:
             batch.put(raw, b"")
@@ -395,6 +397,8 @@ class Writer:
                     else:
                         batch.put(prefix + sub, value)
             store.engine.write(batch)
+            if store.documents.renews:
+                store.engine.settle(keys.SYSTEM, keys.after(keys.SYSTEM))
         except Exception as error:
             # Whatever it is: without this thread the store would come to a standstill.
             if not isinstance(error, (StoreError, OSError)):
@@ -491,6 +495,8 @@ class Writer:
                     self._rest = 0.0
                 with store.lock:
                     self._reopen()
+                    if store.engine.noted_losses():
+                        store.documents.renew()
                     self.healing = False
                     store.landed.notify_all()
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from diskkv.engine.leveldb.healing import file_of
 from diskkv.engine.leveldb.losses import NAMES
 from diskkv.engine.leveldb.manifest import live_tables
 from diskkv.engine.leveldb.tables import TableFile
-from diskkv.errors import CommandError, Damaged
+from diskkv.errors import CommandError, Damaged, StoreError
 from diskkv.repair import repair
 from diskkv.replies import OK
 from diskkv.store import writer
@@ -156,3 +157,41 @@ def test_a_store_whose_notes_are_gone_is_refused(run: Runner, tmp_path: Path) ->
         (tmp_path / "store" / "tree" / name).write_bytes(data)
     run._open()
     lost_in(run)
+
+
+def test_what_a_store_is_known_by_is_written_anew(tmp_path: Path) -> None:
+    """Without its seed it would not open; what lost it was a table's last block."""
+    run = Runner(tmp_path / "store")
+    run("MSET", *(word for pair in SMALL.items() for word in pair))
+    run("FUNCTION", "LOAD", "#!lua name=known\nredis.register_function('f', function() return 'called' end)")
+    run.checkpoint()
+    store = run.executor.store
+    store.engine.compact(b"", b"\xff")
+    tables = (live_tables(str(tmp_path / "store" / "tree")) or {}).values()
+    for table in tables:
+        if table.high > b"X":
+            file = Path(file_of(str(tmp_path / "store" / "tree"), table.number))
+            with TableFile(str(file), table.size) as opened:
+                last = opened.index(table)[-1]
+            with file.open("r+b") as handle:
+                handle.seek(last.offset)
+                handle.write(b"damaged")
+    for number in range(5):
+        run("SET", "small:00001", number)
+        with contextlib.suppress(StoreError):
+            run.checkpoint()
+        with contextlib.suppress(StoreError):
+            store.engine.compact(b"", b"\xff")
+    for _ in range(2000):
+        if store.engine.noted_losses():
+            break
+        time.sleep(0.005)
+    run("SET", "small:00001", "written")
+    run.checkpoint()
+    run.reopen()
+    store = run.executor.store
+    assert run("GET", "small:00001") == b"written"
+    assert run("FCALL", "f", 0) == b"called"
+    assert all(high is not None and high <= b"X" for _, _, _, _, high in store.engine.holes())
+    assert sum(damaged(run("GET", key)) for key in SMALL) < 100
+    run.close()

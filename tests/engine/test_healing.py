@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from diskkv.engine.leveldb import LevelEngine, healing
+from diskkv.engine.leveldb import LevelEngine, healing, tables
 from diskkv.engine.leveldb.healing import file_of
 from diskkv.engine.leveldb.losses import NAMES, passes
 from diskkv.engine.leveldb.manifest import Table, live_tables
@@ -297,3 +297,15 @@ def test_a_power_cut_while_a_table_is_replaced(tmp_path: Path, monkeypatch: pyte
     assert agree(engine, model)
     assert not list(tree.glob("*.mended"))
     engine.close()
+
+
+def test_a_table_that_is_compacted_while_holes_are_looked_for_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = tmp_path / "tree"
+    grown(tree, 1)
+    live = live_tables(str(tree))
+    assert live
+    table = max(live.values())
+    monkeypatch.setattr(tables, "live_tables", lambda path: {**live, 999_999: table._replace(number=999_999)})
+    names = [*os.listdir(tree), "999999.ldb"]
+    monkeypatch.setattr("os.listdir", lambda path: names)
+    assert list(tables.holes(str(tree))) == []

@@ -65,6 +65,9 @@ class Around:
     def forget(self, start: bytes, stop: bytes) -> None:
         self.inner.forget(start, stop)
 
+    def settle(self, start: bytes, stop: bytes) -> None:
+        self.inner.settle(start, stop)
+
     def statistics(self) -> dict[str, int]:
         return self.inner.statistics()
 

@@ -222,15 +222,23 @@ class LevelEngine:
         return self._losses.noted
 
     def forget(self, start: bytes, stop: bytes) -> None:
+        self._drop(start, stop, lambda value: True)
+
+    def settle(self, start: bytes, stop: bytes) -> None:
+        self._drop(start, stop, lambda value: value in (self._losses.lost, self._losses.deleted))
+
+    def _drop(self, start: bytes, stop: bytes, which: Callable[[bytes], bool]) -> None:
+        """Forget what was lost of a range, after some of its records have gone, such as those that only tell of it."""
         lost = self._losses.touching(start, stop)
         if not lost:
             return
         try:
+            # Plainly, not as in a range of which it matters what was lost.
             batch = self._db.write_batch(sync=True)
             for low, high in lost:
-                # Plainly, not as in a range of which it matters what was lost.
-                for key, _ in _scan_around(self._db, self._failure, low, high):
-                    batch.delete(key)
+                for key, value in _scan_around(self._db, self._failure, low, high):
+                    if which(value):
+                        batch.delete(key)
             batch.write()
             self._losses.forget(start, stop)
         except FAILURES as error:

@@ -48,7 +48,9 @@ def holes(path: str) -> Iterator[Hole]:
     for name in sorted(os.listdir(path)):
         # What a compaction that did not come to its end has left belongs to nothing.
         if name.endswith((".ldb", ".sst")) and (live is None or int(name[:-4]) in live):
-            yield from holes_in(os.path.join(path, name), None if live is None else live[int(name[:-4])])
+            # One that has gone meanwhile was compacted, or is missing.
+            with contextlib.suppress(FileNotFoundError):
+                yield from holes_in(os.path.join(path, name), None if live is None else live[int(name[:-4])])
     for table in missing_tables(path):
         yield Hole(os.path.join(path, f"{table.number:06d}.ldb"), 0, table.size, table.low, table.high)
 
