@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -309,3 +310,29 @@ def test_a_table_that_is_compacted_while_holes_are_looked_for_is_none(tmp_path: 
     names = [*os.listdir(tree), "999999.ldb"]
     monkeypatch.setattr("os.listdir", lambda path: names)
     assert list(tables.holes(str(tree))) == []
+
+
+def test_what_the_system_cannot_read_is_not_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may come back, unlike what was read and is wrong."""
+    tree = tmp_path / "tree"
+    model = grown(tree, 1)
+    injure(tree, Random(1), "block")
+    pread = os.pread
+
+    def failing(handle: int, size: int, offset: int) -> bytes:
+        if 5000 < offset < 10_000:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(handle, size, offset)
+
+    engine = opened(tree)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.pread", failing)
+        assert list(engine.holes())
+        assert not engine.diagnose()
+        engine.reopen()
+    assert not engine.noted_losses()
+    assert engine.diagnose()
+    engine.reopen()
+    assert engine.noted_losses()
+    assert agree(engine, model)
+    engine.close()

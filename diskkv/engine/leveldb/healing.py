@@ -6,6 +6,8 @@ are. In the place of a lost one stands a block of what is known of it: for each 
 another table (LevelDB would serve that from now on), a record that says LOST, newer than the older record and older than anything
 newer. What LevelDB can't know is noted beside it: see `losses.py`. A table that has lost its index gets a new one.
 
+What the system can't read (EIO) is not taken for lost: it may come back, with the cable.
+
 `diagnose` looks through all tables and makes the new ones, while LevelDB has them open; `cure` puts them into force, while it has not:
 
 1. The notes are written. From then on nothing that may be lost reads as absent, whatever becomes of the rest.

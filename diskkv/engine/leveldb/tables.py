@@ -13,7 +13,6 @@ What an internal key is stands in `writing.py`.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -81,7 +80,7 @@ class Place(NamedTuple):
 
 
 class TableFile:
-    """A table's file. Its methods raise Unreadable for what is damaged, and OSError where the system has another reason not to read."""
+    """A table's file. Its methods raise Unreadable for what is damaged, and OSError where the system can't read."""
 
     def __init__(self, file: str, size: int | None = None) -> None:
         self._file = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
@@ -182,12 +181,7 @@ class TableFile:
         return block
 
     def _pread(self, offset: int, size: int) -> bytes:
-        try:
-            return os.pread(self._file, size, offset)
-        except OSError as error:
-            if error.errno == errno.EIO:
-                raise Unreadable from None
-            raise
+        return os.pread(self._file, size, offset)
 
 
 def unpacked(block: bytes) -> bytes:
