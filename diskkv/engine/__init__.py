@@ -102,6 +102,9 @@ class Engine(Protocol):
     def noted_losses(self) -> bool:
         """Whether there are notes of records that were lost, so that others can tell if these are lost, too."""
 
+    def lost(self, start: bytes, stop: bytes) -> bool:
+        """Whether records with start <= key < stop are known to be lost, as far as that matters."""
+
     def forget(self, start: bytes, stop: bytes) -> None:
         """Nobody will ask for start <= key < stop any more: what is known to be lost there doesn't matter. It has no records any more, or
         they go with this. REQUIRES: the thread that writes."""

@@ -97,6 +97,9 @@ class MemoryEngine:
     def noted_losses(self) -> bool:
         return False
 
+    def lost(self, start: bytes, stop: bytes) -> bool:
+        return False
+
     def forget(self, start: bytes, stop: bytes) -> None:
         """Nothing is ever lost."""
 

@@ -107,6 +107,7 @@ class Reclaimer:
         engine = self._store.engine
         batch = engine.batch(sync=True)
         found: list[bytes] = []
+        ended: list[bytes] = []
         finished = deleted = 0
         for raw in list(islice(self._waiting, STEP)):
             room = STEP - deleted - finished
@@ -123,16 +124,31 @@ class Reclaimer:
             deleted += count
             if count >= room:
                 break
-            for prefix in prefixes:
-                engine.forget(prefix, keys.after(prefix))
+            if any(engine.lost(prefix, keys.after(prefix)) for prefix in prefixes):
+                # What is deleted of it now may have to be told from what was lost: that ends when it has been done.
+                ended = prefixes
+                break
             batch.delete(raw)
             finished += 1
         engine.write(batch)
+        for prefix in ended:
+            engine.forget(prefix, keys.after(prefix))
         # Before they leave the queue, so that there is something `pending` as long as there is something to do.
-        self._compaction.look(idle=finished == len(self._waiting) and not found)
+        idle = finished == len(self._waiting) and not found
+        self._compaction.look(idle=idle)
+        if idle:
+            self._forget_all()
         for _ in range(finished):
             self._waiting.popleft()
         self.add(found)
+
+    def _forget_all(self) -> None:
+        """Without a key in any database nothing matters of what was lost."""
+        store = self._store
+        with store.lock:
+            if any(db.count for db in store.databases):
+                return
+        store.engine.forget(b"", keys.SYSTEM)
 
     def _below(self, batch: Batch, prefix: bytes, room: int) -> int:
         """Have up to `room` records below a prefix deleted; how many there were."""

@@ -19,10 +19,11 @@ from diskkv.errors import CommandError, Damaged, StoreError
 from diskkv.repair import repair
 from diskkv.replies import OK
 from diskkv.store import writer
+from tests.crash.test_damage import wait_for
 from tests.support.runner import Runner
 
-SMALL = {f"small:{number:05d}": f"value of {number} " * 5 for number in range(3000)}
-FIELDS = {f"field:{number}": f"value of {number} " * 5 for number in range(3000)}
+SMALL = {f"small:{number:05d}": f"value of {number} " * 5 for number in range(1500)}
+FIELDS = {f"field:{number}": f"value of {number} " * 5 for number in range(1500)}
 
 
 @pytest.fixture(autouse=True)
@@ -37,8 +38,11 @@ def injured(path: Path, within: bytes) -> None:
     run.batch([("MSET", *keys), ("HSET", "hash", *fields)])
     run.checkpoint()
     run.executor.store.engine.compact(b"", b"\xff")
+    # What is newer than the table is there still.
+    run.batch([("SET", key, value) for key, value in SMALL.items() if key.endswith("7")])
+    run.batch([("HSET", "hash", field, value) for field, value in FIELDS.items() if field.endswith("7")])
     run.close()
-    for table in (live_tables(str(path / "tree")) or {}).values():
+    for table in sorted((live_tables(str(path / "tree")) or {}).values(), key=lambda table: -table.size)[:1]:
         file = Path(file_of(str(path / "tree"), table.number))
         with TableFile(str(file), table.size) as opened:
             places = [place for place in opened.index(table) if all(within in key for key, _ in opened.entries(place))]
@@ -98,10 +102,7 @@ def in_peace(run: Runner) -> None:
     """Nothing is lost that anybody may ask for."""
     store = run.executor.store
     run.checkpoint()
-    for _ in range(2000):
-        if not store.writer.reclaimer.pending():
-            break
-        time.sleep(0.005)
+    wait_for(lambda: not store.writer.reclaimer.pending())
     assert list(store.engine.holes()) == []
     assert run.findings() == []
 
@@ -125,9 +126,35 @@ def test_writers_go_on_and_what_is_lost_is_an_error(run: Runner) -> None:
     else:
         assert run("FLUSHDB") is OK
     in_peace(run)
+    # Neither is there anything left that stood for what was deleted.
+    assert list(run.executor.store.engine.scan_keys(*((b"D", b"E") if fields else (b"M", b"N")))) == []
     run.reopen()
     assert run("HLEN", "hash") == 0
     in_peace(run)
+
+
+def test_without_a_key_nothing_of_what_was_lost_matters(tmp_path: Path) -> None:
+    """Also not of what was dead before."""
+    injured(tmp_path / "store", b"field:")
+    run = Runner(tmp_path / "store", maxmemory="1mb")
+    engine = run.executor.store.engine
+    assert run("DEL", "hash") == 1
+    run.checkpoint()
+    wait_for(lambda: not run.executor.store.writer.reclaimer.pending())
+    assert not engine.noted_losses()
+    for number in range(2000):
+        run("SET", "a", number)
+        run("SET", "z", number)
+        with contextlib.suppress(StoreError):
+            run.checkpoint()
+        run.executor.store.writer.reclaimer.compact_all()
+        if engine.noted_losses():
+            break
+        time.sleep(0.002)
+    assert list(engine.holes())
+    assert run("FLUSHALL") is OK
+    in_peace(run)
+    run.close()
 
 
 def test_a_repair_leaves_out_what_is_lost(run: Runner, tmp_path: Path) -> None:
@@ -182,10 +209,7 @@ def test_what_a_store_is_known_by_is_written_anew(tmp_path: Path) -> None:
             run.checkpoint()
         with contextlib.suppress(StoreError):
             store.engine.compact(b"", b"\xff")
-    for _ in range(2000):
-        if store.engine.noted_losses():
-            break
-        time.sleep(0.005)
+    wait_for(store.engine.noted_losses)
     run("SET", "small:00001", "written")
     run.checkpoint()
     run.reopen()

@@ -159,6 +159,33 @@ def test_what_is_lost_is_an_error_until_it_is_written_anew(tmp_path: Path, seed:
     engine.close()
 
 
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + DAMAGES))
+def test_damage_again_and_again_with_writes_between(tmp_path: Path, seed: int) -> None:
+    """Also to what stands for deletions, and to what tells of earlier damage."""
+    tree = tmp_path / "tree"
+    model = grown(tree, seed)
+    random = Random(seed)
+    for _ in range(4):
+        for _ in range(random.randrange(1, 3)):
+            injure(tree, random, "footer" if random.random() < 0.2 else "block")
+        engine = healed(tree)
+        model |= TOUCHED
+        agree(engine, model)
+        for _ in range(random.randrange(4)):
+            low = random.randrange(len(KEYS) - 1000)
+            chosen = random.sample(KEYS[low : low + 1000], 300)
+            changes: Model = {key: None if random.random() < 0.4 else random.randbytes(50) for key in chosen}
+            put(engine, model, changes)
+            assert all(read(engine, key) == value for key, value in changes.items())
+        if random.random() < 0.5:
+            engine.compact(b"", b"\xff")
+        agree(engine, model)
+        engine.close()
+        engine = opened(tree)
+        agree(engine, model)
+        engine.close()
+
+
 def test_a_table_that_has_lost_its_index_loses_no_record(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     model = grown(tree, 3)

@@ -62,6 +62,9 @@ class Around:
     def noted_losses(self) -> bool:
         return self.inner.noted_losses()
 
+    def lost(self, start: bytes, stop: bytes) -> bool:
+        return self.inner.lost(start, stop)
+
     def forget(self, start: bytes, stop: bytes) -> None:
         self.inner.forget(start, stop)
 

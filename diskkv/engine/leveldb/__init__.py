@@ -221,6 +221,9 @@ class LevelEngine:
     def noted_losses(self) -> bool:
         return self._losses.noted
 
+    def lost(self, start: bytes, stop: bytes) -> bool:
+        return bool(self._losses.touching(start, stop))
+
     def forget(self, start: bytes, stop: bytes) -> None:
         self._drop(start, stop, lambda value: True)
 
