@@ -15,7 +15,7 @@ from diskkv.dispatch.executor import Executor
 from diskkv.errors import CommandError, Damaged, StoreError
 from diskkv.resp.parse import RequestParser
 from diskkv.store.backup import PARTIAL, Label, latest, read_label, restore
-from diskkv.store.directory import sync_directory
+from diskkv.store.directory import settle, workplace
 from diskkv.store.log import LogReader, Position, segment_name, segments, split_stamp
 
 
@@ -45,13 +45,7 @@ def restore_until(
     it has another name, and what an interruption leaves is given up with it. `look` is called with how many bytes of how many, and
     how many ticks, are done; it may raise.
     """
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise StoreError(f"{to} is not empty")
-    to = to.absolute()
-    # A file system that is mounted there can't be replaced as a whole.
-    work = to / f"restore{PARTIAL}" if os.path.ismount(to) else to.with_name(f"{to.name}{PARTIAL}")
-    if os.path.lexists(work):
-        raise StoreError(f"{work} is in the way: it is of a restore that did not come to its end, delete it")
+    work = Path(workplace(str(to), "restore", PARTIAL))
     keep = False
     try:
         with tempfile.TemporaryDirectory(prefix="diskkv-archive-") as gathered:
@@ -84,22 +78,9 @@ def restore_until(
             return label, ticks
     finally:
         if keep:
-            _settle(work, to)
+            settle(str(work), str(to))
         else:
             shutil.rmtree(work, ignore_errors=True)
-
-
-def _settle(work: Path, to: Path) -> None:
-    """Give what is whole its name."""
-    if work.parent != to:
-        os.rename(work, to)
-        sync_directory(str(to.parent))
-        return
-    # Without a tree it is no store.
-    for name in sorted(os.listdir(work), key=lambda name: name == "tree"):
-        os.rename(work / name, to / name)
-    sync_directory(str(to))
-    os.rmdir(work)
 
 
 def _gather(archives: list[Path], into: str) -> None:

@@ -57,7 +57,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "lz4": ("format/",),
     "xxhash": ("format/", "lib/"),
     "struct": ("format/", "lib/", "rdb/", "scripting/child.py"),
-    "anycrc": ("rdb/checksum.py",),
+    "anycrc": ("rdb/checksum.py", "engine/leveldb/writing.py"),
     "lzf": ("rdb/lzf.py",),
     "hiredis": ("resp/parse.py",),
     "lupa": ("scripting/child.py",),

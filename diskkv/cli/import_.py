@@ -89,6 +89,7 @@ def import_(
                 raise StoreError("there are keys or functions already, and commands would add to them: use --flush to delete them before")
             for item in place.items():
                 if isinstance(item, Key):
+                    item.content.parts = progress.over(item.content.parts)
                     target.key(item)
                 elif isinstance(item, Commands):
                     target.commands(item)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 INTERVAL = 0.2
 BAR = 30
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+T = TypeVar("T")
 
 
 class Progress:
@@ -63,12 +65,22 @@ class Progress:
     def tick(self) -> None:
         if self._signal:
             raise KeyboardInterrupt
+        self.look()
+
+    def look(self) -> None:
+        """As `tick` where the task can't be given up."""
         if not self._shown:
             return
         now = time.monotonic()
         if now - self._drawn >= INTERVAL:
             self._drawn = now
             self._draw(now)
+
+    def over(self, parts: Iterator[T]) -> Iterator[T]:
+        """Parts of something large that has to be done whole, each looked at when it is taken."""
+        for part in parts:
+            self.look()
+            yield part
 
     def seconds(self) -> float:
         """For how long it has been going on."""

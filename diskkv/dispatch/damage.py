@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from diskkv.dispatch.args import quoted
 from diskkv.dispatch.keyspecs import WRITING
 from diskkv.dispatch.positions import NoKeys, key_positions, key_uses
@@ -16,15 +14,14 @@ from diskkv.store.store import Store
 # What changes keys of another database than the one that is selected.
 ELSEWHERE = frozenset({"move", "copy"})
 
-journal = logging.getLogger("diskkv")
-
 
 def failure(session: Session, command: Command, argv: list[bytes], error: Exception) -> CommandError:
     """What to answer when a command has failed otherwise than by an error reply: the engine can't read something, or there is a bug."""
+    complaints = session.store.complaints
     if not isinstance(error, StoreError):
-        journal.error("internal error in %(command)s", {"command": command.name}, exc_info=error)
+        complaints.make("internal error in %(command)s", {"command": command.name}, failure=error)
         return CommandError("internal error, see the server's log")
-    journal.error("%(command)s can't be answered: %(error)s", {"command": command.name, "error": error})
+    complaints.make("%(command)s can't be answered: %(error)s", {"command": command.name, "error": error})
     try:
         keys = [argv[position] for position in key_positions(command, argv)]
     except NoKeys:

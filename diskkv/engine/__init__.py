@@ -95,6 +95,23 @@ class Engine(Protocol):
     def reopen(self) -> None:
         """Open anew after a failed write, forgetting the error. No scan may be under way."""
 
+    def diagnose(self) -> bool:
+        """After a failed write: look for what `reopen` may do against it; whether there is anything. May take long; other calls go on
+        meanwhile."""
+
+    def noted_losses(self) -> bool:
+        """Whether there are notes of records that were lost, so that others can tell if these are lost, too."""
+
+    def lost(self, start: bytes, stop: bytes) -> bool:
+        """Whether records with start <= key < stop are known to be lost, as far as that matters."""
+
+    def forget(self, start: bytes, stop: bytes) -> None:
+        """Nobody will ask for start <= key < stop any more: what is known to be lost there doesn't matter. It has no records any more, or
+        they go with this. REQUIRES: the thread that writes."""
+
+    def settle(self, start: bytes, stop: bytes) -> None:
+        """What is there of start <= key < stop is all that there is, whatever was lost. REQUIRES: the thread that writes."""
+
     def statistics(self) -> dict[str, int]:
         """Figures for INFO: at least `disk_bytes` and `memory_bytes`."""
 

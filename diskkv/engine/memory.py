@@ -91,6 +91,21 @@ class MemoryEngine:
     def reopen(self) -> None:
         """Nothing to forget."""
 
+    def diagnose(self) -> bool:
+        return False
+
+    def noted_losses(self) -> bool:
+        return False
+
+    def lost(self, start: bytes, stop: bytes) -> bool:
+        return False
+
+    def forget(self, start: bytes, stop: bytes) -> None:
+        """Nothing is ever lost."""
+
+    def settle(self, start: bytes, stop: bytes) -> None:
+        """As above."""
+
     def statistics(self) -> dict[str, int]:
         return {"disk_bytes": 0, "memory_bytes": self._bytes}
 

@@ -70,11 +70,12 @@ one of a lower is marked as of this one, since from then on there may be things 
 
     2  consumer groups, fields that expire, documents; in the log the length of the segment before, and times
     3  keys that are known to be damaged, waiting records, runs
+    4  notes of records that were lost, and in their ranges what stands for a deletion (`engine/leveldb/losses.py`)
 """
 
 from __future__ import annotations
 
-FORMAT = 3
+FORMAT = 4
 
 # tags: the first byte of a meta record
 STRING = 1

@@ -1,4 +1,4 @@
-"""Directories that others write to meanwhile."""
+"""Directories that others write to meanwhile, and what makes names in them last."""
 
 from __future__ import annotations
 
@@ -21,3 +21,12 @@ def sizes_in(directory: str) -> dict[str, int]:
 def bytes_in(directory: str) -> int:
     """The bytes of all of them."""
     return sum(sizes_in(directory).values())
+
+
+def sync_path(path: str) -> None:
+    """fsync a file or a directory."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

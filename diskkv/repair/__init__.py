@@ -34,7 +34,7 @@ from diskkv.repair.values import confirmed, groups_of, salvage
 from diskkv.resp.parse import RequestParser
 from diskkv.store.check import check
 from diskkv.store.database import Database
-from diskkv.store.directory import lock_directory
+from diskkv.store.directory import lock_directory, settle, workplace
 from diskkv.store.log import NullLog, Position, split_stamp
 from diskkv.store.sizes import Sizes
 from diskkv.store.store import Store
@@ -61,18 +61,12 @@ def repair(source: str, to: str, *, behind_holes: bool = False, look: Callable[[
     """
     if not os.path.isdir(os.path.join(source, "tree")):
         raise StoreError(f"there is no store in {source}")
-    if os.path.exists(to) and (not os.path.isdir(to) or os.listdir(to)):
-        raise StoreError(f"{to} is there already")
-    work = f"{os.path.abspath(to)}.repairing"
+    work = workplace(to, "repair", ".repairing")
     with _locked(source):
-        if os.path.exists(work):
-            raise StoreError(f"{work} is in the way: it is of a repair that did not come to its end, delete it")
         os.makedirs(work)
         try:
             outcome = Repair(source, work, behind_holes=behind_holes, look=look).run()
-            if os.path.isdir(to):
-                os.rmdir(to)
-            os.rename(os.path.join(work, "store"), to)
+            settle(os.path.join(work, "store"), to)
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return outcome

@@ -15,7 +15,8 @@ from typing import Any
 from diskkv.config import Settings
 from diskkv.errors import SettingError
 from diskkv.server.reactor import Port, Reactor
-from diskkv.server.tls import HANDSHAKE, make_context
+from diskkv.server.secured import HANDSHAKE, Secured
+from diskkv.server.tls import make_context
 
 journal = logging.getLogger("diskkv")
 
@@ -116,7 +117,7 @@ class Listening:
     async def _serve(self, place: Place, raw: socket.socket) -> None:
         if self._reactor is not None:
             if self._sockets.get(place) is raw:
-                self._servers[place] = self._reactor.listen(raw, self._protocol)
+                self._servers[place] = self._reactor.listen(raw, self._serving())
             else:
                 raw.close()
             return
@@ -129,6 +130,13 @@ class Listening:
         else:
             # Closed again before it was served.
             server.close()
+
+    def _serving(self) -> Callable[[], Any]:
+        """What makes that which serves a client of the reactor."""
+        context = self._context
+        if context is None:
+            return self._protocol
+        return lambda: Secured(self._loop, context, self._protocol)
 
     def _wanted(self) -> dict[Place, bool]:
         """Where to listen, and whether it may fail."""

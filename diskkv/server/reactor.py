@@ -1,7 +1,7 @@
-"""Sockets of our own: one epoll set for all plain connections, which the event loop watches as if it were one socket.
+"""Sockets of our own: one epoll set for all clients, which the event loop watches as if it were one socket.
 
 A round reads from whatever is ready, executes what came, commits and sends the replies, without going back to the event loop in
-between; so a tick is one round. uvloop's own transports serve TLS and the metrics. They cost 0.7 us more for each packet, and have an
+between; so a tick is one round. uvloop's own transports serve the metrics. They cost 0.7 us more for each packet, and have an
 object of several kilobytes for each client (`GET` by 50 clients without pipelining, CPU of a server that only echoes: 6.0 us with uvloop,
 5.3 so, of which the system takes 4.4 either way).
 
@@ -11,6 +11,7 @@ never from within another call to the protocol.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -142,6 +143,9 @@ class Port:
     def close(self) -> None:
         """Accept nobody any more."""
         if self._reactor.ends.pop(self._number, None) is not None:
+            # Else the set goes on with it when another handle of the same socket is still there. Not in it while there are no descriptors.
+            with contextlib.suppress(FileNotFoundError):
+                self._reactor.epoll.unregister(self._number)
             self._raw.close()
 
 

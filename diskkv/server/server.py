@@ -71,8 +71,10 @@ class Server:
         self._postponed: dict[Connection, None] = {}
         # None where there is no epoll: asyncio's transports serve everybody then
         self.reactor = Reactor(loop) if AVAILABLE else None
-        self._listening = Listening(self.settings, loop, lambda: Connection(self, unix=False), reactor=self.reactor)
-        self._listening_tls = Listening(self.settings, loop, lambda: Connection(self, unix=False), "tls-port")
+        self._listening, self._listening_tls = (
+            Listening(self.settings, loop, lambda: Connection(self, unix=False), name, reactor=self.reactor)
+            for name in ("port", "tls-port")
+        )
         self._metrics = Metrics(loop, self._count, lambda transport: not self._protected(transport))
         self._listening_metrics = Listening(self.settings, loop, self._metrics.protocol, "metrics-port")
         self._unix_server: asyncio.AbstractServer | Port | None = None

@@ -7,8 +7,6 @@ import ssl
 from diskkv.config import TLS_VERSIONS, Settings
 from diskkv.errors import SettingError
 
-# A client that has not shaken hands after so many seconds is dropped; it counts as none until then.
-HANDSHAKE = 10.0
 REQUIRED = {"yes": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "no": ssl.CERT_NONE}
 
 

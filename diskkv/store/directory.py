@@ -14,6 +14,8 @@ from diskkv.errors import Damaged, StoreError, StoreLocked
 # A process that was killed while it began another leaves it the lock for some milliseconds, until that runs its own program.
 TRIES = 10
 REST = 0.03
+# What a file system that was just made has in it.
+MOUNTED = frozenset({"lost+found"})
 
 
 def lock_directory(path: str) -> int:
@@ -76,3 +78,35 @@ def make_directory(path: str) -> None:
     with contextlib.suppress(FileExistsError):
         os.mkdir(path)
     sync_directory(above)
+
+
+def workplace(to: str, task: str, suffix: str) -> str:
+    """Where to make what shall be the store in `to`, which may not exist or must be empty, until it is whole: beside it or, if it exists,
+    in it, because a mount point can't be replaced. StoreError when something is in the way."""
+    inside = os.path.isdir(to)
+    work = os.path.join(to, f"{task}{suffix}") if inside else os.path.abspath(to) + suffix
+    if os.path.lexists(work):
+        raise StoreError(f"{work} is in the way: it is of a {task} that did not come to its end, delete it")
+    if (os.path.lexists(to) and not inside) or (inside and set(os.listdir(to)) - MOUNTED):
+        raise StoreError(f"{to} is not an empty directory")
+    return work
+
+
+def settle(whole: str, to: str) -> None:
+    """Give a whole store its name."""
+    if not os.path.isdir(to):
+        os.rename(whole, to)
+        sync_directory(os.path.dirname(os.path.abspath(to)))
+        return
+    # The log comes last: what a kill leaves without it is refused when it is opened.
+    moved = []
+    try:
+        for name in sorted(os.listdir(whole), key=lambda name: name == "log"):
+            os.rename(os.path.join(whole, name), os.path.join(to, name))
+            moved.append(name)
+        sync_directory(to)
+    except BaseException:
+        for name in moved:
+            os.rename(os.path.join(to, name), os.path.join(whole, name))
+        raise
+    os.rmdir(whole)

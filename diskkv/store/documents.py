@@ -22,6 +22,9 @@ class Documents:
         self._texts: dict[bytes, bytes] = {}
         self._changed: set[bytes] = set()
         self._flying: set[bytes] = set()
+        # system records were lost in the engine, and the next checkpoint, or the one under way, writes all that there are
+        self._renewed = False
+        self.renews = False
         # another number after every change, so that what is made of documents knows when to be made anew
         self.version = 0
 
@@ -49,7 +52,7 @@ class Documents:
     @property
     def dirty(self) -> bool:
         """Whether something is not in the engine, nor on its way to it."""
-        return bool(self._changed)
+        return bool(self._changed) or self._renewed
 
     def load(self, engine: Engine) -> None:
         """Become what the engine has."""
@@ -62,6 +65,7 @@ class Documents:
     def freeze(self, batch: Batch) -> None:
         """Put what has changed into a checkpoint's batch."""
         self._flying, self._changed = self._changed, set()
+        self.renews, self._renewed = self._renewed, False
         for name in self._flying:
             text = self._texts.get(name)
             if text is None:
@@ -73,3 +77,9 @@ class Documents:
         """The batch was not written."""
         self._changed |= self._flying
         self._flying = set()
+        self._renewed |= self.renews
+
+    def renew(self) -> None:
+        """Have the next checkpoint write all of them."""
+        self._changed |= self._texts.keys()
+        self._renewed = True

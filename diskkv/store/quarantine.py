@@ -11,7 +11,6 @@ reads have met is no reason: the rest of such a key is served.
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 # Of a key of which nothing can be said.
 NO_RECORD = b"\0\0"
-
-journal = logging.getLogger("diskkv")
 
 
 class Quarantined(Value):
@@ -110,7 +107,7 @@ def supplant(db: Database, key: bytes, reason: str) -> Quarantined:
     if isinstance(held, Quarantined):
         return held
     store = db.store
-    journal.error(
+    store.complaints.make(
         "database %(database)d, key %(key)r is in quarantine until it is deleted or replaced: %(reason)s",
         {"database": store.databases.index(db), "key": key, "reason": reason},
     )

@@ -107,27 +107,48 @@ class Reclaimer:
         engine = self._store.engine
         batch = engine.batch(sync=True)
         found: list[bytes] = []
+        ended: list[bytes] = []
         finished = deleted = 0
         for raw in list(islice(self._waiting, STEP)):
             room = STEP - deleted - finished
             number = unpack_u64(raw, 1)
             if raw.endswith(b"g"):
-                count = self._group(batch, number, unpack_u32(raw, 9), room)
+                prefixes = [keys.data_prefix(number) + part for part in group_parts(unpack_u32(raw, 9))]
+                count = self._group(batch, prefixes, room)
             elif raw.endswith(b"o"):
-                count = self._below(batch, keys.data_prefix(number), room)
+                prefixes = [keys.data_prefix(number)]
+                count = self._below(batch, prefixes[0], room)
             else:
+                prefixes = [keys.meta_prefix(number)]
                 count = self._epoch(batch, number, room, found)
             deleted += count
             if count >= room:
                 break
+            if any(engine.lost(prefix, keys.after(prefix)) for prefix in prefixes):
+                # What is deleted of it now may have to be told from what was lost: that ends when it has been done.
+                ended = prefixes
+                break
             batch.delete(raw)
             finished += 1
         engine.write(batch)
+        for prefix in ended:
+            engine.forget(prefix, keys.after(prefix))
         # Before they leave the queue, so that there is something `pending` as long as there is something to do.
-        self._compaction.look(idle=finished == len(self._waiting) and not found)
+        idle = finished == len(self._waiting) and not found
+        self._compaction.look(idle=idle)
+        if idle:
+            self._forget_all()
         for _ in range(finished):
             self._waiting.popleft()
         self.add(found)
+
+    def _forget_all(self) -> None:
+        """Without a key in any database nothing matters of what was lost."""
+        store = self._store
+        with store.lock:
+            if any(db.count for db in store.databases):
+                return
+        store.engine.forget(b"", keys.SYSTEM)
 
     def _below(self, batch: Batch, prefix: bytes, room: int) -> int:
         """Have up to `room` records below a prefix deleted; how many there were."""
@@ -142,11 +163,11 @@ class Reclaimer:
             self._place = (prefix, found[-1])
         return len(found)
 
-    def _group(self, batch: Batch, oid: int, group: int, room: int) -> int:
-        """Have up to `room` records below a destroyed consumer group deleted; how many there were."""
+    def _group(self, batch: Batch, prefixes: list[bytes], room: int) -> int:
+        """Have up to `room` records below the prefixes of a destroyed consumer group deleted; how many there were."""
         count = 0
-        for part in group_parts(group):
-            count += self._below(batch, keys.data_prefix(oid) + part, room - count)
+        for prefix in prefixes:
+            count += self._below(batch, prefix, room - count)
         return count
 
     def _epoch(self, batch: Batch, epoch: int, room: int, found: list[bytes]) -> int:
@@ -154,7 +175,8 @@ class Reclaimer:
         prefix = keys.meta_prefix(epoch)
         records = list(islice(self._scan(prefix), room))
         for key, value in records:
-            wakes, oid = head(value)
+            # Empty when no more of it is known than that there was one.
+            wakes, oid = head(value) if value else (0, 0)
             if wakes:
                 batch.delete(keys.expiry_key(wakes, epoch, key[len(prefix) :]))
             if oid:

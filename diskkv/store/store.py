@@ -24,6 +24,7 @@ from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.backup import Backups
 from diskkv.store.cache import Cache
+from diskkv.store.complaints import Complaints
 from diskkv.store.database import Database
 from diskkv.store.directory import advised, lock_directory, make_directory, sync_directory
 from diskkv.store.documents import Documents
@@ -49,10 +50,10 @@ class Store:
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
         "_apply", "_closed", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "at_close", "backups", "before_close",
-        "cache", "changes", "chores", "clock", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine", "erased",
-        "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "isolated", "keeper", "landed", "large",
-        "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "moment", "now", "on_commit", "on_undone", "path", "random",
-        "ready_keys", "recovering", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
+        "cache", "changes", "chores", "clock", "complaints", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine", "erased",
+        "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "identity", "isolated", "keeper", "landed",
+        "large", "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "moment", "now", "on_commit", "on_undone", "path",
+        "random", "ready_keys", "recovering", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, log: Log, *, sizes: Sizes, databases: int, clock: Clock) -> None:
@@ -92,6 +93,8 @@ class Store:
         self.ready_keys: list[tuple[Database, bytes, bool]] = []
         self.held = False  # a script has done half of what it does, and others have their turn meanwhile; see `hold`
         self.hash32: Callable[[bytes], bytes] = keys.member_hasher(0)
+        # the records without which it does not open: each checkpoint writes them, should they be lost while it is open
+        self.identity: tuple[tuple[bytes, bytes], ...] = ()
         self.path: str | None = None
         self.cache = Cache(sizes.cache)
         self.documents = Documents(self)
@@ -102,6 +105,7 @@ class Store:
         # what the keeper does besides, each at most a few microseconds, under the lock between ticks; and what ends before the store
         self.chores: list[Callable[[], None]] = []
         self.before_close: list[Callable[[], None]] = []
+        self.complaints = Complaints(self)
         self.listener: Listener | None = None  # who hears of every changed key; whoever sets it has each database `heed`
         self.on_commit: Callable[[], None] | None = None  # called when a tick has been committed
         self.on_undone: Callable[[], None] | None = None  # called when what was done has been undone, before anybody looks
@@ -158,9 +162,7 @@ class Store:
             store._apply = lambda tick: apply(store, tick)
             try:
                 with store.lock, advised(store.path):
-                    store._prepare()
-                    store._recover()
-                    store.writer.reclaimer.load()
+                    store._begin()
             except BaseException:
                 with contextlib.suppress(OSError):
                     log.close()
@@ -182,6 +184,20 @@ class Store:
         store.hash32 = original.hash32
         store._recover()
         return store
+
+    def _begin(self) -> None:
+        """Take up what there is, or begin a new store."""
+        try:
+            self._prepare()
+            self._recover()
+        except Damaged:
+            # A table that has lost no more than its index can be had back.
+            if not self.engine.diagnose():
+                raise
+            self.engine.reopen()
+            self._prepare()
+            self._recover()
+        self.writer.reclaimer.load()
 
     def _prepare(self) -> None:
         """Read the format and the seed, or write them to a new store."""
@@ -209,6 +225,7 @@ class Store:
         seed = engine.get(keys.SYSTEM + b"seed")
         if seed is None:
             raise BadFormat("the store has no seed record")
+        self.identity = ((keys.SYSTEM + b"format", pack_u32(FORMAT)), (keys.SYSTEM + b"seed", seed))
         self.hash32 = keys.member_hasher(unpack_u64(seed))
 
     def _recover(self, stop: Position | None = None) -> None:
@@ -217,6 +234,8 @@ class Store:
         if raw is None:
             raise BadFormat("the store has no state record")
         state = unpack_state(raw)
+        if self.path is not None and state.get("losses") and not self.engine.noted_losses():
+            raise Damaged(f"{self.path}: the notes of which records are lost are gone")
         self.cache.clear()
         self.cache.pinned_from = self.stamp
         self.expiry.clear()
@@ -279,6 +298,7 @@ class Store:
             if self.failed is None:
                 with contextlib.suppress(LogFailed):
                     self.commit()
+            self.complaints.end()
             self.writer.finish()
             if self.failed is None and self.writer.error is None:
                 self.writer.freeze()
@@ -341,7 +361,7 @@ class Store:
         try:
             self.engine.confirm()
         except Damaged as error:
-            journal.critical("what was found absent may not be: %(error)s", {"error": error})
+            self.complaints.make("what was found absent may not be: %(error)s", {"error": error}, level=logging.CRITICAL)
             self.spoiled = "looking up a key"
         if self.spoiled is not None:
             self._undo_spoiled()
@@ -402,12 +422,12 @@ class Store:
         self.failed = reason
         self.failures += 1
         self._probe_at = self.clock() + PROBE_MS
-        journal.error("the log can't be written, the last changes were undone: %(error)s", {"error": reason})
+        self.complaints.make("the log can't be written, the last changes were undone: %(error)s", {"error": reason})
         self._go_back()
         raise LogFailed(reason)
 
     def _undo_spoiled(self) -> None:
-        journal.error("%(command)s failed halfway, the last changes were undone", {"command": self.spoiled})
+        self.complaints.make("%(command)s failed halfway, the last changes were undone", {"command": self.spoiled})
         self.spoiled = None
         self.log.forget()
         self._go_back()
@@ -494,6 +514,8 @@ class Store:
             "oid": self._next_oid,
             "epoch": self._next_epoch,
             "databases": {number: [db.epoch, db.count, db.expiring] for number, db in enumerate(self.databases)},
+            # The engine knows which, and is asked for it when the store is opened.
+            "losses": self.engine.noted_losses(),
             "doubtful": [number for number, db in enumerate(self.databases) if db.doubtful],
         }
 

@@ -99,6 +99,7 @@ class Writer:
         self._setbacks = 0
         # how long the thread rests after a failure, and until when nothing is reclaimed
         self._rest = 0.0
+        self._damaged = False
         self._reclaim_from = float("-inf")
         self.commands = 0
         # bytes of memory ahead of the engine that the log's growth does not tell of; noted by those types that have such
@@ -226,6 +227,8 @@ class Writer:
             if unpack_u32(raw, 1) not in living:
                 self._erase(raw)
         batch.put(keys.SYSTEM + b"state", pack_state(store.state(self._position)))
+        for record in store.identity:
+            batch.put(*record)
         store.documents.freeze(batch)
         for raw in self._dead:
             batch.put(raw, b"")
@@ -353,6 +356,7 @@ class Writer:
 
     def _grow_tired(self, error: Exception) -> None:
         """Rest longer after each failure that will not go away by itself."""
+        self._damaged = isinstance(error, Damaged)
         self._rest = min(max(2 * self._rest, RETRY_SECONDS), DAMAGED_SECONDS) if isinstance(error, Damaged) else RETRY_SECONDS
 
     def _begin_after_rest(self) -> None:
@@ -393,6 +397,8 @@ class Writer:
                     else:
                         batch.put(prefix + sub, value)
             store.engine.write(batch)
+            if store.documents.renews:
+                store.engine.settle(keys.SYSTEM, keys.after(keys.SYSTEM))
         except Exception as error:
             # Whatever it is: without this thread the store would come to a standstill.
             if not isinstance(error, (StoreError, OSError)):
@@ -485,13 +491,17 @@ class Writer:
             self._wake.clear()
             try:
                 store.log.probe(store.sizes.write_buffer + ROOM_TO_REOPEN)
+                if self._damaged and store.engine.diagnose():
+                    self._rest = 0.0
                 with store.lock:
                     self._reopen()
+                    if store.engine.noted_losses():
+                        store.documents.renew()
                     self.healing = False
                     store.landed.notify_all()
                 return
             except (StoreError, OSError) as error:
-                journal.error("still no way to write: %(error)s", {"error": error})
                 with store.lock:
+                    store.complaints.make("still no way to write: %(error)s", {"error": error})
                     self._setbacks += 1
                     store.landed.notify_all()

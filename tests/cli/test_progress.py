@@ -6,10 +6,12 @@ import os
 import signal
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 from click.testing import CliRunner
 
+import diskkv
 from diskkv.cli import main
 from diskkv.cli.progress import Progress, duration
 
@@ -67,3 +69,24 @@ def test_who_wants_to_read_a_store_does_not_make_one(tmp_path: Path, words: list
     assert result.exit_code in (1, 2)
     assert "there is no store in" in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_single_great_value_is_looked_at_while_it_comes_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Random(1).randbytes(8 << 20)
+    with diskkv.open(str(tmp_path / "from")) as db:
+        db.set("great", data)
+    dump = str(tmp_path / "dump.rdb")
+    assert CliRunner().invoke(main, ["export", str(tmp_path / "from"), dump]).exit_code == 0
+    seen: list[int] = []
+
+    def look(progress: Progress) -> None:
+        assert progress._done is not None
+        seen.append(progress._done())
+
+    monkeypatch.setattr(Progress, "look", look)
+    result = CliRunner().invoke(main, ["import", dump, "--into", str(tmp_path / "to")])
+    assert result.exit_code == 0, result.output
+    assert len(set(seen)) > 8
+    assert sorted(seen) == seen
+    with diskkv.open(str(tmp_path / "to")) as db:
+        assert db.get("great") == data

@@ -18,6 +18,7 @@ from typing import Any
 from diskkv.dispatch.executor import POSTPONED
 from diskkv.errors import BadFormat, CommandError, Damaged, LogFailed, StoreError
 from diskkv.replies import OK
+from diskkv.store import writer
 from tests.support.contents import copy_of
 from tests.support.runner import Runner
 from tests.support.workload import DATABASES, Workload
@@ -134,6 +135,8 @@ class Specimen:
                 self._read(run, what, found)
                 if opening == "first":
                     self._write(run, what, found)
+                    self._compact(run, what, found)
+                    self._read(run, what, found)
                 else:
                     self._delete(run, what, found)
             finally:
@@ -174,6 +177,28 @@ class Specimen:
             run.executor.store.checkpoint()
 
 
+    def _compact(self, run: Runner, what: str, found: Counter[str]) -> None:
+        """Compactions meet what is damaged: after that checkpoints go on."""
+        store = run.executor.store
+        with store.lock:
+            for number in range(3):
+                run("SET", "compacted", number)
+                with contextlib.suppress(StoreError):
+                    store.checkpoint()
+                with contextlib.suppress(StoreError):
+                    store.engine.compact(b"", b"\xff")
+            for _ in range(2000):
+                try:
+                    run("SET", "compacted", "all")
+                    store.checkpoint()
+                    break
+                except StoreError:
+                    assert store.lost is None, what
+                    store.landed.wait(0.01)
+            else:
+                raise AssertionError(f"{what}: no checkpoint succeeds: {store.writer.error}")
+        found["healed"] += store.engine.noted_losses()
+
     def _delete(self, run: Runner, what: str, found: Counter[str]) -> None:
         """What can't be read can be deleted and replaced."""
         for index, key in {(index, command[1]) for index, command in self.expected if command[0] == "PEXPIRETIME"}:
@@ -205,6 +230,7 @@ def plain(reply: Any) -> str:
 
 def main() -> None:
     first, last = map(int, sys.argv[1:3])
+    writer.RETRY_SECONDS = 0.01
     with tempfile.TemporaryDirectory(prefix="diskkv-damage-") as directory:
         specimen = Specimen(Path(directory))
         total: Counter[str] = Counter()

@@ -32,11 +32,13 @@ def specimen(tmp_path_factory: pytest.TempPathFactory) -> Specimen:
     return Specimen(tmp_path_factory.mktemp("damage"))
 
 
-def test_nothing_wrong_is_served_whatever_is_damaged(specimen: Specimen) -> None:
+def test_nothing_wrong_is_served_whatever_is_damaged(specimen: Specimen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "RETRY_SECONDS", 0.01)
     found: Counter[str] = Counter()
     for seed in range(FIRST, FIRST + DAMAGES):
         found += specimen.examine(seed)
     assert found["right"] and found["errors"] and found["refused at the first opening"] and found["writable"] and found["deleted"], found
+    assert found["healed"], found
 
 
 class Rotten(Around):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from diskkv.format import BUCKET, ENTRY, LIST_RUN, MEMBER, PIECE, RANKED, keys
 from diskkv.format.meta import decode
 from diskkv.repair import repair
 from diskkv.replies import OK, Simple
+from diskkv.store.complaints import MOST, SPAN
 from tests.crash.test_damage import Rotting
 from tests.support.contents import contents, copy_of
 from tests.support.runner import Runner
@@ -209,3 +211,26 @@ def test_a_key_that_would_have_come_to_exist_is_not_absent(tmp_path: Path) -> No
     killed.engine.rotten = []
     in_order(killed)
     killed.close()
+
+
+def test_a_client_that_reads_a_damaged_key_in_a_loop_does_not_fill_the_report(rotting: Rotting, caplog: pytest.LogCaptureFixture) -> None:
+    rotting("MSET", "bad", 1, "good", 1)
+    rotting.evict()
+    rotting.engine.rotten = [b"bad"]
+    for _ in range(1000):
+        assert damaged(rotting("GET", "bad"))
+    assert 0 < caplog.text.count("can't be answered") <= MOST
+    assert "left out" not in caplog.text
+    rotting.clock.advance(SPAN)
+    for _ in range(500):
+        if "left out" in caplog.text:
+            break
+        time.sleep(0.01)
+    assert f"{1000 - MOST} more reports of this kind were left out: %(command)s can't be answered" in caplog.text
+    assert damaged(rotting("STRLEN", "bad"))
+    assert "strlen can't be answered" in caplog.text
+    for _ in range(MOST + 5):
+        rotting("GET", "bad")
+    rotting.engine.rotten = []
+    rotting.reopen()
+    assert "6 more reports" in caplog.text

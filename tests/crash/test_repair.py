@@ -172,6 +172,55 @@ def test_nothing_is_overwritten(specimen: Specimen, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "file").touch()
     result = CliRunner().invoke(command, [str(specimen.made), str(tmp_path / "new")])
-    assert (result.exit_code, "is there already" in result.output) == (2, True)
+    assert (result.exit_code, "is not an empty directory" in result.output) == (2, True)
     result = CliRunner().invoke(command, [str(tmp_path / "new"), str(tmp_path / "other")])
     assert (result.exit_code, "there is no store" in result.output) == (2, True)
+
+
+def test_a_table_without_its_index_is_saved_whole(tmp_path: Path) -> None:
+    run = Runner(tmp_path / "store")
+    run("MSET", *(word for number in range(2000) for word in (f"key{number}", f"value {number}")))
+    run.checkpoint()
+    run.executor.store.engine.compact(b"", b"\xff")
+    run.close()
+    for table in (tmp_path / "store" / "tree").glob("*.ldb"):
+        data = bytearray(table.read_bytes())
+        data[-1] ^= 1
+        table.write_bytes(data)
+    outcome = repair(str(tmp_path / "store"), str(tmp_path / "new"))
+    assert outcome.whole == 2000 and not outcome.lost and not outcome.unnamed
+    assert outcome.damage
+    saved = Runner(tmp_path / "new")
+    assert saved("GET", "key1999") == b"value 1999"
+    saved.close()
+
+
+def test_a_directory_that_is_there_is_filled_and_not_replaced(specimen: Specimen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be a mount point, or in one where nobody may make another."""
+    to = tmp_path / "there"
+    (to / "lost+found").mkdir(parents=True)
+    number = to.stat().st_ino
+
+    def interrupted(one: str, other: str) -> None:
+        if one.endswith("/log"):
+            raise KeyboardInterrupt
+        rename(one, other)
+
+    rename = os.rename
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            repair(str(specimen.made), str(to))
+    assert os.listdir(to) == ["lost+found"]
+    (to / "repair.repairing").mkdir()
+    with pytest.raises(StoreError, match="delete it"):
+        repair(str(specimen.made), str(to))
+    (to / "repair.repairing").rmdir()
+    assert repair(str(specimen.made), str(to)).complete()
+    assert to.stat().st_ino == number
+    assert sorted(os.listdir(to)) == ["LOCK", "log", "lost+found", "tree"]
+    # What a kill leaves in the middle of it is no store.
+    shutil.move(to / "log", tmp_path / "log")
+    with pytest.raises(StoreError):
+        Runner(to)
+    assert not os.path.exists(to / "log" / "0000000001.aof")

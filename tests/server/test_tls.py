@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from diskkv.config import Settings
 from diskkv.errors import SettingError
 from diskkv.server.tls import make_context
 from tests.differential import servers
-from tests.differential.wire import Connection
+from tests.differential.wire import Connection, encode
 
 FILES = Path(__file__).parent / "certificates"
 OWN = ("--tls-cert-file", str(FILES / "server.pem"), "--tls-key-file", str(FILES / "server.key"))
@@ -145,6 +146,79 @@ def test_certificates_are_renewed_and_mistakes_refused(tmp_path: Path) -> None:
         served.port = other
         assert not refused(served.client(ssl_cert_reqs="none"))
         control.close()
+
+
+@pytest.mark.parametrize("ending", ["close_notify", "the socket's end"])
+def test_what_a_client_sent_before_it_hung_up_is_executed(lenient: Served, ending: str) -> None:
+    """As without TLS: more replies than one turn makes, then a write, and no more to come."""
+    count, long = 200, b"x" * 100_000
+    with contextlib.closing(Connection(lenient.server.address)) as control:
+        control.call(b"SET", b"long", long)
+        control.call(b"DEL", b"done")
+    arrived, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context(cafile=str(FILES / "ca.pem"))
+    tls = context.wrap_bio(arrived, leaving, server_hostname="localhost")
+    with socket.create_connection(("localhost", lenient.port), timeout=60) as raw:
+        shaken = False
+        while not shaken:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+                shaken = True
+            raw.sendall(leaving.read())
+            if not shaken:
+                arrived.write(raw.recv(1 << 16))
+        tls.write(encode((b"GET", b"long")) * count + encode((b"INCR", b"done")))
+        if ending == "close_notify":
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.unwrap()
+            raw.sendall(leaving.read())
+        else:
+            raw.sendall(leaving.read())
+            raw.shutdown(socket.SHUT_WR)
+        while data := raw.recv(1 << 20):
+            arrived.write(data)
+    expected = (b"$100000\r\n" + long + b"\r\n") * count + b":1\r\n"
+    if ending == "the socket's end":
+        # OpenSSL reads no more once it has said goodbye itself.
+        got = b"".join(iter(lambda: tls.read(1 << 20), b""))
+        assert got == expected
+    else:
+        assert arrived.pending > len(expected)
+    with contextlib.closing(Connection(lenient.server.address)) as control:
+        assert control.call(b"GET", b"done") == ("$", b"1")
+
+
+def test_a_client_may_come_in_pieces(lenient: Served) -> None:
+    """Byte by byte, through the handshake and the requests."""
+    context = ssl.create_default_context(cafile=str(FILES / "ca.pem"))
+    near, far = socket.socketpair()
+    with socket.create_connection(("localhost", lenient.port), timeout=60) as raw, near, far:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        far.settimeout(60)
+
+        def carry() -> None:
+            far.setblocking(True)
+            with contextlib.suppress(OSError):
+                while data := far.recv(1 << 16):
+                    for byte in data:
+                        raw.sendall(bytes((byte,)))
+
+        def back() -> None:
+            with contextlib.suppress(OSError):
+                while data := raw.recv(1 << 16):
+                    far.sendall(data)
+
+        threads = [threading.Thread(target=target, daemon=True) for target in (carry, back)]
+        for thread in threads:
+            thread.start()
+        near.settimeout(60)
+        with context.wrap_socket(near, server_hostname="localhost") as secured:
+            for number in range(5):
+                secured.sendall(encode((b"ECHO", b"%d" % number)))
+                assert secured.recv(100) == b"$1\r\n%d\r\n" % number
+        raw.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join(60)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,21 @@ class Around:
     def reopen(self) -> None:
         self.inner.reopen()
 
+    def diagnose(self) -> bool:
+        return self.inner.diagnose()
+
+    def noted_losses(self) -> bool:
+        return self.inner.noted_losses()
+
+    def lost(self, start: bytes, stop: bytes) -> bool:
+        return self.inner.lost(start, stop)
+
+    def forget(self, start: bytes, stop: bytes) -> None:
+        self.inner.forget(start, stop)
+
+    def settle(self, start: bytes, stop: bytes) -> None:
+        self.inner.settle(start, stop)
+
     def statistics(self) -> dict[str, int]:
         return self.inner.statistics()
 

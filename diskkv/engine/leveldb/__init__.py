@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,16 +17,21 @@ from typing import Any
 import plyvel
 
 from diskkv.engine.leveldb.copying import copy_tree
+from diskkv.engine.leveldb.healing import Cure, clean, cure, diagnose
+from diskkv.engine.leveldb.losses import GuardedBatch, Losses
 from diskkv.engine.leveldb.manifest import listed, missing_tables
 from diskkv.engine.leveldb.mappings import occupy
 from diskkv.engine.leveldb.mending import judge, mend, undo_last_edit
 from diskkv.engine.leveldb.presence import Presence
 from diskkv.engine.leveldb.tables import holes
 from diskkv.errors import Damaged, StoreError, StoreLocked
-from diskkv.lib.directories import bytes_in
+from diskkv.lib.directories import bytes_in, sync_path
 
 # RuntimeError is what plyvel raises on a closed database: between a failed `reopen` and the next.
 FAILURES = (plyvel.Error, RuntimeError)
+
+
+journal = logging.getLogger("diskkv")
 
 
 class LevelEngine:
@@ -50,8 +56,11 @@ class LevelEngine:
         # a key was said to be absent; and how many tables were missing before
         self._doubtful = False
         self._missed = 0
+        # what is to stand in the place of damaged tables from the next opening on
+        self._cures: list[Cure] = []
         self._db: Any
         self._lookup: Any
+        self._losses: Losses
         self._presence: Presence
         occupy()
         self._open()
@@ -60,6 +69,8 @@ class LevelEngine:
         if not os.path.isdir(self.path):
             create_aside(self.path)
         try:
+            clean(self.path)
+            self._losses = Losses(self.path)
             mend(self.path, thorough=False)
             judge(self.path)
             try:
@@ -97,8 +108,8 @@ class LevelEngine:
                 self._doubtful = True
                 self._missed = self._presence.found
             if self._presence.missing:
-                return self._look_again(key)
-        return value
+                value = self._look_again(key)
+        return self._losses.judge(key, value) if self._losses.all else value
 
     def _look_again(self, key: bytes) -> bytes | None:
         """As `get`, while tables are missing."""
@@ -117,13 +128,13 @@ class LevelEngine:
                 raise Damaged(f"{self.path}: tables are missing: {listed(self._presence.missing)}")
 
     def scan(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        return _scan(self._db, self._failure, start, stop, reverse)
+        return _scan(self._db, self._failure, self._losses, start, stop, reverse)
 
     def scan_keys(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[bytes]:
-        return _scan_keys(self._db, self._failure, start, stop, reverse)
+        return _scan_keys(self._db, self._failure, self._losses, start, stop, reverse)
 
     def scan_around(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        return _scan_around(self._db, self._failure, start, stop)
+        return self._losses.passed(_scan_around(self._db, self._failure, start, stop))
 
     def holes(self) -> Iterator[tuple[str, int, int, bytes | None, bytes | None]]:
         return holes(self.path)
@@ -133,6 +144,8 @@ class LevelEngine:
             batch = self._db.write_batch(sync=sync)
         except FAILURES as error:
             raise self._failure(error) from None
+        if self._losses:
+            batch = GuardedBatch(batch, self._losses)
         if sync:
             self._durable = batch
         return batch
@@ -170,7 +183,7 @@ class LevelEngine:
 
     def snapshot(self) -> LevelSnapshot:
         try:
-            return LevelSnapshot(self._db, self._failure, self._presence)
+            return LevelSnapshot(self._db, self._failure, self._presence, self._losses)
         except FAILURES as error:
             raise self._failure(error) from None
 
@@ -187,7 +200,52 @@ class LevelEngine:
             return
         self._presence.close()
         self._db.close()
+        self._cure()
         self._open()
+
+    def diagnose(self) -> bool:
+        try:
+            self._cures = diagnose(self.path, self._losses)
+        except (OSError, IndexError) as error:
+            journal.error("damaged tables can't be replaced: %(error)s", {"error": error})
+        return bool(self._cures)
+
+    def _cure(self) -> None:
+        """Put what `diagnose` has made into force. Without it, all is as before."""
+        cures, self._cures = self._cures, []
+        try:
+            cure(self.path, cures, self._losses)
+        except (OSError, IndexError) as error:
+            journal.error("damaged tables can't be replaced: %(error)s", {"error": error})
+
+    def noted_losses(self) -> bool:
+        return self._losses.noted
+
+    def lost(self, start: bytes, stop: bytes) -> bool:
+        return bool(self._losses.touching(start, stop))
+
+    def forget(self, start: bytes, stop: bytes) -> None:
+        self._drop(start, stop, lambda value: True)
+
+    def settle(self, start: bytes, stop: bytes) -> None:
+        self._drop(start, stop, lambda value: value in (self._losses.lost, self._losses.deleted))
+
+    def _drop(self, start: bytes, stop: bytes, which: Callable[[bytes], bool]) -> None:
+        """Forget what was lost of a range, after some of its records have gone, such as those that only tell of it."""
+        lost = self._losses.touching(start, stop)
+        if not lost:
+            return
+        try:
+            # Plainly, not as in a range of which it matters what was lost.
+            batch = self._db.write_batch(sync=True)
+            for low, high in lost:
+                for key, value in _scan_around(self._db, self._failure, low, high):
+                    if which(value):
+                        batch.delete(key)
+            batch.write()
+            self._losses.forget(start, stop)
+        except FAILURES as error:
+            raise self._failure(error) from None
 
     def statistics(self) -> dict[str, int]:
         return {"disk_bytes": bytes_in(self.path), "memory_bytes": self._memory}
@@ -200,8 +258,9 @@ class LevelEngine:
 class LevelSnapshot:
     """The database as it was at one moment."""
 
-    def __init__(self, db: Any, failure: Callable[[Exception], StoreError], presence: Presence) -> None:
+    def __init__(self, db: Any, failure: Callable[[Exception], StoreError], presence: Presence, losses: Losses) -> None:
         self._db = db
+        self._losses = losses
         self._snapshot = db.snapshot()
         self._failure = failure
         self._presence = presence
@@ -214,16 +273,16 @@ class LevelSnapshot:
         if value is None:
             self._presence.look()
             self._presence.verify(key)
-        return value
+        return self._losses.judge(key, value)
 
     def scan(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        return _scan(self._snapshot, self._failure, start, stop, reverse)
+        return _scan(self._snapshot, self._failure, self._losses, start, stop, reverse)
 
     def scan_keys(self, start: bytes, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[bytes]:
-        return _scan_keys(self._snapshot, self._failure, start, stop, reverse)
+        return _scan_keys(self._snapshot, self._failure, self._losses, start, stop, reverse)
 
     def scan_around(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        return _scan_around(self._snapshot, self._failure, start, stop)
+        return self._losses.passed(_scan_around(self._snapshot, self._failure, start, stop))
 
     def approximate_size(self, start: bytes, stop: bytes) -> int:
         """As of now, not as of then: it is an estimate either way."""
@@ -238,49 +297,59 @@ class LevelSnapshot:
 
 
 def _scan(
-    source: Any, failure: Callable[[Exception], StoreError], start: bytes, stop: bytes | None, reverse: bool
+    source: Any, failure: Callable[[Exception], StoreError], losses: Losses, start: bytes, stop: bytes | None, reverse: bool
 ) -> Iterator[tuple[bytes, bytes]]:
     """The records of a database or a snapshot."""
-    try:
-        with source.iterator(reverse=reverse, verify_checksums=True) as records:
-            _begin(records, start, stop, reverse)
-            if reverse:
-                for record in records:
-                    if record[0] < start:
-                        return
-                    yield record
-            elif stop is None:
-                yield from records
-            else:
-                for record in records:
-                    if record[0] >= stop:
-                        return
-                    yield record
-            _end(source, records, reverse)
-    except FAILURES as error:
-        raise failure(error) from None
+
+    def scan(start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        try:
+            with source.iterator(reverse=reverse, verify_checksums=True) as records:
+                _begin(records, start, stop, reverse)
+                if reverse:
+                    for record in records:
+                        if record[0] < start:
+                            return
+                        yield record
+                elif stop is None:
+                    yield from records
+                else:
+                    for record in records:
+                        if record[0] >= stop:
+                            return
+                        yield record
+                _end(source, records, reverse)
+        except FAILURES as error:
+            raise failure(error) from None
+
+    return losses.scanned(scan, start, stop, reverse=reverse) if losses else scan(start, stop)
 
 
-def _scan_keys(source: Any, failure: Callable[[Exception], StoreError], start: bytes, stop: bytes | None, reverse: bool) -> Iterator[bytes]:
+def _scan_keys(
+    source: Any, failure: Callable[[Exception], StoreError], losses: Losses, start: bytes, stop: bytes | None, reverse: bool
+) -> Iterator[bytes]:
     """As `_scan`, keys alone."""
-    try:
-        with source.iterator(reverse=reverse, include_value=False, verify_checksums=True) as keys:
-            _begin(keys, start, stop, reverse)
-            if reverse:
-                for key in keys:
-                    if key < start:
-                        return
-                    yield key
-            elif stop is None:
-                yield from keys
-            else:
-                for key in keys:
-                    if key >= stop:
-                        return
-                    yield key
-            _end(source, keys, reverse)
-    except FAILURES as error:
-        raise failure(error) from None
+
+    def scan(start: bytes, stop: bytes | None) -> Iterator[bytes]:
+        try:
+            with source.iterator(reverse=reverse, include_value=False, verify_checksums=True) as keys:
+                _begin(keys, start, stop, reverse)
+                if reverse:
+                    for key in keys:
+                        if key < start:
+                            return
+                        yield key
+                elif stop is None:
+                    yield from keys
+                else:
+                    for key in keys:
+                        if key >= stop:
+                            return
+                        yield key
+                _end(source, keys, reverse)
+        except FAILURES as error:
+            raise failure(error) from None
+
+    return losses.scanned(scan, start, stop, reverse=reverse) if losses else scan(start, stop)
 
 
 def _begin(records: Any, start: bytes, stop: bytes | None, reverse: bool) -> None:
@@ -351,15 +420,6 @@ def create_aside(path: str) -> None:
         sync_path(name)
     os.rename(aside, path)
     sync_path(os.path.dirname(path) or ".")
-
-
-def sync_path(path: str) -> None:
-    """fsync a file or a directory."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def open(rest: str, *, block_cache: int, write_buffer: int) -> LevelEngine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 
+from diskkv.engine.leveldb.losses import NAMES
 from diskkv.errors import StoreError
 
 TABLES = (".ldb", ".sst")
@@ -30,7 +31,9 @@ def copy_tree(path: str, into: str) -> None:
             # Gone between the listing and the linking: the manifest has changed.
             continue
         if _manifest(path) == (name, manifest):
-            for entry, data in (*logs.items(), (name, manifest), ("CURRENT", name.encode() + b"\n")):
+            # They only change while LevelDB is closed.
+            notes = {entry: _read(os.path.join(path, entry)) for entry in NAMES if os.path.exists(os.path.join(path, entry))}
+            for entry, data in (*logs.items(), *notes.items(), (name, manifest), ("CURRENT", name.encode() + b"\n")):
                 with open(os.path.join(into, entry), "wb") as file:
                     file.write(data)
             return

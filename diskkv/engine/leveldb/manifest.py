@@ -6,7 +6,8 @@ import contextlib
 import os
 from typing import NamedTuple
 
-from diskkv.engine.leveldb.mending import BLOCK, DELETED_FILE, NEW_FILE, edits, records, table_names
+from diskkv.engine.leveldb.mending import edits, records, table_names
+from diskkv.engine.leveldb.writing import BLOCK, DELETED_FILE, LAST_SEQUENCE, NEW_FILE, NEXT_FILE, user_key
 from diskkv.lib.directories import sizes_in
 
 # So much of a key is named.
@@ -15,12 +16,23 @@ LISTED = 5
 
 
 class Table(NamedTuple):
-    """A table that belongs to a tree: its number, its size, and its first and last key."""
+    """A table that belongs to a tree: its number, its level, its size, and its first and last internal key."""
 
     number: int
+    level: int
     size: int
-    low: bytes
-    high: bytes
+    first: bytes
+    last: bytes
+
+    @property
+    def low(self) -> bytes:
+        """The first key."""
+        return user_key(self.first)
+
+    @property
+    def high(self) -> bytes:
+        """The last key."""
+        return user_key(self.last)
 
     def __str__(self) -> str:
         return f"{self.number:06d}.ldb (records from {self.low[:SHOWN]!r} to {self.high[:SHOWN]!r})"
@@ -39,6 +51,9 @@ class Manifest:
         self._path = path
         self._read = 0
         self._live: dict[int, Table] = {}
+        # the last that was said of them: the number of the next file, and that of the last write
+        self.next_file = 0
+        self.last_sequence = 0
 
     def live(self) -> dict[int, Table]:
         """The tables that belong to the tree now. IndexError when an edit can't be read."""
@@ -47,9 +62,13 @@ class Manifest:
         for record in records(data, self._read - block):
             for edit in edits(record.data):
                 if edit.kind == NEW_FILE:
-                    self._live[edit.number] = Table(edit.number, edit.size, edit.low, edit.high)
+                    self._live[edit.number] = Table(edit.number, edit.level, edit.size, edit.first, edit.last)
                 elif edit.kind == DELETED_FILE:
                     self._live.pop(edit.number, None)
+                elif edit.kind == NEXT_FILE:
+                    self.next_file = edit.number
+                elif edit.kind == LAST_SEQUENCE:
+                    self.last_sequence = edit.number
             self._read = block + record.end
         return self._live
 

@@ -21,7 +21,18 @@ from typing import Any
 
 import plyvel
 
-from diskkv.engine.leveldb.mending import BLOCK, FULL, HEADER, masked_crc
+from diskkv.engine.leveldb.writing import (
+    COMPARATOR,
+    LAST_SEQUENCE,
+    LOG_NUMBER,
+    NEXT_FILE,
+    VALUE,
+    counted,
+    framed,
+    internal,
+    new_file,
+    varint,
+)
 
 MAPPINGS = 1000
 NICE = 10
@@ -81,42 +92,18 @@ def _write(parent: str) -> str:
     os.mkdir(path)
     size = os.stat(model).st_size
     first = 10
-    # A version edit: comparator, log number, next file number, last sequence number, and the tables of level 2, each with its range.
-    edit = bytearray(b"\x01" + _counted(b"leveldb.BytewiseComparator"))
-    edit += b"\x02" + _varint(3) + b"\x03" + _varint(first + MAPPINGS) + b"\x04" + _varint(1)
-    edits = [edit]
+    edits = [bytearray(varint(COMPARATOR) + counted(b"leveldb.BytewiseComparator"))]
+    for kind, number in ((LOG_NUMBER, 3), (NEXT_FILE, first + MAPPINGS), (LAST_SEQUENCE, 1)):
+        edits[0] += varint(kind) + varint(number)
     for number in range(MAPPINGS):
         os.link(model, os.path.join(path, f"{first + number:06d}.ldb"))
-        bound = _counted(_key(number) + (1 << 8 | 1).to_bytes(8, "little"))
+        bound = internal(_key(number), 1, VALUE)
         if len(edits[-1]) > 8000:
             edits.append(bytearray())
-        edits[-1] += b"\x07" + _varint(2) + _varint(first + number) + _varint(size) + bound + bound
+        edits[-1] += new_file(2, first + number, size, bound, bound)
     with open(os.path.join(path, "MANIFEST-000002"), "wb") as file:
         for edit in edits:
-            room = BLOCK - file.tell() % BLOCK
-            if room < len(edit) + HEADER:
-                # LevelDB skips zeros at a block's end, so no record needs to be cut in two.
-                file.write(bytes(room))
-            file.write(_record(bytes(edit)))
+            file.write(framed(bytes(edit), file.tell()))
     with open(os.path.join(path, "CURRENT"), "wb") as file:
         file.write(b"MANIFEST-000002\n")
     return path
-
-
-def _record(data: bytes) -> bytes:
-    """A whole record of LevelDB's log format."""
-    data = bytes((FULL,)) + data
-    return masked_crc(data).to_bytes(4, "little") + (len(data) - 1).to_bytes(2, "little") + data
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number >= 0x80:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def _counted(data: bytes) -> bytes:
-    return _varint(len(data)) + data

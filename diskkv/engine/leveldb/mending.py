@@ -9,21 +9,30 @@ is damage, and opening is refused.
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from diskkv.engine.leveldb.writing import (
+    BLOCK,
+    COMPACT_POINTER,
+    COMPARATOR,
+    DELETED_FILE,
+    FIRST,
+    FULL,
+    HEADER,
+    LAST,
+    LAST_SEQUENCE,
+    LOG_NUMBER,
+    MIDDLE,
+    NEW_FILE,
+    NEXT_FILE,
+    PREVIOUS_LOG,
+    masked_crc,
+)
 from diskkv.errors import Damaged
-
-# LevelDB's log format: blocks of this size, in them fragments of records: masked CRC-32C, length, kind, data.
-BLOCK = 32768
-HEADER = 7
-FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
-# What an edit of the manifest consists of.
-COMPARATOR, LOG_NUMBER, NEXT_FILE, LAST_SEQUENCE, COMPACT_POINTER, DELETED_FILE, NEW_FILE, PREVIOUS_LOG = 1, 2, 3, 4, 5, 6, 7, 9
 
 journal = logging.getLogger("diskkv")
 
@@ -45,13 +54,14 @@ class Record(NamedTuple):
 
 
 class Edit(NamedTuple):
-    """A part of a change of the manifest; of a new table also its size and its first and last key."""
+    """A part of a change of the manifest; of a table also its level and, of a new one, its size and its first and last internal key."""
 
     kind: int
     number: int
+    level: int = 0
     size: int = 0
-    low: bytes = b""
-    high: bytes = b""
+    first: bytes = b""
+    last: bytes = b""
 
 
 def mend(path: str, *, thorough: bool) -> bool:
@@ -181,11 +191,11 @@ def edits(record: bytes) -> Iterator[Edit]:
             varint()
             counted()
         elif kind == DELETED_FILE:
-            varint()
-            yield Edit(kind, varint())
+            level = varint()
+            yield Edit(kind, varint(), level)
         elif kind == NEW_FILE:
-            varint()
-            yield Edit(kind, varint(), varint(), counted()[:-8], counted()[:-8])
+            level = varint()
+            yield Edit(kind, varint(), level, varint(), counted(), counted())
         elif kind in (LOG_NUMBER, NEXT_FILE, LAST_SEQUENCE, PREVIOUS_LOG):
             yield Edit(kind, varint())
         else:
@@ -269,23 +279,3 @@ def _cut(file: str, end: int, count: int) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def masked_crc(data: bytes) -> int:
-    """The checksum that LevelDB stores: CRC-32C, rotated and shifted."""
-    table = _crc32c_table()
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
-    crc ^= 0xFFFFFFFF
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
-
-
-@functools.cache
-def _crc32c_table() -> list[int]:
-    table = []
-    for byte in range(256):
-        for _ in range(8):
-            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
-        table.append(byte)
-    return table

@@ -58,4 +58,8 @@ def open_rescued(path: str) -> tuple[LevelEngine, list[str], bool]:
 
 
 def _open(path: str) -> LevelEngine:
-    return LevelEngine(path, block_cache=BLOCK_CACHE, write_buffer=WRITE_BUFFER)
+    engine = LevelEngine(path, block_cache=BLOCK_CACHE, write_buffer=WRITE_BUFFER)
+    # A table that has lost its index can't be read by LevelDB; and a lost key of which there is an older record has a name so.
+    if engine.diagnose():
+        engine.reopen()
+    return engine
