@@ -106,7 +106,8 @@ def group(work: Draw) -> Command:
             return "XAUTOCLAIM", work.key(), name, consumer, random.choice((0, 500)), random.choice(("-", low)), "COUNT", 5, *just
         case 7:
             options = random.choice(((), ("NOACK",), ("CLAIM", random.choice((0, 60)))))
-            return "XREADGROUP", "GROUP", name, consumer, *options, "COUNT", 7, "STREAMS", work.key(), ">"
+            limits = random.choice((("COUNT", 7), ("MAXCOUNT", random.randrange(1, 9)), ("COUNT", 5, "MAXSIZE", random.randrange(1, 300))))
+            return "XREADGROUP", "GROUP", name, consumer, *options, *limits, "STREAMS", work.key(), random.choice((">", ">", 0))
         case 8:
             return "XPENDING", work.key(), name, "IDLE", random.choice((0, 300)), "-", "+", 20
         case 9:
