@@ -20,6 +20,9 @@ from diskkv.types.streams import Stream
 
 command = group("stream")
 
+# How long XPENDING says that nobody has had an entry.
+NOT_IDLE = -1
+
 NO_KEY = (
     "The XGROUP subcommand requires the key to exist. "
     "Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically."
@@ -181,11 +184,11 @@ def xpending(ctx: Session, key: bytes, name: bytes, *options: bytes) -> Any:
             return []
         deliveries = found.deliveries_to(holder, start, stop)
     now = ctx.now
-    chosen = (each for each in deliveries if now - each.time >= least) if least else deliveries
+    chosen = (each for each in deliveries if each.consumer is None or now - each.time >= least) if least else deliveries
     return [
-        [format_id(number), holder.name, max(now - time, 0), times]
+        [format_id(number), *((b"", NOT_IDLE) if holder is None else (holder.name, max(now - time, 0))), times]
         for number, holder, time, times in islice(chosen, min(count, INT_MAX))
-    ]  # fmt: skip
+    ]
 
 
 def _summary(found: Group) -> list[Any]:

@@ -73,14 +73,17 @@ def _read(found: Group) -> int | None:
 def _whole_group(value: Stream, found: Group, count: int) -> dict[bytes, Any]:
     """A group in XINFO STREAM FULL, with up to `count` of what is pending in it and for each consumer; 0 for all."""
     few = count or None
+    # What Redis 8.8 tells besides is told where it is of use, so that the reply is otherwise the one of 7.2.
+    released = {} if found.released is None else {b"nacked-count": found.released.count}
     return {
         b"name": found.name,
         b"last-delivered-id": format_id(found.last),
         b"entries-read": _read(found),
         b"lag": lag(value, found),
         b"pel-count": len(found),
+        **released,
         b"pending": [
-            [format_id(number), holder.name, time, times]
+            [format_id(number), b"" if holder is None else holder.name, time, times]
             for number, holder, time, times in islice(found.deliveries(0, ID_MAX), few)
         ],
         b"consumers": [

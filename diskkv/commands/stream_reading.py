@@ -19,7 +19,7 @@ from diskkv.format import STREAM
 from diskkv.lib.eventclasses import Classes
 from diskkv.lib.numbers import INT_MAX, parse_int
 from diskkv.replies import NIL_ARRAY, Blocked, Named
-from diskkv.types.groups import Consumer, Group
+from diskkv.types.groups import Consumer, Delivery, Group
 from diskkv.types.ledgers import ID_MAX
 from diskkv.types.stream_ids import format_id
 from diskkv.types.streams import Entry, Stream
@@ -231,22 +231,22 @@ def _claim(ctx: Session, key: bytes, value: Stream, consumer: Consumer, idle: in
     group = consumer.group
     limits = reading.limits
     told: list[Any] = []
-    taken: list[tuple[int, int]] = []
-    for number, _, time, times in group.by_time(ctx.now - idle):
-        items = value.entry(number)
+    taken: list[Delivery] = []
+    for found in group.by_time(ctx.now - idle):
+        items = value.entry(found.number)
         if items is not None:
             if limits is not None and not limits.admit():
                 break
-            taken.append((number, times))
-            told.append([format_id(number), list(items), ctx.now - time, times])
+            taken.append(found)
+            told.append([format_id(found.number), list(items), ctx.now - found.time, found.times])
             if limits is not None:
                 limits.add(told[-1])
             if len(taken) == reading.limit:
                 break
     by_times: dict[int, list[int]] = {}
-    for number, times in taken:
-        group.give(consumer, number, ctx.now, times + 1)
-        by_times.setdefault(times + 1, []).append(number)
+    for found in taken:
+        group.give(consumer, found.number, ctx.now, found.again)
+        by_times.setdefault(found.again, []).append(found.number)
     if taken:
         group.serve(consumer, ctx.now)
     for times, numbers in by_times.items():

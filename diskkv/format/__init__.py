@@ -23,6 +23,7 @@
               | "p"  pending: group:u32 ms:u64 seq:u64        ->  consumer:u32 time:u64 count:u64    an entry not yet acknowledged
               | "o"  owned: group:u32 consumer:u32 ms:u64 seq:u64  ->  ""    the same by consumer
               | "t"  waiting: group:u32 time:u64 ms:u64 seq:u64    ->  ""    the same by when it was last delivered
+              | "k"  released: group:u32 turn:u64 ms:u64 seq:u64   ->  ""    pending for nobody any more, in the order of being given back
               | "c"  chunk: index:u32              ->  packed      of large strings, CHUNK bytes each but the last
               | "e"  deadline: expire_ms:u64 field ->  ""          of large hashes: the fields that expire, by time
 
@@ -36,7 +37,9 @@ A group's record is a msgpack array of its name, the last id delivered, how many
 pending, ids below and above which none are, and the number that the next consumer gets; a consumer's of its name, when it last asked for
 something and last got something (ms, -1 for never), how many entries are pending for it, and ids below and above which none are. A group
 from which entries have been claimed by how long they wait has `waiting` records, of those up to an id; its record goes on with that id,
-how many they are, and time and id below and above which none are.
+how many they are, and time and id below and above which none are. An entry that was given back (XNACK) is pending for consumer 0, with its
+turn for its time. The record of a group that has had such entries has those four items, nil if there are no waiting records, and goes on
+with the turn that the next one gets, how many there are, and turn and id below and above which none are.
 
 A list's extras are its first position, its last if elements were put between others, and a byte: 1 if elements may have records of
 their own, 0 if all lie in runs. Without that byte, all have records of their own. Offsets in a run count in steps of 4097, of which it
@@ -68,7 +71,7 @@ Tags, flags, kinds and codecs are added, never renumbered and never reused. A st
 one of a lower is marked as of this one, since from then on there may be things in it that were not known then:
 
     2  consumer groups, fields that expire, documents; in the log the length of the segment before, and times
-    3  keys that are known to be damaged, waiting records, runs
+    3  keys that are known to be damaged, waiting and released records, runs
 """
 
 from __future__ import annotations
@@ -107,5 +110,6 @@ CONSUMER = b"n"
 PENDING = b"p"
 OWNED = b"o"
 WAITING = b"t"
+RELEASED = b"k"
 
 CHUNK = 16 * 1024

@@ -25,6 +25,7 @@ from diskkv.format import (
     PIECE,
     RANKED,
     RECORDS,
+    RELEASED,
     STREAM,
     STRING,
     TAG_NAMES,
@@ -32,7 +33,7 @@ from diskkv.format import (
     ZSET,
     keys,
 )
-from diskkv.format.groups import unpack_consumer, unpack_delivery, unpack_group, unpack_id
+from diskkv.format.groups import NOBODY, unpack_consumer, unpack_delivery, unpack_group, unpack_id
 from diskkv.format.meta import Meta, decode, unpack_items, unpack_state, unpack_value
 from diskkv.format.ordered import unpack_f64, unpack_u32, unpack_u64
 
@@ -138,8 +139,9 @@ def _group_part(kind: bytes, sub: bytes, value: bytes, start: str) -> str | None
         group = unpack_group(value)
         read = f"{group.read} read" if group.read >= 0 else "how many read is unknown"
         waiting = f", {group.waiting.entries} of them up to {_id(group.waiting.upto)} by time" if group.waiting is not None else ""
+        released = f", {group.released.entries} given back" if group.released is not None else ""
         place = f"{start} group {unpack_u32(sub)} {quoted(group.name)}"
-        return f"{place} last {_id(group.last)} {read}, {group.pending} pending{waiting}"
+        return f"{place} last {_id(group.last)} {read}, {group.pending} pending{waiting}{released}"
     if kind == CONSUMER:
         consumer = unpack_consumer(value)
         active = f"active {moment(consumer.active)}" if consumer.active >= 0 else "never active"
@@ -148,9 +150,13 @@ def _group_part(kind: bytes, sub: bytes, value: bytes, start: str) -> str | None
     if kind == PENDING:
         holder, time, times = unpack_delivery(value)
         place = f"{start} pending {_id(unpack_id(sub))} in group {unpack_u32(sub)}"
+        if holder == NOBODY:
+            return f"{place} for nobody, turn {time}, delivered {times} times"
         return f"{place} for consumer {holder} since {moment(time)}, delivered {times} times"
     if kind == OWNED:
         return f"{start} owned {_id(unpack_id(sub))} by consumer {unpack_u32(sub, 4)} of group {unpack_u32(sub)}"
+    if kind == RELEASED:
+        return f"{start} given back {_id(unpack_id(sub))} in group {unpack_u32(sub)}, turn {unpack_u64(sub, 4)}"
     if kind == WAITING:
         return f"{start} waiting since {moment(unpack_u64(sub, 4))} in group {unpack_u32(sub)}: {_id(unpack_id(sub))}"
     return None

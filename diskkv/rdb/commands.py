@@ -87,11 +87,18 @@ def _group(name: bytes, group: Group) -> Iterator[list[bytes]]:
     yield [b"XGROUP", b"CREATE", name, group.name, stream_id(group.last), b"ENTRIESREAD", b"%d" % read]
     for consumer in group.consumers:
         yield [b"XGROUP", b"CREATECONSUMER", name, group.name, consumer.name]
+    counts = {}
     for one in group.pending:
+        if one.consumer is None:
+            counts[one.id] = one.count
+            continue
         yield [
             b"XCLAIM", name, group.name, one.consumer, b"0", stream_id(one.id),
             b"TIME", b"%d" % one.time, b"RETRYCOUNT", b"%d" % one.count, b"JUSTID", b"FORCE",
         ]  # fmt: skip
+    for number in group.released:
+        times = b"%d" % counts[number]
+        yield [b"XNACK", name, group.name, b"FAIL", b"IDS", b"1", stream_id(number), b"RETRYCOUNT", times, b"FORCE"]
 
 
 def stream_id(number: int) -> bytes:

@@ -31,8 +31,8 @@ def dump(content: Content, *, version: int = rdb.PLAIN, packing: bool = True) ->
         content.parts = iter(parts)
         content.count = sum(map(len, parts)) // content.width()
     if content.tag == format.STREAM:
-        kind = rdb.STREAM_LISTPACKS_3 if version > 10 else rdb.STREAM_LISTPACKS_2
-        return kind, version, dump_stream(content, active=version > 10)
+        form, version = _stream_form(content, version)
+        return STREAMS[form], version, dump_stream(content, form)
     if content.tag == format.STRING:
         return rdb.STRING, version, _string(content, packing)
     if content.timed:
@@ -40,6 +40,25 @@ def dump(content: Content, *, version: int = rdb.PLAIN, packing: bool = True) ->
     if content.tag == format.ZSET:
         return rdb.ZSET_2, version, _zset(content, packing)
     return KINDS[content.tag], version, _strings(content, packing)
+
+
+STREAMS = {
+    2: rdb.STREAM_LISTPACKS_2,
+    3: rdb.STREAM_LISTPACKS_3,
+    4: rdb.STREAM_LISTPACKS_4,
+    5: rdb.STREAM_LISTPACKS_5,
+}
+
+
+def _stream_form(content: Content, version: int) -> tuple[int, int]:
+    """The form that has all that a stream is, and the version that has the form."""
+    state = content.state
+    assert state is not None
+    if any(group.released for group in state.groups):
+        return 5, max(version, 14)
+    if state.production is not None:
+        return 4, max(version, 13)
+    return 3 if version > 10 else 2, version
 
 
 KINDS = {format.LIST: rdb.LIST, format.SET: rdb.SET, format.HASH: rdb.HASH}

@@ -104,7 +104,11 @@ def _write_state(state: StreamState) -> dict[str, Any]:
                 "last": number(group.last),
                 "read": group.read,
                 "consumers": [[write_text(one.name), one.seen, one.active] for one in group.consumers],
-                "pending": [[number(one.id), write_text(one.consumer), one.time, one.count] for one in group.pending],
+                "pending": [
+                    [number(one.id), None if one.consumer is None else write_text(one.consumer), one.time, one.count]
+                    for one in group.pending
+                ],
+                **({"released": list(map(number, group.released))} if group.released else {}),
             }
             for group in state.groups
         ],
@@ -224,6 +228,10 @@ def _read_state(raw: dict[str, Any], state: StreamState) -> None:
                     Consumer(read_text(name), int(seen), None if active is None else int(active))
                     for name, seen, active in group["consumers"]
                 ],
-                [Pending(_read_id(number), read_text(owner), int(time), int(count)) for number, owner, time, count in group["pending"]],
+                [
+                    Pending(_read_id(number), None if owner is None else read_text(owner), int(time), int(count))
+                    for number, owner, time, count in group["pending"]
+                ],
+                list(map(_read_id, group.get("released", ()))),
             )
         )

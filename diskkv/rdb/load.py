@@ -203,6 +203,8 @@ LOADERS: dict[int, Callable[[Source], Content]] = {
     rdb.STREAM_LISTPACKS_2: lambda source: load_stream(source, 2),
     rdb.SET_LISTPACK: _packed(format.SET, listpack.read),
     rdb.STREAM_LISTPACKS_3: lambda source: load_stream(source, 3),
+    rdb.STREAM_LISTPACKS_4: lambda source: load_stream(source, 4),
+    rdb.STREAM_LISTPACKS_5: lambda source: load_stream(source, 5),
     rdb.HASH_METADATA_PRE_GA: _timed_hash(relative=False),
     rdb.HASH_LISTPACK_EX_PRE_GA: _timed_listpack(relative=False),
     rdb.HASH_METADATA: _timed_hash(relative=True),

@@ -32,6 +32,7 @@ from diskkv.format import (
     PIECE,
     RANKED,
     RECORDS,
+    RELEASED,
     SPOILED,
     WAITING,
     keys,
@@ -48,7 +49,9 @@ from diskkv.store.value import TYPES
 DAMAGE = "damage"
 LEFTOVER = "leftover"
 
-KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, LIST_RUN, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, WAITING, DEADLINE})
+KINDS = frozenset(
+    {MEMBER, RANKED, BUCKET, ELEMENT, LIST_RUN, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, WAITING, RELEASED, DEADLINE}
+)
 FLAGS = EXPIRES | RECORDS | COMPRESSED | PARTS | EDITED | SPOILED
 # Those that grow, in the order in which they are examined.
 TABLES = (keys.META, keys.EXPIRY, keys.DATA)

@@ -79,8 +79,12 @@ def _entries(value: Stream) -> Iterator[list[Any]]:
 
 def _group(group: groups.Group) -> Group:
     consumers = [Consumer(one.name, one.seen, None if one.active == groups.NEVER else one.active) for one in group.sorted_consumers()]
-    pending = [Pending(number, owner.name, time, times) for number, owner, time, times in group.deliveries(0, ID_MAX)]
-    return Group(group.name, group.last, None if group.read == UNKNOWN else group.read, consumers, pending)
+    pending = [
+        Pending(number, None if owner is None else owner.name, time, times)
+        for number, owner, time, times in group.deliveries(0, ID_MAX)
+    ]
+    released = [number for number, *_ in group.unowned()]
+    return Group(group.name, group.last, None if group.read == UNKNOWN else group.read, consumers, pending, released)
 
 
 def check(content: Content) -> None:
@@ -209,10 +213,16 @@ def _fill_group(stream: Stream, group: Group, rest: Rest) -> None:
         created = made.create_consumer(consumer.name, consumer.seen)
         if consumer.active is not None:
             created.active = consumer.active
+    counts = {}
     for count, one in enumerate(group.pending):
-        made.give(made.consumers[one.consumer], one.id, one.time, one.count)
+        if one.consumer is None:
+            counts[one.id] = one.count
+        else:
+            made.give(made.consumers[one.consumer], one.id, one.time, one.count)
         if count % PART == PART - 1:
             rest(PART * PENDING_COST)
+    for number in group.released:
+        made.release(number, counts[number])
 
 
 FILLERS: dict[int, Callable[[Database, bytes, Content, Rest], Value]] = {

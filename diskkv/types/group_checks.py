@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from diskkv.format import CONSUMER, OWNED, PENDING, WAITING, keys
-from diskkv.format.groups import numbered, unpack_delivery, waiting_number
+from diskkv.format import CONSUMER, OWNED, PENDING, RELEASED, WAITING, keys
+from diskkv.format.groups import NOBODY, numbered, unpack_delivery, waiting_number
 from diskkv.format.ordered import unpack_u32
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from diskkv.types.ledgers import Ledger
     from diskkv.types.streams import Stream
 
-SHAPES = {CONSUMER: 8, PENDING: 20, OWNED: 24, WAITING: 28}
+SHAPES = {CONSUMER: 8, PENDING: 20, OWNED: 24, WAITING: 28, RELEASED: 28}
 
 
 def verify_groups(stream: Stream) -> Iterator[str]:
@@ -37,12 +37,20 @@ def _group(stream: Stream, group: Group) -> Iterator[str]:
         yield f"{where}: a consumer's number is not below the next one, {group.next_consumer}"
     yield from _ledger(group.pending, where)
     owned = sum(len(consumer) for consumer in group.consumers.values())
-    if owned != len(group):
-        yield f"{where}: {len(group)} entries are pending, {owned} for its consumers"
+    unowned = 0 if group.released is None else group.released.count
+    if owned + unowned != len(group):
+        yield f"{where}: {len(group)} entries are pending, {owned} for its consumers and {unowned} for nobody"
     engine, prefix = stream.db.store.engine, keys.data_prefix(stream.oid)
     waiting = 0
     for number, record in group.pending.scan():
         consumer_number, time, _ = unpack_delivery(record)
+        if consumer_number == NOBODY:
+            released = group.released
+            if released is None or engine.get(prefix + numbered(released.sub, waiting_number(time, number))) is None:
+                yield f"{where}: {number:#x} is not among what was given back"
+            elif time >= group.turn:
+                yield f"{where}: {number:#x} has a turn that is not below the next one, {group.turn}"
+            continue
         holder = group.by_number.get(consumer_number)
         if holder is None:
             yield f"{where}: {number:#x} is pending for a consumer that does not exist"
@@ -56,6 +64,8 @@ def _group(stream: Stream, group: Group) -> Iterator[str]:
         yield from _ledger(group.waiting, f"{where}: by time")
         if group.waiting.count != waiting:
             yield f"{where}: {group.waiting.count} entries wait by time, {waiting} by id"
+    if group.released is not None:
+        yield from _ledger(group.released, f"{where}: given back")
     for consumer in group.consumers.values():
         yield from _ledger(consumer.owned, f"{where}: consumer {consumer.name!r}")
 

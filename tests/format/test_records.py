@@ -139,6 +139,14 @@ def test_format_1_to_the_byte() -> None:
     group = group._replace(waiting=groups.WaitingRecord(2, 3, 0, both))
     more = b"\xc4\x10" + bytes(15) + b"\x02\x03\xc4\x18" + bytes(24) + b"\xc4\x18" + both.to_bytes(24, "big")
     assert (groups.pack_group(group), groups.unpack_group(b"\x9b" + packed[1:] + more)) == (b"\x9b" + packed[1:] + more, group)
+    assert groups.numbered(groups.released_sub(1), both) == b"k\0\0\0\x01\0\0\0\0\0\0\0\x05" + groups.pack_id(1 << 64 | 2)
+    ends = b"\x09\x02\xc4\x18" + bytes(24) + b"\xc4\x18" + both.to_bytes(24, "big")
+    group = group._replace(released=groups.ReleasedRecord(9, 2, 0, both))
+    whole = b"\x9f" + packed[1:] + more + ends
+    assert (groups.pack_group(group), groups.unpack_group(whole)) == (whole, group)
+    group = group._replace(waiting=None)
+    more = b"\xc0" * 4 + ends
+    assert (groups.pack_group(group), groups.unpack_group(b"\x9f" + packed[1:] + more)) == (b"\x9f" + packed[1:] + more, group)
     consumer = groups.ConsumerRecord(b"c", 5, -1, 3, 0, 2)
     packed = b"\x96\xc4\x01c\x05\xff\x03\xc4\x10" + bytes(16) + b"\xc4\x10" + bytes(15) + b"\x02"
     assert (groups.pack_consumer(consumer), groups.unpack_consumer(packed)) == (packed, consumer)
@@ -147,7 +155,7 @@ def test_format_1_to_the_byte() -> None:
 
 @given(st.binary(max_size=40), st.binary(max_size=40))
 def test_anything_can_be_explained(key: bytes, value: bytes) -> None:
-    kinds = tuple(b"D\0\0\0\0\0\0\0\x01" + kind for kind in (b"m", b"b", b"x", b"g", b"n", b"p", b"o", b"t"))
+    kinds = tuple(b"D\0\0\0\0\0\0\0\x01" + kind for kind in (b"m", b"b", b"x", b"g", b"n", b"p", b"o", b"t", b"k"))
     for table in (b"", b"M", b"D", b"E", b"G", b"X", b"Xstate", b"Xformat", *kinds):
         line = explain(table + key, value)
         assert line
@@ -185,6 +193,14 @@ def test_explanations() -> None:
     both = groups.waiting_number(1, 5 << 64 | 1)
     assert explain(place + groups.numbered(groups.waiting_sub(1), both), b"") == (
         "data oid 7 waiting since 1970-01-01 00:00:00.001Z in group 1: 5-1"
+    )
+    assert explain(place + groups.numbered(groups.released_sub(1), both), b"") == "data oid 7 given back 5-1 in group 1, turn 1"
+    assert explain(place + groups.pending_sub(1) + number, groups.pack_delivery(groups.NOBODY, 3, 4)) == (
+        "data oid 7 pending 5-1 in group 1 for nobody, turn 3, delivered 4 times"
+    )
+    released = groups.GroupRecord(b"workers", 5 << 64, 5, 3, 0, 2, 7, None, groups.ReleasedRecord(9, 2, 0, 0))
+    assert explain(place + groups.group_sub(1), groups.pack_group(released)) == (
+        'data oid 7 group 1 "workers" last 5-0 5 read, 3 pending, 2 given back'
     )
     assert explain(keys.garbage_group(7, 1), b"") == "garbage group 1 of oid 7"
     stream = encode_inline(STREAM, None, pack_items([bytes(56), bytes(16), [b"f", b"v"]]))

@@ -86,7 +86,11 @@ def group(work: Draw) -> Command:
     some = [random.randrange(low, work.entries + 2) for _ in range(random.choice((1, 10)))]
     name, consumer = f"g{random.randrange(2)}", f"c{random.randrange(3)}"
     references = random.choice(((), ("KEEPREF",), ("DELREF",), ("ACKED",)))
-    match random.randrange(12):
+    match random.randrange(14):
+        case 10 | 11:
+            mode = random.choice(("SILENT", "FAIL", "FATAL"))
+            options = random.choice(((), ("FORCE",), ("RETRYCOUNT", 3, "FORCE")))
+            return "XNACK", work.key(), name, mode, "IDS", len(some), *some, *options
         case 0:
             return "XDELEX", work.key(), *references, "IDS", len(some), *some
         case 1:
