@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from diskkv.commands.stream_bounds import bound, identifier
 from diskkv.commands.stream_groups import group_of
 from diskkv.commands.stream_reading import log_claim
-from diskkv.commands.streams import bound, identifier
 from diskkv.dispatch.args import Args, bounded, quoted
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import FAST, WRITE, group

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from diskkv.commands.streams import bound, identifier
+from diskkv.commands.stream_bounds import bound, identifier
 from diskkv.dispatch.args import Args, integer, quoted
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import DENYOOM, FAST, LOADING, READONLY, STALE, WRITE, group, help_lines

@@ -48,12 +48,29 @@ def xinfo_stream(ctx: Session, key: bytes, *options: bytes) -> dict[bytes, Any]:
         b"entries-added": _signed(value.added),
         b"recorded-first-entry-id": format_id(first or 0),
     }
+    told |= _production(value, ctx.now)
     if full:
         entries = shown(value.range(0, ID_MAX, count))
         return {**told, b"entries": entries, b"groups": [_whole_group(value, each, count) for each in _sorted_groups(value)]}
     ends = [shown(value.range(0, ID_MAX, 1, reverse=reverse)) for reverse in (False, True)]
     shown_ends = {b"first-entry": ends[0][0] if ends[0] else None, b"last-entry": ends[1][0] if ends[1] else None}
     return {**told, b"groups": value.group_count, **shown_ends}
+
+
+def _production(value: Stream, now: int) -> dict[bytes, Any]:
+    """What Redis 8.6 tells besides, of streams that remember messages; the reply is otherwise the one of 7.2."""
+    production = value.production
+    if production is None:
+        return {}
+    producers, messages = production.counted(now)
+    return {
+        b"idmp-duration": production.seconds,
+        b"idmp-maxsize": production.most,
+        b"pids-tracked": producers,
+        b"iids-tracked": messages,
+        b"iids-added": production.added,
+        b"iids-duplicates": production.duplicates,
+    }
 
 
 def _signed(count: int) -> int:

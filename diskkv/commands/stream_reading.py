@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from diskkv.commands.stream_bounds import identifier
 from diskkv.commands.stream_limits import Limits
-from diskkv.commands.streams import identifier, shown
+from diskkv.commands.streams import shown
 from diskkv.dispatch.args import integer, milliseconds
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import BLOCKING, MOVABLEKEYS, READONLY, WRITE, Keys, group

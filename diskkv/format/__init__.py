@@ -24,6 +24,9 @@
               | "o"  owned: group:u32 consumer:u32 ms:u64 seq:u64  ->  ""    the same by consumer
               | "t"  waiting: group:u32 time:u64 ms:u64 seq:u64    ->  ""    the same by when it was last delivered
               | "k"  released: group:u32 turn:u64 ms:u64 seq:u64   ->  ""    pending for nobody any more, in the order of being given back
+              | "d"  producer: production:u32 producer:u32    ->  array       of streams: whose messages are remembered
+              | "i"  message: production:u32 hash:16          ->  producer:u32 turn:u64 id:16 message
+              | "q"  turn: production:u32 producer:u32 turn:16         ->  hash:16    of a producer's messages
               | "c"  chunk: index:u32              ->  packed      of large strings, CHUNK bytes each but the last
               | "e"  deadline: expire_ms:u64 field ->  ""          of large hashes: the fields that expire, by time
 
@@ -33,6 +36,10 @@
 A stream's extras, and the first item of its inline body, are its last id, its highest deleted id, the u64 count of entries ever added,
 and an id below which there is none; an id is ms:u64 seq:u64. The inline body goes on with id and array of fields in turn. A stream that
 has ever had a consumer group has records, and in its extras u32 numbers follow: the one that the next group gets, and how many there are.
+Where messages are remembered (IDMP) both are there, and then, as numbers: the production's number, of the same series as the groups', for
+how many seconds and how many of each producer:u32, how many were added and known already:u64, the number that the next producer gets and
+how many there are:u32, how many messages:u64, and hashes:16 below and above which none is. A producer's record is a msgpack array of its
+name, the turn of its next message, how many there are, and turns below and above which none is.
 A group's record is a msgpack array of its name, the last id delivered, how many entries there are up to it (-1 for unknown), how many are
 pending, ids below and above which none are, and the number that the next consumer gets; a consumer's of its name, when it last asked for
 something and last got something (ms, -1 for never), how many entries are pending for it, and ids below and above which none are. A group
@@ -71,7 +78,7 @@ Tags, flags, kinds and codecs are added, never renumbered and never reused. A st
 one of a lower is marked as of this one, since from then on there may be things in it that were not known then:
 
     2  consumer groups, fields that expire, documents; in the log the length of the segment before, and times
-    3  keys that are known to be damaged, waiting and released records, runs
+    3  keys that are known to be damaged, waiting and released records, producers, runs
 """
 
 from __future__ import annotations
@@ -111,5 +118,8 @@ PENDING = b"p"
 OWNED = b"o"
 WAITING = b"t"
 RELEASED = b"k"
+PRODUCER = b"d"
+MESSAGE = b"i"
+TURN = b"q"
 
 CHUNK = 16 * 1024

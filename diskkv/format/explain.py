@@ -19,16 +19,19 @@ from diskkv.format import (
     HASH,
     LIST_RUN,
     MEMBER,
+    MESSAGE,
     OWNED,
     PARTS,
     PENDING,
     PIECE,
+    PRODUCER,
     RANKED,
     RECORDS,
     RELEASED,
     STREAM,
     STRING,
     TAG_NAMES,
+    TURN,
     WAITING,
     ZSET,
     keys,
@@ -36,6 +39,7 @@ from diskkv.format import (
 from diskkv.format.groups import NOBODY, unpack_consumer, unpack_delivery, unpack_group, unpack_id
 from diskkv.format.meta import Meta, decode, unpack_items, unpack_state, unpack_value
 from diskkv.format.ordered import unpack_f64, unpack_u32, unpack_u64
+from diskkv.format.producers import unpack_message, unpack_producer
 
 # How much of a key or a value is shown.
 SHOWN = 60
@@ -130,7 +134,8 @@ def _data(key: bytes, value: bytes) -> str:
         return f"{start} entry {unpack_u64(sub)}-{unpack_u64(sub, 8)} -> {_fields(unpack_items(unpack_value(value)))}"
     if kind == PIECE:
         return f"{start} piece {unpack_u32(sub)} -> {len(unpack_value(value))} B"
-    return _group_part(kind, sub, value, start) or f"{start} unknown kind {quoted(key[9:])} -> {quoted(value)}"
+    part = _group_part(kind, sub, value, start) or _producer_part(kind, sub, value, start)
+    return part or f"{start} unknown kind {quoted(key[9:])} -> {quoted(value)}"
 
 
 def _group_part(kind: bytes, sub: bytes, value: bytes, start: str) -> str | None:
@@ -159,6 +164,22 @@ def _group_part(kind: bytes, sub: bytes, value: bytes, start: str) -> str | None
         return f"{start} given back {_id(unpack_id(sub))} in group {unpack_u32(sub)}, turn {unpack_u64(sub, 4)}"
     if kind == WAITING:
         return f"{start} waiting since {moment(unpack_u64(sub, 4))} in group {unpack_u32(sub)}: {_id(unpack_id(sub))}"
+    return None
+
+
+def _producer_part(kind: bytes, sub: bytes, value: bytes, start: str) -> str | None:
+    """A record of what a stream remembers of its producers' messages."""
+    if kind == PRODUCER:
+        producer = unpack_producer(value)
+        place = f"{start} producer {unpack_u32(sub, 4)} of production {unpack_u32(sub)} {quoted(producer.name)}"
+        return f"{place}, {producer.messages} messages"
+    if kind == MESSAGE:
+        message = unpack_message(value)
+        place = f"{start} message {sub[4:].hex()} of production {unpack_u32(sub)} {quoted(message.name)}"
+        return f"{place} of producer {message.producer}, turn {message.turn}: {_id(message.entry)}"
+    if kind == TURN:
+        turn = int.from_bytes(sub[8:], "big")
+        return f"{start} turn {turn} of producer {unpack_u32(sub, 4)} of production {unpack_u32(sub)}: message {value.hex()}"
     return None
 
 

@@ -6,7 +6,7 @@ import struct
 from typing import Any, NamedTuple
 
 from diskkv.errors import Damaged
-from diskkv.format import CONSUMER, GROUP, OWNED, PENDING, RELEASED, WAITING
+from diskkv.format import CONSUMER, GROUP, MESSAGE, OWNED, PENDING, PRODUCER, RELEASED, TURN, WAITING
 from diskkv.format.meta import pack_items, unpack_items
 from diskkv.format.ordered import pack_u32
 
@@ -116,9 +116,9 @@ def released_sub(group: int) -> bytes:
 
 
 def group_parts(group: int) -> tuple[bytes, ...]:
-    """What the subs of everything below a group begin with, kind first."""
+    """What the subs of everything below a group, or a production, begin with, kind first."""
     raw = pack_u32(group)
-    return CONSUMER + raw, PENDING + raw, OWNED + raw, WAITING + raw, RELEASED + raw
+    return CONSUMER + raw, PENDING + raw, OWNED + raw, WAITING + raw, RELEASED + raw, PRODUCER + raw, MESSAGE + raw, TURN + raw
 
 
 def pack_group(record: GroupRecord) -> bytes:

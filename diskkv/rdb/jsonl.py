@@ -25,7 +25,7 @@ from typing import Any
 from diskkv import format
 from diskkv.errors import BadDump
 from diskkv.rdb.commands import stream_id
-from diskkv.rdb.content import ID_BITS, Consumer, Content, Group, Item, Key, Library, Pending, StreamState
+from diskkv.rdb.content import ID_BITS, Consumer, Content, Group, Item, Key, Library, Pending, Production, StreamState
 
 TAGS = {name: tag for tag, name in format.TAG_NAMES.items()}
 FAILURES = (KeyError, TypeError, ValueError, AttributeError, IndexError)
@@ -111,6 +111,20 @@ def _write_state(state: StreamState) -> dict[str, Any]:
                 **({"released": list(map(number, group.released))} if group.released else {}),
             }
             for group in state.groups
+        ],
+        **({} if state.production is None else {"production": _write_production(state.production)}),
+    }
+
+
+def _write_production(production: Production) -> dict[str, Any]:
+    return {
+        "seconds": production.seconds,
+        "most": production.most,
+        "added": production.added,
+        "duplicates": production.duplicates,
+        "producers": [
+            [write_text(name), [[write_text(message), stream_id(number).decode()] for message, number in messages]]
+            for name, messages in production.producers.items()
         ],
     }
 
@@ -215,6 +229,13 @@ def _read_id(text: str) -> int:
     return int(ms) << ID_BITS | int(seq)
 
 
+def _read_production(raw: dict[str, Any]) -> Production:
+    producers = {
+        read_text(name): [(read_text(message), _read_id(number)) for message, number in messages] for name, messages in raw["producers"]
+    }
+    return Production(int(raw["seconds"]), int(raw["most"]), int(raw["added"]), int(raw["duplicates"]), producers)
+
+
 def _read_state(raw: dict[str, Any], state: StreamState) -> None:
     state.last, state.max_deleted, state.added = _read_id(raw["last"]), _read_id(raw["max_deleted"]), int(raw["added"])
     for group in raw["groups"]:
@@ -235,3 +256,8 @@ def _read_state(raw: dict[str, Any], state: StreamState) -> None:
                 list(map(_read_id, group.get("released", ()))),
             )
         )
+        unowned = sorted(one.id for one in state.groups[-1].pending if one.consumer is None)
+        if unowned != sorted(state.groups[-1].released):
+            raise ValueError("what was given back is not what is pending for nobody")
+    if "production" in raw:
+        state.production = _read_production(raw["production"])

@@ -26,14 +26,17 @@ from diskkv.format import (
     GROUP,
     LIST_RUN,
     MEMBER,
+    MESSAGE,
     OWNED,
     PARTS,
     PENDING,
     PIECE,
+    PRODUCER,
     RANKED,
     RECORDS,
     RELEASED,
     SPOILED,
+    TURN,
     WAITING,
     keys,
 )  # fmt: skip
@@ -50,8 +53,11 @@ DAMAGE = "damage"
 LEFTOVER = "leftover"
 
 KINDS = frozenset(
-    {MEMBER, RANKED, BUCKET, ELEMENT, LIST_RUN, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, WAITING, RELEASED, DEADLINE}
-)
+    {
+        MEMBER, RANKED, BUCKET, ELEMENT, LIST_RUN, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, WAITING, RELEASED, PRODUCER, MESSAGE,
+        TURN, DEADLINE,
+    }
+)  # fmt: skip
 FLAGS = EXPIRES | RECORDS | COMPRESSED | PARTS | EDITED | SPOILED
 # Those that grow, in the order in which they are examined.
 TABLES = (keys.META, keys.EXPIRY, keys.DATA)

@@ -50,9 +50,9 @@ class Store:
     __slots__ = (
         "_apply", "_closed", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "at_close", "backups", "before_close",
         "cache", "changes", "chores", "clock", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine", "erased",
-        "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "isolated", "keeper", "landed", "large",
-        "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "moment", "now", "on_commit", "on_undone", "path", "random",
-        "ready_keys", "recovering", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
+        "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "hash128", "held", "isolated", "keeper", "landed",
+        "large", "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "moment", "now", "on_commit", "on_undone", "path",
+        "random", "ready_keys", "recovering", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, log: Log, *, sizes: Sizes, databases: int, clock: Clock) -> None:
@@ -92,6 +92,7 @@ class Store:
         self.ready_keys: list[tuple[Database, bytes, bool]] = []
         self.held = False  # a script has done half of what it does, and others have their turn meanwhile; see `hold`
         self.hash32: Callable[[bytes], bytes] = keys.member_hasher(0)
+        self.hash128: Callable[[bytes], int] = keys.message_hasher(0)
         self.path: str | None = None
         self.cache = Cache(sizes.cache)
         self.documents = Documents(self)
@@ -210,6 +211,7 @@ class Store:
         if seed is None:
             raise BadFormat("the store has no seed record")
         self.hash32 = keys.member_hasher(unpack_u64(seed))
+        self.hash128 = keys.message_hasher(unpack_u64(seed))
 
     def _recover(self, stop: Position | None = None) -> None:
         """Become what the engine and the log, up to `stop` if given, together say. Forgets everything in memory first."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from diskkv import format
 from diskkv.errors import BadDump
-from diskkv.rdb.content import Consumer, Content, Group, Pending, StreamState
+from diskkv.rdb.content import Consumer, Content, Group, Pending, Production, StreamState
 from diskkv.store.database import Database
 from diskkv.store.value import Value
 from diskkv.types import groups
@@ -53,7 +53,7 @@ def content_of(value: Value) -> Content:
     if isinstance(value, (Hash, ZSet)):
         return Content(value.tag, len(value), (list(chain.from_iterable(part)) for part in _chunks(value.items())))
     if isinstance(value, Stream):
-        state = StreamState(value.last, value.max_deleted, value.added, [_group(group) for group in value.groups().values()])
+        state = StreamState(value.last, value.max_deleted, value.added, groups_of(value), production_of(value))
         return Content(format.STREAM, len(value), _entries(value), state=state)
     raise TypeError(f"{type(value).__name__} has no content")
 
@@ -75,6 +75,22 @@ def _entries(value: Stream) -> Iterator[list[Any]]:
     while part := value.range(start, ID_MAX, PART):
         yield part
         start = part[-1][0] + 1
+
+
+def groups_of(value: Stream) -> list[Group]:
+    """A stream's consumer groups."""
+    return [_group(group) for group in value.groups().values()]
+
+
+def production_of(value: Stream) -> Production | None:
+    """What a stream remembers of messages, if it does."""
+    production = value.production
+    if production is None:
+        return None
+    now = value.db.store.now
+    messages = {producer.name: list(production.told(producer, now)) for producer in production.producers().values()}
+    held = {name: told for name, told in messages.items() if told}
+    return Production(production.seconds, production.most, production.added, production.duplicates, held)
 
 
 def _group(group: groups.Group) -> Group:
@@ -204,7 +220,19 @@ def _fill_stream(db: Database, key: bytes, content: Content, rest: Rest) -> Valu
     value.set_last(state.last, state.added, state.max_deleted)
     for group in state.groups:
         _fill_group(value, group, rest)
+    if state.production is not None:
+        _fill_production(value, state.production, rest)
     return value
+
+
+def _fill_production(stream: Stream, production: Production, rest: Rest) -> None:
+    made = stream.remember(production.seconds, production.most)
+    for producer, messages in production.producers.items():
+        for count, (message, entry) in enumerate(messages):
+            made.add(producer, message, entry, None)
+            if count % PART == PART - 1:
+                rest(PART * PENDING_COST)
+    made.added, made.duplicates = production.added, production.duplicates
 
 
 def _fill_group(stream: Stream, group: Group, rest: Rest) -> None:

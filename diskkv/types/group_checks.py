@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from diskkv.format import CONSUMER, OWNED, PENDING, RELEASED, WAITING, keys
 from diskkv.format.groups import NOBODY, numbered, unpack_delivery, waiting_number
 from diskkv.format.ordered import unpack_u32
+from diskkv.types.groups import stored_groups
 
 if TYPE_CHECKING:
     from diskkv.types.groups import Group
@@ -19,7 +20,10 @@ SHAPES = {CONSUMER: 8, PENDING: 20, OWNED: 24, WAITING: 28, RELEASED: 28}
 
 def verify_groups(stream: Stream) -> Iterator[str]:
     """REQUIRES: as `Value.verify`."""
-    groups = stream.stored_groups()
+    groups = stored_groups(stream)
+    for group in groups.values():
+        for consumer in group.stored_consumers():
+            group.consumers[consumer.name] = group.by_number[consumer.number] = consumer
     if len(groups) != stream.group_count:
         yield f"there are {len(groups)} groups, the header says {stream.group_count}"
     if len({group.name for group in groups.values()}) != len(groups):
@@ -35,7 +39,7 @@ def _group(stream: Stream, group: Group) -> Iterator[str]:
     where = f"group {group.name!r}"
     if any(number >= group.next_consumer for number in group.by_number):
         yield f"{where}: a consumer's number is not below the next one, {group.next_consumer}"
-    yield from _ledger(group.pending, where)
+    yield from verify_ledger(group.pending, where)
     owned = sum(len(consumer) for consumer in group.consumers.values())
     unowned = 0 if group.released is None else group.released.count
     if owned + unowned != len(group):
@@ -61,16 +65,16 @@ def _group(stream: Stream, group: Group) -> Iterator[str]:
             if engine.get(prefix + numbered(group.waiting.sub, waiting_number(time, number))) is None:
                 yield f"{where}: {number:#x} is not among what waits by time"
     if group.waiting is not None:
-        yield from _ledger(group.waiting, f"{where}: by time")
+        yield from verify_ledger(group.waiting, f"{where}: by time")
         if group.waiting.count != waiting:
             yield f"{where}: {group.waiting.count} entries wait by time, {waiting} by id"
     if group.released is not None:
-        yield from _ledger(group.released, f"{where}: given back")
+        yield from verify_ledger(group.released, f"{where}: given back")
     for consumer in group.consumers.values():
-        yield from _ledger(consumer.owned, f"{where}: consumer {consumer.name!r}")
+        yield from verify_ledger(consumer.owned, f"{where}: consumer {consumer.name!r}")
 
 
-def _ledger(ledger: Ledger, where: str) -> Iterator[str]:
+def verify_ledger(ledger: Ledger, where: str) -> Iterator[str]:
     """That the count is right, and nothing lies beyond the bounds."""
     prefix = keys.data_prefix(ledger.stream.oid) + ledger.sub
     count = 0
@@ -80,7 +84,7 @@ def _ledger(ledger: Ledger, where: str) -> Iterator[str]:
         if not ledger.low <= number <= ledger.high:
             yield f"{where}: {number:#x} is not within {ledger.low:#x} and {ledger.high:#x}"
     if count != ledger.count:
-        yield f"{where}: {count} entries are pending, its record says {ledger.count}"
+        yield f"{where}: there are {count} of its records, its own says {ledger.count}"
 
 
 def _strays(stream: Stream, groups: dict[int, Group]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from diskkv.format import CONSUMER, GROUP, keys
 from diskkv.format.groups import (
     NOBODY,
     ConsumerRecord,
@@ -34,11 +35,14 @@ from diskkv.format.groups import (
     pack_group,
     pending_sub,
     released_sub,
+    unpack_consumer,
     unpack_delivery,
+    unpack_group,
     waiting_number,
     waiting_parts,
     waiting_sub,
 )
+from diskkv.format.ordered import pack_u32, unpack_u32
 from diskkv.types.ledgers import ID_MAX, MOST, Ledger
 from diskkv.types.progress import count_read
 
@@ -94,6 +98,10 @@ class Consumer:
         owned = self.owned
         values = ConsumerRecord(self.name, self.seen, self.active, owned.count, owned.low, owned.high)
         return consumer_sub(self.group.number, self.number), pack_consumer(values)
+
+    def lives(self) -> bool:
+        """Whether neither it nor its group is gone."""
+        return self.group.by_number.get(self.number) is self and self.group.lives()
 
     def restore(self, record: ConsumerRecord) -> None:
         """Become what a record says."""
@@ -184,9 +192,9 @@ class Group:
         self.stream.resized(-CONSUMER_WEIGHT - len(consumer.name))
         return count
 
-    def exists(self, consumer: Consumer) -> bool:
-        """Whether a consumer has not been deleted."""
-        return self.by_number.get(consumer.number) is consumer
+    def lives(self) -> bool:
+        """Whether it has not been destroyed."""
+        return self.stream.groups().get(self.name) is self
 
     def notice(self, consumer: Consumer, now: int) -> None:
         """A consumer asks for something. That alone is no change that anyone watches for, and the log need not tell it."""
@@ -399,6 +407,15 @@ class Group:
         for consumer in self.consumers.values():
             yield consumer.owned
 
+    def stored_consumers(self) -> Iterator[Consumer]:
+        """The consumers as the engine has them."""
+        prefix = keys.data_prefix(self.stream.oid) + CONSUMER + pack_u32(self.number)
+        for raw, value in self.stream.db.store.engine.scan(prefix, keys.after(prefix)):
+            record = unpack_consumer(value)
+            consumer = Consumer(self, unpack_u32(raw, len(prefix)), record.name, record.seen)
+            consumer.restore(record)
+            yield consumer
+
     def copy_to(self, stream: Stream) -> None:
         """Make a group like this one in a stream that has none of its name."""
         group = stream.create_group(self.name, self.last, self.read)
@@ -414,6 +431,18 @@ class Group:
     def sorted_consumers(self) -> list[Consumer]:
         """The consumers by name, as Redis lists them."""
         return [self.consumers[name] for name in sorted(self.consumers)]
+
+
+def stored_groups(stream: Stream) -> dict[int, Group]:
+    """A stream's groups by their numbers as the engine has them, without their consumers."""
+    prefix = keys.data_prefix(stream.oid) + GROUP
+    found = {}
+    for raw, value in stream.db.store.engine.scan(prefix, keys.after(prefix)):
+        record = unpack_group(value)
+        number = unpack_u32(raw, len(prefix))
+        found[number] = group = Group(stream, number, record.name, record.last, record.read)
+        group.restore(record)
+    return found
 
 
 def restore(ledger: Ledger, count: int, low: int, high: int) -> None:

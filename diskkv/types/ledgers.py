@@ -26,12 +26,14 @@ ID_MAX = (1 << 128) - 1
 MOST = (1 << 192) - 1
 # What a record takes while it is in memory (measured: dict slot with spare room 90, id 44, bytes 53; and what is kept beside it).
 WEIGHT = 220
+# Longer ones take as much more as they are long.
+LONG = 128
 
 
 class Ledger:
     """id -> record, ordered. Every method that changes it requires that `Stream.stir` has been called."""
 
-    __slots__ = ("count", "dead", "flying", "fresh", "high", "low", "order", "stream", "sub", "written")
+    __slots__ = ("bulk", "bulk_flying", "count", "dead", "flying", "fresh", "high", "low", "order", "stream", "sub", "written")
 
     def __init__(self, stream: Stream, sub: bytes) -> None:
         self.stream = stream
@@ -44,6 +46,8 @@ class Ledger:
         self.fresh: dict[int, bytes | None] = {}
         self.flying: dict[int, bytes | None] = {}
         self.order: list[int] | None = None
+        # bytes of long records in `fresh`, of some that are gone again too, and in `flying`
+        self.bulk = self.bulk_flying = 0
 
     # -- looking
 
@@ -150,6 +154,10 @@ class Ledger:
             if not fresh:
                 self.stream.stirred[self] = None
         fresh[number] = record
+        if len(record) > LONG:
+            self.bulk += len(record)
+            self.stream.resized(len(record))
+            self.stream.db.store.writer.ahead += len(record)
         if new:
             if not self.count:
                 self.low = self.high = number
@@ -172,6 +180,8 @@ class Ledger:
             self.stream.resized(-WEIGHT)
             if not fresh:
                 self.order = None
+                self.stream.resized(-self.bulk)
+                self.bulk = 0
             return
         if number not in fresh:
             self.put(number, b"", new=False)
@@ -180,8 +190,9 @@ class Ledger:
     def bury(self) -> None:
         """The ledger's group was destroyed: its records are somebody else's affair."""
         self.dead = True
-        self.stream.resized(-WEIGHT * len(self.fresh))
+        self.stream.resized(-WEIGHT * len(self.fresh) - self.bulk)
         self.fresh = {}
+        self.bulk = 0
         self.stream.stirred.pop(self, None)
 
     # -- for the checkpoint
@@ -190,13 +201,15 @@ class Ledger:
         """Hand over what changed."""
         self.flying = changes = self.fresh
         self.fresh = {}
+        self.bulk, self.bulk_flying = 0, self.bulk
         self.written = max(self.written, self.high)
         return changes
 
     def landed(self) -> int:
         """What was handed over is in the engine; how many bytes of memory that frees."""
-        freed = WEIGHT * len(self.flying)
+        freed = WEIGHT * len(self.flying) + self.bulk_flying
         self.flying = {}
+        self.bulk_flying = 0
         self.order = None
         return freed
 
@@ -205,6 +218,7 @@ class Ledger:
         before = len(self.flying) + len(self.fresh)
         self.fresh = {**self.flying, **self.fresh}
         self.flying = {}
+        self.bulk, self.bulk_flying = self.bulk + self.bulk_flying, 0
         return WEIGHT * (before - len(self.fresh))
 
     def shed(self, count: int) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diskkv.errors import Damaged
-from diskkv.format import HASH, STREAM, STRING, ZSET, groups, keys
+from diskkv.format import HASH, STREAM, STRING, ZSET, groups, keys, producers
 from diskkv.format.explain import explain
 from diskkv.format.meta import (
     Meta,
@@ -147,6 +147,18 @@ def test_format_1_to_the_byte() -> None:
     group = group._replace(waiting=None)
     more = b"\xc0" * 4 + ends
     assert (groups.pack_group(group), groups.unpack_group(b"\x9f" + packed[1:] + more)) == (b"\x9f" + packed[1:] + more, group)
+    production = producers.ProductionRecord(7, 100, 50, 9, 2, 4, 3, 8, 5, 1 << 64)
+    head = b"".join(map(pack_u32, (7, 100, 50))) + pack_u64(9) + pack_u64(2) + pack_u32(4) + pack_u32(3) + pack_u64(8)
+    head += bytes(15) + b"\x05" + groups.pack_id(1 << 64)
+    assert (producers.pack_production(production), producers.unpack_production(head)) == (head, production)
+    assert producers.producer_sub(1, 2) == b"d\0\0\0\x01\0\0\0\x02"
+    assert groups.numbered(producers.message_sub(1), 5) == b"i\0\0\0\x01" + bytes(15) + b"\x05"
+    assert groups.numbered(producers.turn_sub(1, 2), 5) == b"q\0\0\0\x01\0\0\0\x02" + bytes(15) + b"\x05"
+    producer = producers.ProducerRecord(b"p", 5, 3, 1, 4)
+    assert (producers.pack_producer(producer), producers.unpack_producer(b"\x95\xc4\x01p\5\3\1\4")) == (b"\x95\xc4\x01p\5\3\1\4", producer)
+    message = producers.MessageRecord(2, 5, 1 << 64, b"m")
+    whole = pack_u32(2) + pack_u64(5) + groups.pack_id(1 << 64) + b"m"
+    assert (producers.pack_message(message), producers.unpack_message(whole)) == (whole, message)
     consumer = groups.ConsumerRecord(b"c", 5, -1, 3, 0, 2)
     packed = b"\x96\xc4\x01c\x05\xff\x03\xc4\x10" + bytes(16) + b"\xc4\x10" + bytes(15) + b"\x02"
     assert (groups.pack_consumer(consumer), groups.unpack_consumer(packed)) == (packed, consumer)
@@ -155,7 +167,7 @@ def test_format_1_to_the_byte() -> None:
 
 @given(st.binary(max_size=40), st.binary(max_size=40))
 def test_anything_can_be_explained(key: bytes, value: bytes) -> None:
-    kinds = tuple(b"D\0\0\0\0\0\0\0\x01" + kind for kind in (b"m", b"b", b"x", b"g", b"n", b"p", b"o", b"t", b"k"))
+    kinds = tuple(b"D\0\0\0\0\0\0\0\x01" + kind for kind in (b"m", b"b", b"x", b"g", b"n", b"p", b"o", b"t", b"k", b"d", b"i", b"q"))
     for table in (b"", b"M", b"D", b"E", b"G", b"X", b"Xstate", b"Xformat", *kinds):
         line = explain(table + key, value)
         assert line
@@ -201,6 +213,15 @@ def test_explanations() -> None:
     released = groups.GroupRecord(b"workers", 5 << 64, 5, 3, 0, 2, 7, None, groups.ReleasedRecord(9, 2, 0, 0))
     assert explain(place + groups.group_sub(1), groups.pack_group(released)) == (
         'data oid 7 group 1 "workers" last 5-0 5 read, 3 pending, 2 given back'
+    )
+    producer = producers.pack_producer(producers.ProducerRecord(b"ann", 5, 3, 1, 4))
+    assert explain(place + producers.producer_sub(1, 2), producer) == 'data oid 7 producer 2 of production 1 "ann", 3 messages'
+    message = producers.pack_message(producers.MessageRecord(2, 4, 5 << 64 | 1, b"m"))
+    assert explain(place + groups.numbered(producers.message_sub(1), 255), message) == (
+        f'data oid 7 message {"0" * 30}ff of production 1 "m" of producer 2, turn 4: 5-1'
+    )
+    assert explain(place + groups.numbered(producers.turn_sub(1, 2), 4), bytes(15) + b"\xff") == (
+        f"data oid 7 turn 4 of producer 2 of production 1: message {'0' * 30}ff"
     )
     assert explain(keys.garbage_group(7, 1), b"") == "garbage group 1 of oid 7"
     stream = encode_inline(STREAM, None, pack_items([bytes(56), bytes(16), [b"f", b"v"]]))

@@ -86,7 +86,13 @@ def group(work: Draw) -> Command:
     some = [random.randrange(low, work.entries + 2) for _ in range(random.choice((1, 10)))]
     name, consumer = f"g{random.randrange(2)}", f"c{random.randrange(3)}"
     references = random.choice(((), ("KEEPREF",), ("DELREF",), ("ACKED",)))
-    match random.randrange(14):
+    match random.randrange(18):
+        case 12:
+            return "XADD", work.key(), *random.choice((("IDMP", consumer, random.randrange(9)), ("IDMPAUTO", consumer))), "*", "f", low % 5
+        case 13 | 14:
+            return "XIDMPRECORD", work.key(), consumer, random.randrange(99), f"{some[0]}-{random.randrange(1, 3)}"
+        case 15:
+            return "XCFGSET", work.key(), "IDMP-MAXSIZE", random.choice((2, 2, 3)), "IDMP-DURATION", 86_400
         case 10 | 11:
             mode = random.choice(("SILENT", "FAIL", "FATAL"))
             options = random.choice(((), ("FORCE",), ("RETRYCOUNT", 3, "FORCE")))
