@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from diskkv.dispatch.reply_sizes import bulk_size, encoded_size, header_size
 from diskkv.types.ledgers import ID_MAX
 from diskkv.types.stream_ids import format_id
 from diskkv.types.streams import Entry, Stream
@@ -21,7 +22,7 @@ AHEAD = 64
 class Limits:
     """What has been replied, and how much may be; 0 for any number. `turn` is to be called for each stream."""
 
-    __slots__ = ("_before", "_header", "_pair", "entries", "most", "room", "size")
+    __slots__ = ("_before", "_header", "_pair", "_protocol", "entries", "most", "room", "size")
 
     def __init__(self, most: int, room: int, protocol: int) -> None:
         self.most = most
@@ -29,7 +30,8 @@ class Limits:
         self.entries = 0
         self.size = 0
         # RESP2 has an array around a stream's name and entries.
-        self._pair = _prefixed(2) if protocol == 2 else 0
+        self._pair = header_size(2) if protocol == 2 else 0
+        self._protocol = protocol
         self._header = 0
         self._before = 0
 
@@ -41,11 +43,11 @@ class Limits:
     def turn(self, key: bytes) -> bool:
         """It is a stream's turn, unless nothing more may be replied."""
         if self.entries:
-            self.size += _prefixed(self.entries - self._before) if self.told else 0
+            self.size += header_size(self.entries - self._before) if self.told else 0
             if self._reached():
                 return False
         self._before = self.entries
-        self._header = self._pair + _bulk(len(key))
+        self._header = self._pair + bulk_size(len(key))
         return True
 
     def admit(self) -> bool:
@@ -58,7 +60,7 @@ class Limits:
         """An entry is replied, as this list."""
         self.entries += 1
         if self.room:
-            self.size += encoded(told)
+            self.size += encoded_size(told, self._protocol)
 
     def take(self, value: Stream, start: int, count: int, beside: tuple[int, ...] = ()) -> list[Entry]:
         """As many of the entries from an id on as may be replied, `count` at most, 0 for any number, each with what is beside it."""
@@ -81,23 +83,3 @@ class Limits:
 
     def _reached(self) -> bool:
         return 0 < self.most <= self.entries or (self.entries > 0 and 0 < self.room <= self.size)
-
-
-def _bulk(length: int) -> int:
-    return _prefixed(length) + length + 2
-
-
-def _prefixed(number: int) -> int:
-    """How long a type byte and a number are on a line."""
-    return len(b"%d" % number) + 3
-
-
-def encoded(value: Any) -> int:
-    """How long a reply of lists, texts and integers is; anything else is a null array in RESP2."""
-    if isinstance(value, bytes):
-        return _bulk(len(value))
-    if isinstance(value, int):
-        return _prefixed(value)
-    if isinstance(value, (list, tuple)):
-        return _prefixed(len(value)) + sum(map(encoded, value))
-    return 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -64,3 +65,24 @@ def test_asyncio(path: str) -> None:
             assert await r.delex("k", ifeq="w") == 1
 
     asyncio.run(main())
+
+
+@pytest.mark.skipif(not hasattr(redis.Redis, "xnack"), reason="this redis-py is older than the commands")
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_streams_and_hot_keys(path: str, protocol: int) -> None:
+    with diskkv.open(path, protocol=protocol, decode_responses=True) as opened:
+        r: Any = opened
+        r.hotkeys_start(metrics=[SimpleNamespace(value="NET")])
+        first = r.xadd("x", {"f": "v"}, idmp=("producer", "message"))
+        assert r.xadd("x", {"f": "v"}, idmp=("producer", "message")) == first
+        second = r.xadd("x", {"f": "v"}, idmpauto="producer")
+        assert r.xcfgset("x", idmp_duration=200) in (True, "OK")
+        assert r.xinfo_stream("x")["iids-duplicates"] == 1
+        r.xgroup_create("x", "g", id="0")
+        r.xreadgroup("g", "ann", {"x": ">"})
+        assert r.xnack("x", "g", "FAIL", first) == 1
+        assert [entry["message_id"] for entry in r.xpending_range("x", "g", "-", "+", 9, consumername="ann")] == [second]
+        assert r.execute_command("XREAD", "MAXCOUNT", 1, "STREAMS", "x", "0") is not None
+        r.hotkeys_stop()
+        assert r.hotkeys_get() is not None
+        r.hotkeys_reset()
