@@ -27,6 +27,7 @@
               | "d"  producer: production:u32 producer:u32    ->  array       of streams: whose messages are remembered
               | "i"  message: production:u32 hash:16          ->  producer:u32 turn:u64 id:16 message
               | "q"  turn: production:u32 producer:u32 turn:16         ->  hash:16    of a producer's messages
+              | "a"  slot: index:u64               ->  packed      of arrays
               | "c"  chunk: index:u32              ->  packed      of large strings, CHUNK bytes each but the last
               | "e"  deadline: expire_ms:u64 field ->  ""          of large hashes: the fields that expire, by time
 
@@ -51,6 +52,9 @@ with the turn that the next one gets, how many there are, and turn and id below 
 A list's extras are its first position, its last if elements were put between others, and a byte: 1 if elements may have records of
 their own, 0 if all lie in runs. Without that byte, all have records of their own. Offsets in a run count in steps of 4097, of which it
 has 32, and its position is a multiple of that.
+
+An array's extras are its cursor:u64, the index that was last inserted at or 2^64-1 for none, and indexes:u64 below and above which there
+is no element. Its inline body begins with the cursor, as an integer, and goes on with index and element in turn.
 
 A hash of which some fields expire has PARTS set, and due_ms, before which none of them does. Its inline body begins with its flags, as
 below, and the array of its fields' times in ms, nil for those that do not expire. The extras of a large one are its flags:u8, how many
@@ -78,7 +82,7 @@ Tags, flags, kinds and codecs are added, never renumbered and never reused. A st
 one of a lower is marked as of this one, since from then on there may be things in it that were not known then:
 
     2  consumer groups, fields that expire, documents; in the log the length of the segment before, and times
-    3  keys that are known to be damaged, waiting and released records, producers, runs
+    3  keys that are known to be damaged, waiting and released records, producers, runs, arrays
 """
 
 from __future__ import annotations
@@ -92,8 +96,9 @@ LIST = 3
 SET = 4
 ZSET = 5
 STREAM = 6
+ARRAY = 7
 
-TAG_NAMES = {STRING: "string", HASH: "hash", LIST: "list", SET: "set", ZSET: "zset", STREAM: "stream"}
+TAG_NAMES = {STRING: "string", HASH: "hash", LIST: "list", SET: "set", ZSET: "zset", STREAM: "stream", ARRAY: "array"}
 
 # flags: the second byte of a meta record
 EXPIRES = 1
@@ -121,5 +126,6 @@ RELEASED = b"k"
 PRODUCER = b"d"
 MESSAGE = b"i"
 TURN = b"q"
+SLOT = b"a"
 
 CHUNK = 16 * 1024

@@ -28,6 +28,7 @@ from diskkv.format import (
     RANKED,
     RECORDS,
     RELEASED,
+    SLOT,
     STREAM,
     STRING,
     TAG_NAMES,
@@ -132,6 +133,8 @@ def _data(key: bytes, value: bytes) -> str:
         return f"{start} run {unpack_u64(sub)} -> {', '.join(f'{at}: {quoted(item)}' for at, item in zip(offsets, elements, strict=False))}"
     if kind == ENTRY:
         return f"{start} entry {unpack_u64(sub)}-{unpack_u64(sub, 8)} -> {_fields(unpack_items(unpack_value(value)))}"
+    if kind == SLOT:
+        return f"{start} slot {unpack_u64(sub)} -> {quoted(unpack_value(value))}"
     if kind == PIECE:
         return f"{start} piece {unpack_u32(sub)} -> {len(unpack_value(value))} B"
     part = _group_part(kind, sub, value, start) or _producer_part(kind, sub, value, start)

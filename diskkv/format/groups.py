@@ -6,11 +6,12 @@ import struct
 from typing import Any, NamedTuple
 
 from diskkv.errors import Damaged
-from diskkv.format import CONSUMER, GROUP, MESSAGE, OWNED, PENDING, PRODUCER, RELEASED, TURN, WAITING
+from diskkv.format import CONSUMER, GROUP, MESSAGE, OWNED, PENDING, PRODUCER, RELEASED, SLOT, TURN, WAITING
 from diskkv.format.meta import pack_items, unpack_items
 from diskkv.format.ordered import pack_u32
 
-_TIMED = (WAITING, RELEASED)
+# How many bytes the number at the end of a sub has, by kind, if it is no id alone.
+_WIDTHS = {WAITING: 24, RELEASED: 24, SLOT: 8}
 _DELIVERY = struct.Struct(">IQQ")
 _ID = 128  # bits
 # The consumer of what was given back; the first consumer has the number 1.
@@ -81,8 +82,8 @@ def waiting_parts(both: int) -> tuple[int, int]:
 
 
 def numbered(sub: bytes, number: int) -> bytes:
-    """The whole sub of what has a number below a sub that ends with no number: an id, or a time or turn and an id."""
-    return sub + number.to_bytes(24 if sub[:1] in _TIMED else 16, "big")
+    """The whole sub of what has a number below a sub that ends with no number: an id, a time or turn and an id, or an index."""
+    return sub + number.to_bytes(_WIDTHS.get(sub[:1], 16), "big")
 
 
 def group_sub(group: int) -> bytes:

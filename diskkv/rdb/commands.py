@@ -119,6 +119,13 @@ def _group(name: bytes, group: Group) -> Iterator[list[bytes]]:
         yield [b"XNACK", name, group.name, b"FAIL", b"IDS", b"1", stream_id(number), b"RETRYCOUNT", times, b"FORCE"]
 
 
+def _array(name: bytes, content: Content) -> Iterator[list[bytes]]:
+    for part in content.parts:
+        yield [b"ARMSET", name, *[word for index, data in part for word in (b"%d" % index, data)]]
+    if content.cursor is not None:
+        yield [b"ARSEEK", name, b"%d" % (content.cursor + 1)]
+
+
 def stream_id(number: int) -> bytes:
     """A stream's id as it is typed."""
     return b"%d-%d" % (number >> ID_BITS, number & LOW)
@@ -131,4 +138,5 @@ MAKERS: dict[int, Callable[[bytes, Content], Iterator[list[bytes]]]] = {
     format.HASH: _hash,
     format.ZSET: _zset,
     format.STREAM: _stream,
+    format.ARRAY: _array,
 }

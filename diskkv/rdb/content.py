@@ -74,8 +74,9 @@ class Content:
 
     By tag (`format`), a part is: of a string, bytes; of a list or a set, a list of elements; of a hash, a list of field, value,
     field, value ...; of a `timed` hash, a list of field, value, deadline in ms or 0, ...; of a sorted set, a list of member, score,
-    member, score ...; of a stream, a list of (id, fields and values in turn). `count` is how many bytes, elements, fields, members
-    or entries there are in all; None of a stream that has not been read. `state` is of streams, and complete once the parts are taken.
+    member, score ...; of a stream, a list of (id, fields and values in turn); of an array, a list of (index, element). `count` is how
+    many bytes, elements, fields, members or entries there are in all; None of a stream that has not been read. `state` is of streams, and
+    complete once the parts are taken; `cursor` of arrays, None for none.
     """
 
     tag: int
@@ -83,6 +84,7 @@ class Content:
     parts: Iterator[Any]
     timed: bool = False
     state: StreamState | None = None
+    cursor: int | None = None
 
     def gather(self) -> None:
         """Take all parts now, so that what is wrong with them shows before anything is done with them."""

@@ -35,6 +35,8 @@ def dump(content: Content, *, version: int = rdb.PLAIN, packing: bool = True) ->
         return STREAMS[form], version, dump_stream(content, form)
     if content.tag == format.STRING:
         return rdb.STRING, version, _string(content, packing)
+    if content.tag == format.ARRAY:
+        return rdb.ARRAY, max(version, 14), _array(content, packing)
     if content.timed:
         return rdb.HASH_METADATA, max(version, 12), _timed_hash(content, packing)
     if content.tag == format.ZSET:
@@ -109,6 +111,15 @@ def _zset(content: Content, packing: bool) -> Iterator[bytes]:
             yield b"".join(chain.from_iterable(zip(map(HEADS.__getitem__, sizes), members, scores, strict=True)))
         else:
             yield b"".join([encode_string(member, packing) + score for member, score in zip(members, scores, strict=True)])
+
+
+def _array(content: Content, packing: bool) -> Iterator[bytes]:
+    """All elements are written as strings, which Redis takes for the numbers that some are."""
+    assert content.count is not None
+    cursor = b"\0" if content.cursor is None else b"\1" + encode_length(content.cursor)
+    yield encode_length(content.count) + cursor
+    for part in content.parts:
+        yield b"".join([encode_length(index) + b"\0" + encode_string(data, packing) for index, data in part])
 
 
 def _timed_hash(content: Content, packing: bool) -> Iterator[bytes]:

@@ -14,12 +14,13 @@ from typing import TypeVar
 from diskkv import format
 from diskkv.engine import Engine
 from diskkv.errors import Damaged, StoreError
-from diskkv.format import ELEMENT, ENTRY, LIST_RUN, MEMBER, RANKED, keys
+from diskkv.format import ELEMENT, ENTRY, LIST_RUN, MEMBER, RANKED, SLOT, keys
 from diskkv.format.meta import Meta, unpack_items, unpack_mortal, unpack_value
 from diskkv.format.ordered import unpack_f64, unpack_u64
 from diskkv.rdb.content import Content, StreamState
 from diskkv.store.value import Value
 from diskkv.transfer.values import PART, groups_of, production_of
+from diskkv.types.arrays import Array
 from diskkv.types.list_runs import MIDDLE, run_of, unpack_run
 from diskkv.types.streams import Stream
 
@@ -106,6 +107,12 @@ def _stream(engine: Engine, value: Value, meta: Meta) -> Content:
     return Content(meta.tag, None, _parts(entries), state=state)
 
 
+def _array(engine: Engine, value: Value, meta: Meta) -> Content:
+    assert isinstance(value, Array)
+    found = _unpacked(_records(engine, meta.oid, SLOT), unpack_value)
+    return Content(meta.tag, None, _parts((int.from_bytes(sub, "big"), data) for sub, data in found), cursor=value.cursor)
+
+
 def readable(value: Stream, read: Callable[[Stream], T]) -> T | None:
     """Something that belongs to a stream, if it can be read."""
     try:
@@ -120,4 +127,5 @@ MAKERS: dict[int, Callable[[Engine, Value, Meta], Content]] = {
     format.ZSET: _zset,
     format.LIST: _list,
     format.STREAM: _stream,
+    format.ARRAY: _array,
 }

@@ -35,6 +35,7 @@ from diskkv.format import (
     RANKED,
     RECORDS,
     RELEASED,
+    SLOT,
     SPOILED,
     TURN,
     WAITING,
@@ -55,7 +56,7 @@ LEFTOVER = "leftover"
 KINDS = frozenset(
     {
         MEMBER, RANKED, BUCKET, ELEMENT, LIST_RUN, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, WAITING, RELEASED, PRODUCER, MESSAGE,
-        TURN, DEADLINE,
+        TURN, DEADLINE, SLOT,
     }
 )  # fmt: skip
 FLAGS = EXPIRES | RECORDS | COMPRESSED | PARTS | EDITED | SPOILED

@@ -15,6 +15,7 @@ from diskkv.rdb.content import Consumer, Content, Group, Pending, Production, St
 from diskkv.store.database import Database
 from diskkv.store.value import Value
 from diskkv.types import groups
+from diskkv.types.arrays import Array
 from diskkv.types.hashes import Hash
 from diskkv.types.ledgers import ID_MAX
 from diskkv.types.lists import List
@@ -55,6 +56,8 @@ def content_of(value: Value) -> Content:
     if isinstance(value, Stream):
         state = StreamState(value.last, value.max_deleted, value.added, groups_of(value), production_of(value))
         return Content(format.STREAM, len(value), _entries(value), state=state)
+    if isinstance(value, Array):
+        return Content(format.ARRAY, len(value), _chunks(value.scan()), cursor=value.cursor)
     raise TypeError(f"{type(value).__name__} has no content")
 
 
@@ -104,9 +107,11 @@ def _group(group: groups.Group) -> Group:
 
 
 def check(content: Content) -> None:
-    """BadDump when a gathered content of members or fields has one twice."""
+    """BadDump when a gathered content of members, fields or elements has one twice."""
     parts = list(content.parts)
     content.parts = iter(parts)
+    if content.tag == format.ARRAY and len({index for part in parts for index, _ in part}) != content.count:
+        raise BadDump("an array has an index twice")
     if content.tag in (format.SET, format.HASH, format.ZSET):
         width = content.width()
         seen: set[bytes] = set()
@@ -253,6 +258,18 @@ def _fill_group(stream: Stream, group: Group, rest: Rest) -> None:
         made.release(number, counts[number])
 
 
+def _fill_array(db: Database, key: bytes, content: Content, rest: Rest) -> Value:
+    value = db.replace(key, Array)
+    for part in content.parts:
+        value.assign(part)
+        rest(_cost(data for _, data in part))
+    value.cursor = content.cursor
+    if not len(value) or content.count not in (None, len(value)):
+        db.remove(value)
+        raise BadDump("an array has an index twice, or no element")
+    return value
+
+
 FILLERS: dict[int, Callable[[Database, bytes, Content, Rest], Value]] = {
     format.STRING: _fill_string,
     format.LIST: _fill_list,
@@ -260,4 +277,5 @@ FILLERS: dict[int, Callable[[Database, bytes, Content, Rest], Value]] = {
     format.HASH: _fill_hash,
     format.ZSET: _fill_zset,
     format.STREAM: _fill_stream,
+    format.ARRAY: _fill_array,
 }

@@ -12,7 +12,6 @@ from diskkv.types.groups import stored_groups
 
 if TYPE_CHECKING:
     from diskkv.types.groups import Group
-    from diskkv.types.ledgers import Ledger
     from diskkv.types.streams import Stream
 
 SHAPES = {CONSUMER: 8, PENDING: 20, OWNED: 24, WAITING: 28, RELEASED: 28}
@@ -39,7 +38,7 @@ def _group(stream: Stream, group: Group) -> Iterator[str]:
     where = f"group {group.name!r}"
     if any(number >= group.next_consumer for number in group.by_number):
         yield f"{where}: a consumer's number is not below the next one, {group.next_consumer}"
-    yield from verify_ledger(group.pending, where)
+    yield from group.pending.verify(where)
     owned = sum(len(consumer) for consumer in group.consumers.values())
     unowned = 0 if group.released is None else group.released.count
     if owned + unowned != len(group):
@@ -65,26 +64,13 @@ def _group(stream: Stream, group: Group) -> Iterator[str]:
             if engine.get(prefix + numbered(group.waiting.sub, waiting_number(time, number))) is None:
                 yield f"{where}: {number:#x} is not among what waits by time"
     if group.waiting is not None:
-        yield from verify_ledger(group.waiting, f"{where}: by time")
+        yield from group.waiting.verify(f"{where}: by time")
         if group.waiting.count != waiting:
             yield f"{where}: {group.waiting.count} entries wait by time, {waiting} by id"
     if group.released is not None:
-        yield from verify_ledger(group.released, f"{where}: given back")
+        yield from group.released.verify(f"{where}: given back")
     for consumer in group.consumers.values():
-        yield from verify_ledger(consumer.owned, f"{where}: consumer {consumer.name!r}")
-
-
-def verify_ledger(ledger: Ledger, where: str) -> Iterator[str]:
-    """That the count is right, and nothing lies beyond the bounds."""
-    prefix = keys.data_prefix(ledger.stream.oid) + ledger.sub
-    count = 0
-    for raw in ledger.stream.db.store.engine.scan_keys(prefix, keys.after(prefix)):
-        count += 1
-        number = int.from_bytes(raw[len(prefix) :], "big")
-        if not ledger.low <= number <= ledger.high:
-            yield f"{where}: {number:#x} is not within {ledger.low:#x} and {ledger.high:#x}"
-    if count != ledger.count:
-        yield f"{where}: there are {count} of its records, its own says {ledger.count}"
+        yield from consumer.owned.verify(f"{where}: consumer {consumer.name!r}")
 
 
 def _strays(stream: Stream, groups: dict[int, Group]) -> Iterator[str]:

@@ -9,7 +9,6 @@ from diskkv.format import MESSAGE, PRODUCER, TURN, keys
 from diskkv.format.groups import numbered
 from diskkv.format.ordered import unpack_u32
 from diskkv.format.producers import unpack_message
-from diskkv.types.group_checks import verify_ledger
 
 if TYPE_CHECKING:
     from diskkv.types.producers import Production
@@ -36,13 +35,13 @@ def _production(production: Production) -> Iterator[str]:
         yield f"there are {len(producers)} producers, the header says {production.count}"
     if len({producer.name for producer in producers}) != len(producers):
         yield "two producers have one name"
-    yield from verify_ledger(production.messages, "messages")
+    yield from production.messages.verify("messages")
     turns = 0
     for producer in producers:
         where = f"producer {producer.name!r}"
         if producer.number >= production.next_producer:
             yield f"{where}: its number is not below the next one, {production.next_producer}"
-        yield from verify_ledger(producer.turns, where)
+        yield from producer.turns.verify(where)
         for turn, raw in producer.turns.scan():
             turns += 1
             message = engine.get(prefix + numbered(production.messages.sub, int.from_bytes(raw, "big")))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diskkv.errors import Damaged
-from diskkv.format import HASH, STREAM, STRING, ZSET, groups, keys, producers
+from diskkv.format import ARRAY, HASH, SLOT, STREAM, STRING, ZSET, groups, keys, producers
 from diskkv.format.explain import explain
 from diskkv.format.meta import (
     Meta,
@@ -226,6 +226,10 @@ def test_explanations() -> None:
     assert explain(keys.garbage_group(7, 1), b"") == "garbage group 1 of oid 7"
     stream = encode_inline(STREAM, None, pack_items([bytes(56), bytes(16), [b"f", b"v"]]))
     assert explain(keys.meta_prefix(1) + b"x", stream).startswith('meta epoch 1 "x" stream 1 entries, ')
+    array = encode_inline(ARRAY, None, pack_items([2**64 - 1, 7, b"seven", 2**64 - 2, b"last"]))
+    assert explain(keys.meta_prefix(1) + b"x", array).startswith('meta epoch 1 "x" array 2 entries, ')
+    assert explain(place + groups.numbered(SLOT, 258), pack_value(b"v")) == 'data oid 7 slot 258 -> "v"'
+    assert groups.numbered(SLOT, 258) == b"a\0\0\0\0\0\0\x01\x02"
     assert explain(keys.data_prefix(7) + b"?x", b"") == 'data oid 7 unknown kind "?x" -> ""'
     assert explain(keys.expiry_key(2**62, 1, b"k"), b"") == f'expiry {2**62} ms epoch 1 "k"'
     assert explain(keys.garbage_epoch(3), b"") == "garbage epoch 3"

@@ -9,6 +9,7 @@ from typing import Any
 from diskkv.store.store import Store
 from diskkv.store.value import Value
 from diskkv.transfer.values import production_of
+from diskkv.types.arrays import Array
 from diskkv.types.groups import Group
 from diskkv.types.hashes import Hash
 from diskkv.types.ledgers import ID_MAX
@@ -47,6 +48,8 @@ def content(value: Value) -> Any:
     if isinstance(value, Stream):
         groups = [group_content(each) for each in value.groups().values()]
         return value.range(0, ID_MAX), value.last, value.max_deleted, value.added, groups, production_of(value)
+    if isinstance(value, Array):
+        return list(value.scan()), value.cursor
     if isinstance(value, Hash):
         return {field: (data, when) for field, data, when in value.timed_items()}
     assert isinstance(value, Members)
