@@ -316,6 +316,8 @@ TABLE = (
     Setting("zset-max-listpack-entries", number(0, ANY), "128", SIZES, alias="zset-max-ziplist-entries"),
     Setting("zset-max-listpack-value", memory, "64", SIZES, alias="zset-max-ziplist-value"),
     Setting("stream-node-max-entries", number(0, ANY), "100", "how many entries XADD and XTRIM remove together when told `~`; 0 for one"),
+    Setting("stream-idmp-duration", number(1, 86_400), "100", "for how many seconds XADD's IDMP remembers messages"),
+    Setting("stream-idmp-maxsize", number(1, 10_000), "100", "how many messages of each producer XADD's IDMP remembers"),
     Setting("hll-sparse-max-bytes", memory, "3000", "how long a HyperLogLog grows before its form of fixed length replaces the sparse one"),
     Setting("loglevel", choice("debug", "verbose", "notice", "warning", "nothing"), "notice", "how much is reported"),
     Setting("logfile", str, "", "file for reports; empty for standard output; a relative path is one inside the store", fixed=True),

@@ -13,7 +13,6 @@ import pytest
 
 from diskkv.cli import SUBCOMMANDS, main
 from diskkv.config import BY_NAME
-from diskkv.dispatch.table import TABLE
 from diskkv.errors import CommandError
 from tests.support.runner import Runner
 
@@ -54,13 +53,6 @@ def test_settings_and_subcommands_named_exist() -> None:
         assert name in BY_NAME or f"--{name}" in options, name
     for name in re.findall(r"tools/run (\w+)", README):
         assert name in SUBCOMMANDS, name
-
-
-def test_what_is_said_to_be_missing_is_missing(run: Runner) -> None:
-    """A limit that has been lifted must go from the README."""
-    run("PING")  # fills the table
-    for name in (b"xnack",):
-        assert name not in TABLE, name
 
 
 def test_the_table_of_commands_is_current() -> None:

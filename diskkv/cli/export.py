@@ -22,6 +22,10 @@ from diskkv.store.directory import sync_directory
 from diskkv.transfer.remarks import remarks
 from diskkv.transfer.report import Report
 
+# Since which Redis there is a version of RDB.
+SINCE = {10: "7.0", 11: "7.2", 12: "7.4", 13: "8.6", 14: "8.8"}
+VERSIONS = ", ".join(f"{version} is Redis {since}'s" for version, since in SINCE.items()) + "."
+
 
 class Output(Protocol):
     """What items are written into."""
@@ -52,10 +56,11 @@ class RdbOutput:
                 self._writer.database(item.db, 0, 0)
             self._db = item.db
             self._writer.key(item)
-            if self._writer.version > self._version:
+            needed = self._writer.version
+            if needed > self._version:
                 raise BadDump(
-                    f"the key {item.name!r} needs version {self._writer.version} of the format, which Redis before 7.4 can't load: "
-                    f"allow it with --rdb-version {self._writer.version}"
+                    f"the key {item.name!r} needs version {needed} of the format, which Redis before {SINCE[needed]} can't load: "
+                    f"allow it with --rdb-version {needed}"
                 )
 
     def finish(self) -> None:
@@ -97,7 +102,7 @@ class LinesOutput:
 @click.argument("store", metavar="STORE")
 @click.argument("destination", type=click.Path(dir_okay=False))
 @click.option("--format", "form", type=click.Choice(["rdb", "aof", "jsonl"]), help="What to write.  [default: by the destination's ending]")
-@click.option("--rdb-version", type=click.IntRange(10, 12), default=10, show_default=True, help="10 is Redis 7.0's, 11 7.2's, 12 7.4's.")
+@click.option("--rdb-version", type=click.IntRange(10, 14), default=10, show_default=True, help=VERSIONS)
 @click.option("--no-compression", is_flag=True, help="Do not compress strings in an RDB file.")
 @click.option("--match", metavar="PATTERN", help="Only keys that match the pattern, as KEYS has them.")
 @click.option("--db", "databases", type=click.IntRange(0), multiple=True, help="Only this database; may be given several times.")

@@ -37,7 +37,7 @@ def import_(
 ) -> None:  # fmt: skip
     """Bring data into a store, or into a server.
 
-    SOURCE is an RDB file of any version up to 12; an append-only file, with or without RDB preamble; a manifest of append-only files, or
+    SOURCE is an RDB file of any version up to 16; an append-only file, with or without RDB preamble; a manifest of append-only files, or
     the directory that it is in; or the lines of JSON that `diskkv export` writes; or a
     server that is running, as HOST:PORT or redis://[[USER]:PASSWORD@]HOST:PORT, read as a replica would or else key by key.
 

@@ -15,8 +15,15 @@ BATCH = 500
 # Prefixes beyond so many are counted together: memory stays bounded whatever the keys' names are.
 PREFIXES = 10_000
 OTHERS = b"(others)"
-LENGTHS = {b"string": "STRLEN", b"list": "LLEN", b"hash": "HLEN", b"set": "SCARD", b"zset": "ZCARD", b"stream": "XLEN"}
-UNITS = {b"string": "bytes", b"list": "elements", b"hash": "fields", b"set": "members", b"zset": "members", b"stream": "entries"}
+LENGTHS = {
+    b"string": ("STRLEN", "bytes"),
+    b"list": ("LLEN", "elements"),
+    b"hash": ("HLEN", "fields"),
+    b"set": ("SCARD", "members"),
+    b"zset": ("ZCARD", "members"),
+    b"stream": ("XLEN", "entries"),
+    b"array": ("ARCOUNT", "elements"),
+}
 
 
 class Shares:
@@ -166,12 +173,12 @@ def _sampled(client: Any, wanted: int) -> Iterator[list[bytes]]:
 
 
 def _length(client: Any, name: bytes, kind: bytes) -> str:
-    command = LENGTHS.get(kind)
-    if command is None:
+    if kind not in LENGTHS:
         return ""
+    command, unit = LENGTHS[kind]
     import redis
 
     try:
-        return f"{client.execute_command(command, name):,} {UNITS[kind]}"
+        return f"{client.execute_command(command, name):,} {unit}"
     except redis.ResponseError:
         return "(gone)"

@@ -13,7 +13,7 @@ from diskkv.lib.eventclasses import Classes
 from diskkv.lib.numbers import parse_int
 
 GENERIC, STRING, LIST, SET = Classes.GENERIC, Classes.STRING, Classes.LIST, Classes.SET
-HASH, ZSET, STREAM = Classes.HASH, Classes.ZSET, Classes.STREAM
+HASH, ZSET, STREAM, ARRAY = Classes.HASH, Classes.ZSET, Classes.STREAM, Classes.ARRAY
 
 
 EXPIRY = {b"EX", b"PX", b"EXAT", b"PXAT"}
@@ -72,8 +72,11 @@ _named(ZSET, "zpopmax", "bzpopmax", takes=True)
 
 _themselves(STREAM, "xdel", "xtrim")
 
+_themselves(ARRAY, "arset", "armset", "arinsert", "arring", "arseek")
+_themselves(ARRAY, "ardel", "ardelrange", takes=True)
+
 # Only what their handlers say themselves.
-for _name in ("xack", "xreadgroup", "xsetid", "xclaim", "xautoclaim", "pfdebug"):
+for _name in ("xack", "xnack", "xcfgset", "xidmprecord", "xreadgroup", "xsetid", "xclaim", "xautoclaim", "pfdebug"):
     RULES[_name] = Account.background
 for _name in ("load", "delete", "flush", "restore"):
     RULES[f"function|{_name}"] = Account.background

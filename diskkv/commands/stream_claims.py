@@ -1,20 +1,23 @@
-"""Consumer groups of streams: taking over what is pending for others. Logged as who got what, when, and how often it has been delivered."""
+"""Consumer groups of streams: taking over what is pending for others, and giving back what one can't deal with.
+
+Claims are logged as who got what, when, and how often it has been delivered.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from diskkv.commands.stream_bounds import bound, identifier
 from diskkv.commands.stream_groups import group_of
 from diskkv.commands.stream_reading import log_claim
-from diskkv.commands.streams import bound, identifier
 from diskkv.dispatch.args import Args, bounded, quoted
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import FAST, WRITE, group
 from diskkv.errors import BadSyntax, CommandError
 from diskkv.lib.eventclasses import Classes
 from diskkv.lib.numbers import INT_MAX, parse_int
-from diskkv.types.groups import Consumer, Group
+from diskkv.types.groups import MOST_TIMES, Consumer, Group
 from diskkv.types.ledgers import ID_MAX
 from diskkv.types.stream_ids import format_id, parse_id
 from diskkv.types.streams import Stream
@@ -110,14 +113,14 @@ def xclaim(ctx: Session, key: bytes, name: bytes, consumer: bytes, idle: bytes, 
                 continue
             # Redis counts the entry's being made as one delivery, and then this one.
             times = 1
-        elif least and ctx.now - held.time < least:
+        elif least and held.consumer is not None and ctx.now - held.time < least:
             continue
         else:
             times = held.times
         if options.times is not None:
             times = options.times
         elif not options.only_ids:
-            times += 1
+            times = min(times + 1, MOST_TIMES)
         found.give(claimer, number, time, times)
         claims[number] = times
         entries.append(format_id(number) if options.only_ids else [format_id(number), list(items)])
@@ -148,7 +151,7 @@ def xautoclaim(ctx: Session, key: bytes, name: bytes, consumer: bytes, idle: byt
     entries: list[Any] = []
     for number, times, items in taken:
         if not only_ids:
-            times += 1
+            times = min(times + 1, MOST_TIMES)
         found.give(claimer, number, ctx.now, times)
         claims[number] = times
         entries.append(format_id(number) if only_ids else [format_id(number), list(items)])
@@ -164,11 +167,11 @@ def _choose(
     taken: list[tuple[int, int, Sequence[bytes]]] = []
     lost: list[int] = []
     looks = count * LOOKS
-    for number, _, time, times in found.deliveries(first, ID_MAX):
+    for number, holder, time, times in found.deliveries(first, ID_MAX):
         if not looks or len(taken) + len(lost) == count:
             return taken, lost, number
         looks -= 1
-        if before is not None and time > before:
+        if before is not None and holder is not None and time > before:
             if not value.has(number):
                 lost.append(number)
             continue
@@ -178,6 +181,73 @@ def _choose(
         else:
             taken.append((number, times, items))
     return taken, lost, 0
+
+
+# How often an entry was delivered that is given back, by the word that says why.
+MODES: dict[bytes, Callable[[int], int]] = {
+    b"SILENT": lambda times: max(times - 1, 0),
+    b"FAIL": lambda times: times,
+    b"FATAL": lambda times: MOST_TIMES,
+}
+
+
+class Releasing(NamedTuple):
+    """What stands behind the mode of XNACK. `times` is None for what the mode says."""
+
+    ids: Sequence[bytes]
+    times: int | None
+    force: bool
+
+
+def _read_releasing(args: Args) -> Releasing:
+    ids: Sequence[bytes] = ()
+    times: int | None = None
+    force = False
+    while args:
+        word = args.next()
+        option = word.upper()
+        if option == b"IDS" and args:
+            count = bounded(args.next(), 1, 2**31 - 1, "numids must be a positive integer")
+            if count > len(args):
+                raise CommandError("number of IDs doesn't match numids")
+            ids = args.take(count)
+        elif option == b"FORCE":
+            force = True
+        elif option == b"RETRYCOUNT" and args:
+            times = args.int()
+            if times < 0:
+                raise CommandError("Invalid RETRYCOUNT value, must be >= 0")
+        else:
+            raise CommandError(f"Unrecognized XNACK option '{quoted(word)}'")
+    if not ids:
+        raise CommandError("syntax error, expected IDS keyword")
+    return Releasing(ids, times, force)
+
+
+@command(
+    "XNACK key group <SILENT | FAIL | FATAL> IDS numids id [id ...] [RETRYCOUNT count] [FORCE]",
+    WRITE | FAST, since="8.8.0", arity=-7,
+)  # fmt: skip
+def xnack(ctx: Session, key: bytes, name: bytes, mode: bytes, *words: bytes) -> int:
+    """Give pending entries back, so that the next who claims gets them first; reply how many there were."""
+    value, found = group_of(ctx, key, name)
+    counted = MODES.get(mode.upper())
+    if counted is None:
+        raise CommandError("mode must be SILENT, FAIL, or FATAL")
+    options = _read_releasing(Args(words))
+    released = 0
+    for number in [identifier(word) for word in options.ids]:
+        held = found.find(number)
+        if held is not None or (options.force and value.has(number)):
+            times = counted(0 if held is None else held.times) if options.times is None else options.times
+            found.release(number, times)
+            released += 1
+    if released:
+        # As in `log_claim`.
+        ctx.store.writer.commands += released
+        if key in ctx.db.awaited:
+            ctx.store.ready(ctx.db, key)
+    return released
 
 
 def _claimer(ctx: Session, key: bytes, found: Group, name: bytes, time: int) -> Consumer:

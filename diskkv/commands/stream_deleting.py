@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diskkv.commands.streams import ACKED, DELREF, KEEPREF, REFERENCES, identifier
+from diskkv.commands.stream_bounds import identifier
+from diskkv.commands.streams import ACKED, DELREF, KEEPREF, REFERENCES
 from diskkv.dispatch.args import Args, bounded
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import FAST, WRITE, group

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from diskkv.commands.streams import bound, identifier
+from diskkv.commands.stream_bounds import bound, identifier
 from diskkv.dispatch.args import Args, integer, quoted
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import DENYOOM, FAST, LOADING, READONLY, STALE, WRITE, group, help_lines
@@ -19,6 +19,9 @@ from diskkv.types.stream_ids import format_id
 from diskkv.types.streams import Stream
 
 command = group("stream")
+
+# How long XPENDING says that nobody has had an entry.
+NOT_IDLE = -1
 
 NO_KEY = (
     "The XGROUP subcommand requires the key to exist. "
@@ -181,11 +184,11 @@ def xpending(ctx: Session, key: bytes, name: bytes, *options: bytes) -> Any:
             return []
         deliveries = found.deliveries_to(holder, start, stop)
     now = ctx.now
-    chosen = (each for each in deliveries if now - each.time >= least) if least else deliveries
+    chosen = (each for each in deliveries if each.consumer is None or now - each.time >= least) if least else deliveries
     return [
-        [format_id(number), holder.name, max(now - time, 0), times]
+        [format_id(number), *((b"", NOT_IDLE) if holder is None else (holder.name, max(now - time, 0))), times]
         for number, holder, time, times in islice(chosen, min(count, INT_MAX))
-    ]  # fmt: skip
+    ]
 
 
 def _summary(found: Group) -> list[Any]:

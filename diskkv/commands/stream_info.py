@@ -48,12 +48,29 @@ def xinfo_stream(ctx: Session, key: bytes, *options: bytes) -> dict[bytes, Any]:
         b"entries-added": _signed(value.added),
         b"recorded-first-entry-id": format_id(first or 0),
     }
+    told |= _production(value, ctx.now)
     if full:
         entries = shown(value.range(0, ID_MAX, count))
         return {**told, b"entries": entries, b"groups": [_whole_group(value, each, count) for each in _sorted_groups(value)]}
     ends = [shown(value.range(0, ID_MAX, 1, reverse=reverse)) for reverse in (False, True)]
     shown_ends = {b"first-entry": ends[0][0] if ends[0] else None, b"last-entry": ends[1][0] if ends[1] else None}
     return {**told, b"groups": value.group_count, **shown_ends}
+
+
+def _production(value: Stream, now: int) -> dict[bytes, Any]:
+    """What Redis 8.6 tells besides, of streams that remember messages; the reply is otherwise the one of 7.2."""
+    production = value.production
+    if production is None:
+        return {}
+    producers, messages = production.counted(now)
+    return {
+        b"idmp-duration": production.seconds,
+        b"idmp-maxsize": production.most,
+        b"pids-tracked": producers,
+        b"iids-tracked": messages,
+        b"iids-added": production.added,
+        b"iids-duplicates": production.duplicates,
+    }
 
 
 def _signed(count: int) -> int:
@@ -73,14 +90,17 @@ def _read(found: Group) -> int | None:
 def _whole_group(value: Stream, found: Group, count: int) -> dict[bytes, Any]:
     """A group in XINFO STREAM FULL, with up to `count` of what is pending in it and for each consumer; 0 for all."""
     few = count or None
+    # What Redis 8.8 tells besides is told where it is of use, so that the reply is otherwise the one of 7.2.
+    released = {} if found.released is None else {b"nacked-count": found.released.count}
     return {
         b"name": found.name,
         b"last-delivered-id": format_id(found.last),
         b"entries-read": _read(found),
         b"lag": lag(value, found),
         b"pel-count": len(found),
+        **released,
         b"pending": [
-            [format_id(number), holder.name, time, times]
+            [format_id(number), b"" if holder is None else holder.name, time, times]
             for number, holder, time, times in islice(found.deliveries(0, ID_MAX), few)
         ],
         b"consumers": [

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from diskkv.commands.streams import identifier, shown
+from diskkv.commands.stream_bounds import identifier
+from diskkv.commands.stream_limits import Limits
+from diskkv.commands.streams import shown
 from diskkv.dispatch.args import integer, milliseconds
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import BLOCKING, MOVABLEKEYS, READONLY, WRITE, Keys, group
@@ -18,10 +20,10 @@ from diskkv.format import STREAM
 from diskkv.lib.eventclasses import Classes
 from diskkv.lib.numbers import INT_MAX, parse_int
 from diskkv.replies import NIL_ARRAY, Blocked, Named
-from diskkv.types.groups import Consumer, Group
+from diskkv.types.groups import Consumer, Delivery, Group
 from diskkv.types.ledgers import ID_MAX
 from diskkv.types.stream_ids import format_id
-from diskkv.types.streams import Stream
+from diskkv.types.streams import Entry, Stream
 
 command = group("stream")
 
@@ -31,12 +33,16 @@ MEANINGLESS = (
     "or use the > ID to get new messages. The {} ID would just return an empty result set."
 )
 
+# What CLAIM tells of a new entry: how long it has been pending, and how often it was delivered.
+NEVER_PENDING = (0, 0)
+
 
 class Reading(NamedTuple):
-    """What stands behind XREAD and XREADGROUP. `wait` is in ms, negative for not at all; `idle` is how long in ms an entry must have been
-    pending to be claimed, None for never; `group` and `consumer` are names."""
+    """What stands behind XREAD and XREADGROUP. `limit` is of each stream, `limits` of all; `wait` is in ms, negative for not at all; `idle`
+    is how long in ms an entry must have been pending to be claimed, None for never; `group` and `consumer` are names."""
 
     limit: int
+    limits: Limits | None
     wait: int
     idle: int | None
     group: bytes | None
@@ -49,6 +55,7 @@ class Reading(NamedTuple):
 def _read_options(ctx: Session, words: Sequence[bytes], name: str) -> Reading:
     # By index: consumers ask often and for little, and a cursor would cost as much as all the rest.
     count, wait = 0, -1
+    most = room = 0
     of_group = name == "xreadgroup"
     idle: int | None = None
     group_name, consumer, noack = None, b"", False
@@ -65,6 +72,15 @@ def _read_options(ctx: Session, words: Sequence[bytes], name: str) -> Reading:
             wait = milliseconds(words[at])
             if ctx.now + wait > INT_MAX:
                 raise CommandError("timeout is out of range")
+            at += 1
+        elif option in (b"MAXCOUNT", b"MAXSIZE") and at < end:
+            limit = integer(words[at])
+            if limit <= 0:
+                raise CommandError(f"{option.decode()} must be a positive integer")
+            if option == b"MAXCOUNT":
+                most = limit
+            else:
+                room = limit
             at += 1
         elif option == b"CLAIM" and at < end:
             if not of_group:
@@ -93,12 +109,15 @@ def _read_options(ctx: Session, words: Sequence[bytes], name: str) -> Reading:
         raise CommandError(f"Unbalanced '{name}' list of streams: for each stream key an ID or '{mark}' must be specified.")
     if of_group and group_name is None:
         raise CommandError("Missing GROUP option for XREADGROUP")
+    if 0 < most < count:
+        raise CommandError("MAXCOUNT must be greater than or equal to COUNT")
     middle = (at + end) // 2
-    return Reading(count, wait, idle, group_name, consumer, noack, words[at:middle], words[middle:])
+    limits = Limits(most, room, ctx.protocol) if most or room else None
+    return Reading(count, limits, wait, idle, group_name, consumer, noack, words[at:middle], words[middle:])
 
 
 @command(
-    "XREAD [COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
+    "XREAD [COUNT count] [MAXCOUNT maxcount] [MAXSIZE maxsize] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
     READONLY | BLOCKING | MOVABLEKEYS, since="5.0.0", arity=-4, keys=Keys(),
 )  # fmt: skip
 def xread(ctx: Session, *words: bytes) -> Any:
@@ -120,10 +139,13 @@ def xread(ctx: Session, *words: bytes) -> Any:
         else:
             after.append(identifier(mark))
     found = []
+    limits = reading.limits
     for (key, value), number in zip(wanted, after, strict=True):
+        if limits is not None and not limits.turn(key):
+            break
         if value is not None and number < value.last:
-            entries = value.range(number + 1, ID_MAX, reading.limit)
-            if entries:
+            entries = _new(value, number + 1, reading.limit, limits)
+            if entries or (limits is not None and limits.told):
                 found.append((key, shown(entries)))
     if found:
         return Named(found)
@@ -135,7 +157,8 @@ def xread(ctx: Session, *words: bytes) -> Any:
 
 
 @command(
-    "XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] [CLAIM min-idle-time] [NOACK] STREAMS key [key ...] id [id ...]",
+    "XREADGROUP GROUP group consumer [COUNT count] [MAXCOUNT maxcount] [MAXSIZE maxsize] [BLOCK milliseconds] [CLAIM min-idle-time] "
+    "[NOACK] STREAMS key [key ...] id [id ...]",
     WRITE | BLOCKING | MOVABLEKEYS, since="5.0.0", arity=-7, keys=Keys(), name_words=1,
 )  # fmt: skip
 def xreadgroup(ctx: Session, *words: bytes) -> Any:
@@ -155,7 +178,10 @@ def xreadgroup(ctx: Session, *words: bytes) -> Any:
     ctx.log_nothing()
     replies = []
     again: int | None = None
+    limits = reading.limits
     for key, value, of, after in wanted:
+        if limits is not None and not limits.turn(key):
+            break
         consumer = of.consumers.get(reading.consumer)
         if consumer is None:
             consumer = of.create_consumer(reading.consumer, ctx.now)
@@ -164,21 +190,25 @@ def xreadgroup(ctx: Session, *words: bytes) -> Any:
         else:
             of.notice(consumer, ctx.now)
         if after != ID_MAX:
-            replies.append((key, _history(ctx, key, value, consumer, after, reading.limit)))
+            replies.append((key, _history(ctx, key, value, consumer, after, reading)))
             continue
         told: list[Any] = []
         if reading.idle is not None:
             of.sort()
-            told = _claim(ctx, key, value, consumer, reading.idle, reading.limit)
+            told = _claim(ctx, key, value, consumer, reading.idle, reading)
         left = reading.limit - len(told)
-        if of.last < value.last and (left > 0 or not reading.limit) and (entries := value.range(of.last + 1, ID_MAX, max(left, 0))):
+        beside = () if reading.idle is None else NEVER_PENDING
+        if (
+            of.last < value.last
+            and (left > 0 or not reading.limit)
+            and (entries := _new(value, of.last + 1, max(left, 0), limits, beside))
+        ):
             of.deliver(consumer, entries, ctx.now, pending=not reading.acknowledged)
             if not reading.acknowledged:
                 log_claim(ctx, key, consumer, [number for number, _ in entries], ctx.now, 1)
             ctx.log_as(b"XGROUP", b"SETID", key, name, format_id(of.last), b"ENTRIESREAD", b"%d" % of.read)
-            # Of what is new CLAIM tells, too, how long it has been pending and how often it was delivered.
-            told += shown(entries) if reading.idle is None else [[*entry, 0, 0] for entry in shown(entries)]
-        if told:
+            told += [[*entry, *beside] for entry in shown(entries)] if beside else shown(entries)
+        if told or (limits is not None and limits.told):
             replies.append((key, told))
         elif reading.idle is not None:
             since = of.first_after(ctx.now - reading.idle)
@@ -192,22 +222,32 @@ def xreadgroup(ctx: Session, *words: bytes) -> Any:
     return Blocked(reading.names, STREAM, ctx.now + reading.wait if reading.wait else None, vanishing=True, again=again)
 
 
-def _claim(ctx: Session, key: bytes, value: Stream, consumer: Consumer, idle: int, count: int) -> list[Any]:
-    """Make a consumer the one for whom what has been pending for long enough is; as the reply has it, 0 for no limit to their count."""
+def _new(value: Stream, start: int, count: int, limits: Limits | None, beside: tuple[int, ...] = ()) -> Sequence[Entry]:
+    """The entries from an id on, up to `count`, 0 for all, as far as they may be replied."""
+    return value.range(start, ID_MAX, count) if limits is None else limits.take(value, start, count, beside)
+
+
+def _claim(ctx: Session, key: bytes, value: Stream, consumer: Consumer, idle: int, reading: Reading) -> list[Any]:
+    """Make a consumer the one for whom what has been pending for long enough is; as the reply has it."""
     group = consumer.group
+    limits = reading.limits
     told: list[Any] = []
-    taken: list[tuple[int, int]] = []
-    for number, _, time, times in group.by_time(ctx.now - idle):
-        items = value.entry(number)
+    taken: list[Delivery] = []
+    for found in group.by_time(ctx.now - idle):
+        items = value.entry(found.number)
         if items is not None:
-            taken.append((number, times))
-            told.append([format_id(number), list(items), ctx.now - time, times])
-            if len(taken) == count:
+            if limits is not None and not limits.admit():
+                break
+            taken.append(found)
+            told.append([format_id(found.number), list(items), ctx.now - found.time, found.times])
+            if limits is not None:
+                limits.add(told[-1])
+            if len(taken) == reading.limit:
                 break
     by_times: dict[int, list[int]] = {}
-    for number, times in taken:
-        group.give(consumer, number, ctx.now, times + 1)
-        by_times.setdefault(times + 1, []).append(number)
+    for found in taken:
+        group.give(consumer, found.number, ctx.now, found.again)
+        by_times.setdefault(found.again, []).append(found.number)
     if taken:
         group.serve(consumer, ctx.now)
     for times, numbers in by_times.items():
@@ -224,16 +264,21 @@ def log_claim(ctx: Session, key: bytes, consumer: Consumer, numbers: Sequence[in
     ctx.log_as(b"XCLAIM", key, consumer.group.name, consumer.name, b"0", *ids, *options)
 
 
-def _history(ctx: Session, key: bytes, value: Stream, consumer: Consumer, after: int, count: int) -> list[Any]:
+def _history(ctx: Session, key: bytes, value: Stream, consumer: Consumer, after: int, reading: Reading) -> list[Any]:
     """The entries behind an id that are pending for a consumer, as the reply has them; those that are no more have no fields."""
     told: list[Any] = []
     again = []
+    limits = reading.limits
     for number, _ in consumer.owned.scan(after + 1):
+        if limits is not None and not limits.admit():
+            break
         items = value.entry(number)
         if items is not None:
             again.append(number)
         told.append([format_id(number), NIL_ARRAY if items is None else list(items)])
-        if len(told) == count:
+        if limits is not None:
+            limits.add(told[-1])
+        if len(told) == reading.limit:
             break
     if again:
         for times, numbers in consumer.group.deliver_again(consumer, again, ctx.now).items():

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from diskkv.commands.stream_bounds import bound, identifier
+from diskkv.commands.stream_producing import known_entry, note_message
 from diskkv.dispatch.args import Args, integer
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import DENYOOM, FAST, READONLY, WRITE, group
 from diskkv.errors import BadSyntax, CommandError, NoSuchKey, WrongArity
+from diskkv.lib.digests import digest_entry
 from diskkv.lib.eventclasses import Classes
 from diskkv.replies import NIL_ARRAY, OK, Simple
 from diskkv.types.ledgers import ID_MAX
-from diskkv.types.stream_ids import format_id, next_id, next_in, parse_bound, parse_id, parse_time
+from diskkv.types.stream_ids import format_id, next_id, next_in, parse_time
 from diskkv.types.streams import Entry, Stream
 
 command = group("stream")
 
-BAD_ID = "Invalid stream ID specified as stream command argument"
 TOO_LOW = "The ID specified in XADD is equal or smaller than the target stream top item"
 NO_LIMIT = 1 << 63
 # How many runs of entries an approximate trimming removes at most if it is not told, and how many entries at the very most.
@@ -76,18 +78,12 @@ class Trimming(NamedTuple):
 
 
 class Options(NamedTuple):
-    """What stands before the id of XADD, or behind the key of XTRIM."""
+    """What stands before the id of XADD, or behind the key of XTRIM. The message is empty where its content names it."""
 
     trimming: Trimming | None
     create: bool
-
-
-def identifier(raw: bytes, missing: int = 0, *, bounds: bool = False) -> int:
-    """A word that must be an id, or with `bounds` may be `-` or `+`."""
-    number = parse_bound(raw, missing) if bounds else parse_id(raw, missing)
-    if number is None:
-        raise CommandError(BAD_ID)
-    return number
+    producer: bytes = b""
+    message: bytes = b""
 
 
 def shown(entries: Sequence[Entry]) -> list[Any]:
@@ -95,9 +91,14 @@ def shown(entries: Sequence[Entry]) -> list[Any]:
     return [[format_id(number), list(items)] for number, items in entries]
 
 
+# Those of XADD that has none.
+PLAIN = Options(None, True)
+
+
 def _read_options(ctx: Session, args: Args, *, adding: bool) -> Options:
     """Read words up to one that is no option, which must be the id when `adding`."""
     create, strategy, about, references = True, b"", False, b""
+    producer = message = b""
     limit: int | None = None
     threshold = 0
     while args:
@@ -128,9 +129,22 @@ def _read_options(ctx: Session, args: Args, *, adding: bool) -> Options:
         elif adding and word == b"NOMKSTREAM":
             args.next()
             create = False
+        elif adding and ((word == b"IDMPAUTO" and more) or (word == b"IDMP" and len(args) > 2)):
+            option = args.word().decode()
+            if producer:
+                raise CommandError("syntax error, IDMP/IDMPAUTO specified multiple times")
+            producer = args.next()
+            if not producer:
+                raise CommandError(f"syntax error, {option} requires a non-empty producer ID")
+            if option == "IDMP":
+                message = args.next()
+                if not message:
+                    raise CommandError("syntax error, IDMP requires a non-empty idempotent ID")
         elif adding:
             if parse_time(word) is None:
                 identifier(word)
+            if producer and not ctx.store.replaying:
+                raise CommandError("syntax error, IDMP/IDMPAUTO can be used only with auto-generated IDs")
             break
         else:
             raise BadSyntax
@@ -141,27 +155,28 @@ def _read_options(ctx: Session, args: Args, *, adding: bool) -> Options:
     if limit is not None and not about:
         raise CommandError("syntax error, LIMIT cannot be used without the special ~ option")
     if not strategy:
-        return Options(None, create)
+        return Options(None, create, producer, message)
     run, most = 0, NO_LIMIT
     if about:
         run = ctx.executor.settings["stream-node-max-entries"] or 1
         most = min(ABOUT * run, ABOUT_MOST) if limit is None else limit or NO_LIMIT
-    return Options(Trimming(threshold if strategy == b"MAXLEN" else None, threshold, most, run, references or KEEPREF), create)
+    trimming = Trimming(threshold if strategy == b"MAXLEN" else None, threshold, most, run, references or KEEPREF)
+    return Options(trimming, create, producer, message)
 
 
 @command(
-    "XADD key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] [<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> "
-    "field value [field value ...]",
+    "XADD key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] [IDMPAUTO producer-id | IDMP producer-id idempotent-id] "
+    "[<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> field value [field value ...]",
     WRITE | DENYOOM | FAST, since="5.0.0", arity=-5,
 )  # fmt: skip
 def xadd(ctx: Session, key: bytes, *words: bytes) -> bytes | None:
     """Add an entry to a stream, creating it if need be; reply its id."""
-    trimming, create = None, True
+    trimming, create, producer, message = PLAIN
     if words[0] == b"*":
         word, items = words[0], words[1:]
     else:
         args = Args(words)
-        trimming, create = _read_options(ctx, args, adding=True)
+        trimming, create, producer, message = _read_options(ctx, args, adding=True)
         word = args.next() if args else b"*"
         items = tuple(args.rest())
     ms = number = None
@@ -180,6 +195,12 @@ def xadd(ctx: Session, key: bytes, *words: bytes) -> bytes | None:
         if found is None:
             return None
         value = found
+    if producer:
+        message = message or digest_entry(items)
+        # What is replayed with an id was added then: what is known of the message had been forgotten.
+        known = known_entry(ctx, value, producer, message) if word == b"*" else None
+        if known is not None:
+            return format_id(known)
     last = value.last
     if last == ID_MAX:
         raise CommandError("The stream has exhausted the last possible ID, unable to add more items")
@@ -198,11 +219,22 @@ def xadd(ctx: Session, key: bytes, *words: bytes) -> bytes | None:
             ctx.say(Classes.STREAM, b"xtrim", key)
             # What ACKED leaves is not the last entries: the same words find the same again.
             acked = trimming.references == ACKED and value.group_count
-            trimmed = words[: -len(items) - 1] if acked else trimming.logged(value)
+            trimmed = _without_producer(words[: -len(items) - 1]) if acked else trimming.logged(value)
         ctx.log_as(b"XADD", key, *trimmed, reply, *items)
     elif word != reply:
         ctx.log_as(b"XADD", key, reply, *items)
+    if producer:
+        note_message(ctx, key, value, producer, message, number)
     return reply
+
+
+def _without_producer(words: Sequence[bytes]) -> Sequence[bytes]:
+    """Options of XADD without what names the message, which the log is told by itself."""
+    for at, word in enumerate(words):
+        option = word.upper()
+        if option in (b"IDMP", b"IDMPAUTO"):
+            return (*words[:at], *words[at + (3 if option == b"IDMP" else 2) :])
+    return words
 
 
 @command("XLEN key", READONLY | FAST, since="5.0.0")
@@ -210,19 +242,6 @@ def xlen(ctx: Session, key: bytes) -> int:
     """Return how many entries a stream has."""
     value = ctx.db.get(key, Stream)
     return 0 if value is None else value.count
-
-
-def bound(raw: bytes, missing: int, step: int, text: str) -> int:
-    """An end of an interval; behind a bracket the id next to it."""
-    open_end = len(raw) > 1 and raw[:1] == b"("
-    number = parse_id(raw[1:], missing) if open_end else parse_bound(raw, missing)
-    if number is None:
-        raise CommandError(BAD_ID)
-    if open_end:
-        number += step
-        if not 0 <= number <= ID_MAX:
-            raise CommandError(text)
-    return number
 
 
 def _range(ctx: Session, key: bytes, start: bytes, end: bytes, options: Sequence[bytes], *, reverse: bool) -> Any:
@@ -264,7 +283,7 @@ def xdel(ctx: Session, key: bytes, *words: bytes) -> int:
 )  # fmt: skip
 def xtrim(ctx: Session, key: bytes, *options: bytes) -> int:
     """Delete the first entries of a stream until it is as short as wanted; reply how many there were."""
-    trimming, _ = _read_options(ctx, Args(options), adding=False)
+    trimming = _read_options(ctx, Args(options), adding=False).trimming
     value = ctx.db.get(key, Stream)
     if value is None or trimming is None:
         return 0

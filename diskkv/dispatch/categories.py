@@ -14,6 +14,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "sorted-set": ("sortedset",),
     "sorted_set": ("sortedset",),
     "stream": ("stream",),
+    "array": ("array",),
     "hyperloglog": ("hyperloglog",),
     "geo": ("geo",),
     "connection": ("connection",),
@@ -32,6 +33,7 @@ _OTHERWISE: dict[str, tuple[str, ...]] = {
 CATEGORIES = (
     "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo", "stream", "pubsub",
     "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
+    "array",
 )  # fmt: skip
 
 

@@ -1,14 +1,15 @@
-"""Whoever looks on: keyspace notifications, client tracking, monitors.
+"""Whoever looks on: keyspace notifications, client tracking, monitors, and who asks for hot keys.
 
 They cost nothing while nobody does. `arrange` puts `Observers.call` in the place of `Executor.call_unobserved` while there are
-notifications or monitors, and makes the store's `listener` hear of keys while there are notifications or tracking; and takes both
-away again.
+notifications, monitors or a search for hot keys, and makes the store's `listener` hear of keys while there are notifications or
+tracking; and takes both away again.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from diskkv.dispatch.hot_keys import HotKeys
 from diskkv.dispatch.monitors import HIDDEN, Monitors
 from diskkv.dispatch.notices import CHANGED, Happening, Notices, Said, Story
 from diskkv.dispatch.table import Flag
@@ -30,6 +31,7 @@ class Observers:
         self.notices = Notices(executor)
         self.tracking = Tracking(executor)
         self.monitors = Monitors(executor)
+        self.hot_keys = HotKeys(executor)
         # the session whose command is running, if it is one that hears of what others, and itself, do. (It stands here because an object
         # of 30 attributes or more is dearer to use in CPython (0.1 us a command were measured), and the executor is near to that.)
         self.running: Session | None = None
@@ -41,7 +43,7 @@ class Observers:
     def arrange(self) -> None:
         """Be in the way, or not, after somebody has begun or ceased to look on."""
         executor = self._executor
-        wanted = self.notices.on or bool(self.monitors.sessions)
+        wanted = self.notices.on or bool(self.monitors.sessions) or self.hot_keys.on
         if wanted != self._in_the_way:
             self._in_the_way = wanted
             executor.call = self.call if wanted else executor.call_unobserved
@@ -65,6 +67,8 @@ class Observers:
         if self.monitors.sessions and command.flags & Flag.SKIP_MONITOR and command.group == "scripting":
             # A script is shown before the commands that it calls.
             self.monitors.show(session, command, argv)
+        usage = executor.stats.usage_of(command) if self.hot_keys.on else None
+        before = usage.nanoseconds if usage is not None else 0
         try:
             reply = call(session, command, argv)
         finally:
@@ -72,6 +76,8 @@ class Observers:
             story, self._story = self._story, outer
         if story:
             self.notices.account_for(session, command, argv, reply, story)
+        if usage is not None:
+            self.hot_keys.note(session, command, argv, usage.nanoseconds - before, reply)
         # A command that has waited was shown when it came.
         again = session.blocked is not None and session.blocked.argv is argv
         if self.monitors.sessions and not command.flags & HIDDEN and not again:

@@ -21,7 +21,8 @@ INTEGERS = frozenset(
     {
         "seconds", "milliseconds", "count", "numkeys", "index", "start", "stop", "end", "offset", "increment", "decrement", "db",
         "destination-db", "cursor", "bit", "len", "maxlen", "rank", "num-matches", "min-match-len", "timeout", "client-id", "numreplicas",
-        "index1", "index2", "protover", "limit", "samples", "numlocal", "num-local-replicas",
+        "index1", "index2", "protover", "limit", "samples", "numlocal", "num-local-replicas", "maxcount", "maxsize",
+        "size",
     }
 )  # fmt: skip
 DOUBLES = frozenset({"score", "weight", "longitude", "latitude", "radius", "width", "height"})

@@ -23,6 +23,11 @@
               | "p"  pending: group:u32 ms:u64 seq:u64        ->  consumer:u32 time:u64 count:u64    an entry not yet acknowledged
               | "o"  owned: group:u32 consumer:u32 ms:u64 seq:u64  ->  ""    the same by consumer
               | "t"  waiting: group:u32 time:u64 ms:u64 seq:u64    ->  ""    the same by when it was last delivered
+              | "k"  released: group:u32 turn:u64 ms:u64 seq:u64   ->  ""    pending for nobody any more, in the order of being given back
+              | "d"  producer: production:u32 producer:u32    ->  array       of streams: whose messages are remembered
+              | "i"  message: production:u32 hash:16          ->  producer:u32 turn:u64 id:16 message
+              | "q"  turn: production:u32 producer:u32 turn:16         ->  hash:16    of a producer's messages
+              | "a"  slot: index:u64               ->  packed      of arrays
               | "c"  chunk: index:u32              ->  packed      of large strings, CHUNK bytes each but the last
               | "e"  deadline: expire_ms:u64 field ->  ""          of large hashes: the fields that expire, by time
 
@@ -32,15 +37,24 @@
 A stream's extras, and the first item of its inline body, are its last id, its highest deleted id, the u64 count of entries ever added,
 and an id below which there is none; an id is ms:u64 seq:u64. The inline body goes on with id and array of fields in turn. A stream that
 has ever had a consumer group has records, and in its extras u32 numbers follow: the one that the next group gets, and how many there are.
+Where messages are remembered (IDMP) both are there, and then, as numbers: the production's number, of the same series as the groups', for
+how many seconds and how many of each producer:u32, how many were added and known already:u64, the number that the next producer gets and
+how many there are:u32, how many messages:u64, and hashes:16 below and above which none is. A producer's record is a msgpack array of its
+name, the turn of its next message, how many there are, and turns below and above which none is.
 A group's record is a msgpack array of its name, the last id delivered, how many entries there are up to it (-1 for unknown), how many are
 pending, ids below and above which none are, and the number that the next consumer gets; a consumer's of its name, when it last asked for
 something and last got something (ms, -1 for never), how many entries are pending for it, and ids below and above which none are. A group
 from which entries have been claimed by how long they wait has `waiting` records, of those up to an id; its record goes on with that id,
-how many they are, and time and id below and above which none are.
+how many they are, and time and id below and above which none are. An entry that was given back (XNACK) is pending for consumer 0, with its
+turn for its time. The record of a group that has had such entries has those four items, nil if there are no waiting records, and goes on
+with the turn that the next one gets, how many there are, and turn and id below and above which none are.
 
 A list's extras are its first position, its last if elements were put between others, and a byte: 1 if elements may have records of
 their own, 0 if all lie in runs. Without that byte, all have records of their own. Offsets in a run count in steps of 4097, of which it
 has 32, and its position is a multiple of that.
+
+An array's extras are its cursor:u64, the index that was last inserted at or 2^64-1 for none, and indexes:u64 below and above which there
+is no element. Its inline body begins with the cursor, as an integer, and goes on with index and element in turn.
 
 A hash of which some fields expire has PARTS set, and due_ms, before which none of them does. Its inline body begins with its flags, as
 below, and the array of its fields' times in ms, nil for those that do not expire. The extras of a large one are its flags:u8, how many
@@ -69,7 +83,7 @@ Tags, flags, kinds and codecs are added, never renumbered and never reused. A st
 one of a lower is marked as of this one, since from then on there may be things in it that were not known then:
 
     2  consumer groups, fields that expire, documents; in the log the length of the segment before, and times
-    3  keys that are known to be damaged, waiting records, runs
+    3  keys that are known to be damaged, waiting and released records, producers, runs, arrays
     4  notes of records that were lost, and in their ranges what stands for a deletion (`engine/leveldb/losses.py`)
 """
 
@@ -84,8 +98,9 @@ LIST = 3
 SET = 4
 ZSET = 5
 STREAM = 6
+ARRAY = 7
 
-TAG_NAMES = {STRING: "string", HASH: "hash", LIST: "list", SET: "set", ZSET: "zset", STREAM: "stream"}
+TAG_NAMES = {STRING: "string", HASH: "hash", LIST: "list", SET: "set", ZSET: "zset", STREAM: "stream", ARRAY: "array"}
 
 # flags: the second byte of a meta record
 EXPIRES = 1
@@ -109,5 +124,10 @@ CONSUMER = b"n"
 PENDING = b"p"
 OWNED = b"o"
 WAITING = b"t"
+RELEASED = b"k"
+PRODUCER = b"d"
+MESSAGE = b"i"
+TURN = b"q"
+SLOT = b"a"
 
 CHUNK = 16 * 1024

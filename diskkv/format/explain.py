@@ -19,22 +19,28 @@ from diskkv.format import (
     HASH,
     LIST_RUN,
     MEMBER,
+    MESSAGE,
     OWNED,
     PARTS,
     PENDING,
     PIECE,
+    PRODUCER,
     RANKED,
     RECORDS,
+    RELEASED,
+    SLOT,
     STREAM,
     STRING,
     TAG_NAMES,
+    TURN,
     WAITING,
     ZSET,
     keys,
 )
-from diskkv.format.groups import unpack_consumer, unpack_delivery, unpack_group, unpack_id
+from diskkv.format.groups import NOBODY, unpack_consumer, unpack_delivery, unpack_group, unpack_id
 from diskkv.format.meta import Meta, decode, unpack_items, unpack_state, unpack_value
 from diskkv.format.ordered import unpack_f64, unpack_u32, unpack_u64
+from diskkv.format.producers import unpack_message, unpack_producer
 
 # How much of a key or a value is shown.
 SHOWN = 60
@@ -127,9 +133,12 @@ def _data(key: bytes, value: bytes) -> str:
         return f"{start} run {unpack_u64(sub)} -> {', '.join(f'{at}: {quoted(item)}' for at, item in zip(offsets, elements, strict=False))}"
     if kind == ENTRY:
         return f"{start} entry {unpack_u64(sub)}-{unpack_u64(sub, 8)} -> {_fields(unpack_items(unpack_value(value)))}"
+    if kind == SLOT:
+        return f"{start} slot {unpack_u64(sub)} -> {quoted(unpack_value(value))}"
     if kind == PIECE:
         return f"{start} piece {unpack_u32(sub)} -> {len(unpack_value(value))} B"
-    return _group_part(kind, sub, value, start) or f"{start} unknown kind {quoted(key[9:])} -> {quoted(value)}"
+    part = _group_part(kind, sub, value, start) or _producer_part(kind, sub, value, start)
+    return part or f"{start} unknown kind {quoted(key[9:])} -> {quoted(value)}"
 
 
 def _group_part(kind: bytes, sub: bytes, value: bytes, start: str) -> str | None:
@@ -138,8 +147,9 @@ def _group_part(kind: bytes, sub: bytes, value: bytes, start: str) -> str | None
         group = unpack_group(value)
         read = f"{group.read} read" if group.read >= 0 else "how many read is unknown"
         waiting = f", {group.waiting.entries} of them up to {_id(group.waiting.upto)} by time" if group.waiting is not None else ""
+        released = f", {group.released.entries} given back" if group.released is not None else ""
         place = f"{start} group {unpack_u32(sub)} {quoted(group.name)}"
-        return f"{place} last {_id(group.last)} {read}, {group.pending} pending{waiting}"
+        return f"{place} last {_id(group.last)} {read}, {group.pending} pending{waiting}{released}"
     if kind == CONSUMER:
         consumer = unpack_consumer(value)
         active = f"active {moment(consumer.active)}" if consumer.active >= 0 else "never active"
@@ -148,11 +158,31 @@ def _group_part(kind: bytes, sub: bytes, value: bytes, start: str) -> str | None
     if kind == PENDING:
         holder, time, times = unpack_delivery(value)
         place = f"{start} pending {_id(unpack_id(sub))} in group {unpack_u32(sub)}"
+        if holder == NOBODY:
+            return f"{place} for nobody, turn {time}, delivered {times} times"
         return f"{place} for consumer {holder} since {moment(time)}, delivered {times} times"
     if kind == OWNED:
         return f"{start} owned {_id(unpack_id(sub))} by consumer {unpack_u32(sub, 4)} of group {unpack_u32(sub)}"
+    if kind == RELEASED:
+        return f"{start} given back {_id(unpack_id(sub))} in group {unpack_u32(sub)}, turn {unpack_u64(sub, 4)}"
     if kind == WAITING:
         return f"{start} waiting since {moment(unpack_u64(sub, 4))} in group {unpack_u32(sub)}: {_id(unpack_id(sub))}"
+    return None
+
+
+def _producer_part(kind: bytes, sub: bytes, value: bytes, start: str) -> str | None:
+    """A record of what a stream remembers of its producers' messages."""
+    if kind == PRODUCER:
+        producer = unpack_producer(value)
+        place = f"{start} producer {unpack_u32(sub, 4)} of production {unpack_u32(sub)} {quoted(producer.name)}"
+        return f"{place}, {producer.messages} messages"
+    if kind == MESSAGE:
+        message = unpack_message(value)
+        place = f"{start} message {sub[4:].hex()} of production {unpack_u32(sub)} {quoted(message.name)}"
+        return f"{place} of producer {message.producer}, turn {message.turn}: {_id(message.entry)}"
+    if kind == TURN:
+        turn = int.from_bytes(sub[8:], "big")
+        return f"{start} turn {turn} of producer {unpack_u32(sub, 4)} of production {unpack_u32(sub)}: message {value.hex()}"
     return None
 
 

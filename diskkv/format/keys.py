@@ -63,3 +63,14 @@ def member_hasher(seed: int) -> Callable[[bytes], bytes]:
         return raw[:4]
 
     return hash32
+
+
+def message_hasher(seed: int) -> Callable[[bytes], int]:
+    """The store's `hash128`: what a message of a stream's producer is found by."""
+    digest = xxhash.xxh3_128_intdigest
+
+    def hash128(message: bytes) -> int:
+        number: int = digest(message, seed)
+        return number
+
+    return hash128

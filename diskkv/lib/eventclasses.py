@@ -25,6 +25,7 @@ class Classes(enum.IntFlag):
     KEY_MISS = enum.auto()
     MODULE = enum.auto()
     NEW = enum.auto()
+    ARRAY = enum.auto()
 
     def __str__(self) -> str:
         if self & ALL == ALL:
@@ -44,6 +45,7 @@ IN_ALL = {
     "e": Classes.EVICTED,
     "t": Classes.STREAM,
     "d": Classes.MODULE,
+    "a": Classes.ARRAY,
 }
 BESIDE = {"K": Classes.KEYSPACE, "E": Classes.KEYEVENT, "m": Classes.KEY_MISS}
 NEW = {"n": Classes.NEW}

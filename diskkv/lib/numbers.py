@@ -7,6 +7,7 @@ the same), long doubles as in every Redis on x86: 64 bits of mantissa, 17 decima
 from __future__ import annotations
 
 import re
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 INT_MIN = -(2**63)
 INT_MAX = 2**63 - 1
@@ -135,6 +136,7 @@ _BEYOND = 1 << 20
 _LONGEST = 5119  # Redis does not look at longer texts
 _DECIMALS = 17
 _SCALE = 10**_DECIMALS
+_SEVENTEEN = Context(prec=_DECIMALS, rounding=ROUND_HALF_EVEN, Emax=999_999, Emin=-999_999)
 ZERO: LongDouble = (0, 0)
 
 
@@ -248,6 +250,47 @@ def format_long_double(number: LongDouble) -> bytes:
     if decimals:
         text += (b".%017d" % decimals).rstrip(b"0")
     return b"-" + text if mantissa < 0 and quotient else text
+
+
+def format_general(number: LongDouble) -> bytes:
+    """A long double as C's `%.17Lg` prints it: 17 digits at most, an exponent where there would be more than that or many zeros."""
+    mantissa, exponent = number
+    if not is_finite(number):
+        return b"-inf" if mantissa < 0 else b"inf"
+    quotient = _SEVENTEEN.divide(Decimal(mantissa << max(exponent, 0)), Decimal(1 << max(-exponent, 0)))
+    if not quotient:
+        return b"0"
+    magnitude = quotient.adjusted()
+    digits = "".join(map(str, quotient.as_tuple().digits)).rstrip("0")
+    sign = "-" if mantissa < 0 else ""
+    if not -4 <= magnitude < _DECIMALS:
+        decimals = "." + digits[1:] if len(digits) > 1 else ""
+        return f"{sign}{digits[0]}{decimals}e{magnitude:+03d}".encode()
+    if magnitude < 0:
+        return f"{sign}0.{'0' * (-magnitude - 1)}{digits}".encode()
+    whole, decimals = digits[: magnitude + 1].ljust(magnitude + 1, "0"), digits[magnitude + 1 :]
+    return f"{sign}{whole}{'.' if decimals else ''}{decimals}".encode()
+
+
+def long_double_of(number: float) -> LongDouble:
+    """A finite double as a long double."""
+    mantissa, denominator = number.as_integer_ratio()
+    return mantissa, 1 - denominator.bit_length()
+
+
+def is_less(left: LongDouble, right: LongDouble) -> bool:
+    """Whether one long double is less than another."""
+    exponent = min(left[1], right[1])
+    return left[0] << (left[1] - exponent) < right[0] << (right[1] - exponent)
+
+
+def truncated(number: LongDouble) -> int | None:
+    """The integer part of a long double, None when it lies outside of 64 bits."""
+    mantissa, exponent = number
+    if is_less(number, (INT_MIN, 0)) or is_less((INT_MAX, 0), number):
+        return None
+    size = abs(mantissa) << exponent if exponent >= 0 else abs(mantissa) >> -exponent
+    return -size if mantissa < 0 else size
 
 
 def _digits(number: int) -> bytes:

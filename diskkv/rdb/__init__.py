@@ -47,6 +47,9 @@ HASH_METADATA_PRE_GA = 22
 HASH_LISTPACK_EX_PRE_GA = 23
 HASH_METADATA = 24
 HASH_LISTPACK_EX = 25
+STREAM_LISTPACKS_4 = 26
+STREAM_LISTPACKS_5 = 27
+ARRAY = 28
 
 # what may stand where a kind could
 SLOT_INFO = 244
@@ -63,5 +66,5 @@ SELECT_DB = 254
 END = 255
 
 # The highest version that can be read, and the one that is written unless something needs a higher one: Redis 7.0's.
-NEWEST = 12
+NEWEST = 16
 PLAIN = 10

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from diskkv import format
-from diskkv.rdb.content import ID_BITS, Content, Group, Key
+from diskkv.rdb.content import ID_BITS, Content, Group, Key, StreamState
 from diskkv.rdb.payload import write_payload
 
 # Streams with groups of no more entries than this are restored whole.
@@ -63,15 +63,19 @@ def _stream(name: bytes, content: Content) -> Iterator[list[bytes]]:
     state = content.state
     assert state is not None
     content.sound(WHOLE)
-    if state.groups and content.count is not None and content.count <= WHOLE:
-        # Commands can't make an entry pending that was deleted.
+    if (state.groups or state.production) and content.count is not None and content.count <= WHOLE:
+        # Commands can't make an entry pending, or that of a message, that was deleted.
         yield [b"RESTORE", name, b"0", write_payload(content)]
         return
     empty = True
+    messages = _messages(state)
+    held = set()
     for part in content.parts:
         for number, items in part:
             yield [b"XADD", name, stream_id(number), *items]
             empty = False
+            if number in messages:
+                held.add(number)
     if empty:
         yield [b"XADD", name, b"MAXLEN", b"0", b"0-1", b"x", b"y"]
     yield [
@@ -79,6 +83,20 @@ def _stream(name: bytes, content: Content) -> Iterator[list[bytes]]:
     ]  # fmt: skip
     for group in state.groups:
         yield from _group(name, group)
+    production = state.production
+    if production is not None:
+        seconds, most = b"%d" % production.seconds, b"%d" % production.most
+        yield [b"XCFGSET", name, b"IDMP-DURATION", seconds, b"IDMP-MAXSIZE", most]
+        for producer, told in production.producers.items():
+            for message, number in told:
+                if number in held:
+                    yield [b"XIDMPRECORD", name, producer, message, stream_id(number)]
+
+
+def _messages(state: StreamState) -> set[int]:
+    """The entries that messages became which are remembered."""
+    told = state.production.producers.values() if state.production is not None else ()
+    return {number for messages in told for _, number in messages}
 
 
 def _group(name: bytes, group: Group) -> Iterator[list[bytes]]:
@@ -87,11 +105,25 @@ def _group(name: bytes, group: Group) -> Iterator[list[bytes]]:
     yield [b"XGROUP", b"CREATE", name, group.name, stream_id(group.last), b"ENTRIESREAD", b"%d" % read]
     for consumer in group.consumers:
         yield [b"XGROUP", b"CREATECONSUMER", name, group.name, consumer.name]
+    counts = {}
     for one in group.pending:
+        if one.consumer is None:
+            counts[one.id] = one.count
+            continue
         yield [
             b"XCLAIM", name, group.name, one.consumer, b"0", stream_id(one.id),
             b"TIME", b"%d" % one.time, b"RETRYCOUNT", b"%d" % one.count, b"JUSTID", b"FORCE",
         ]  # fmt: skip
+    for number in group.released:
+        times = b"%d" % counts[number]
+        yield [b"XNACK", name, group.name, b"FAIL", b"IDS", b"1", stream_id(number), b"RETRYCOUNT", times, b"FORCE"]
+
+
+def _array(name: bytes, content: Content) -> Iterator[list[bytes]]:
+    for part in content.parts:
+        yield [b"ARMSET", name, *[word for index, data in part for word in (b"%d" % index, data)]]
+    if content.cursor is not None:
+        yield [b"ARSEEK", name, b"%d" % (content.cursor + 1)]
 
 
 def stream_id(number: int) -> bytes:
@@ -106,4 +138,5 @@ MAKERS: dict[int, Callable[[bytes, Content], Iterator[list[bytes]]]] = {
     format.HASH: _hash,
     format.ZSET: _zset,
     format.STREAM: _stream,
+    format.ARRAY: _array,
 }

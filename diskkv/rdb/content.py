@@ -15,10 +15,10 @@ ID_BITS = 64
 
 @dataclass(slots=True)
 class Pending:
-    """An entry that a consumer has got and not acknowledged."""
+    """An entry that a consumer has got and not acknowledged; or given back, so that it is nobody's, whose time is 0."""
 
     id: int
-    consumer: bytes
+    consumer: bytes | None
     time: int
     count: int
 
@@ -34,13 +34,27 @@ class Consumer:
 
 @dataclass(slots=True)
 class Group:
-    """A consumer group; `read` is how many entries it has got so far, None when that is not known."""
+    """A consumer group; `read` is how many entries it has got so far, None when that is not known. `released` are the ids of the pending
+    entries that are nobody's, in the order of being given back."""
 
     name: bytes
     last: int
     read: int | None
     consumers: list[Consumer] = field(default_factory=list)
     pending: list[Pending] = field(default_factory=list)
+    released: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Production:
+    """What a stream knows of idempotent production: for how many seconds, and how many of each producer, messages are remembered, how many
+    have been added and how many were there already; and by producer the messages' own ids with the entries', the oldest first."""
+
+    seconds: int
+    most: int
+    added: int = 0
+    duplicates: int = 0
+    producers: dict[bytes, list[tuple[bytes, int]]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -51,6 +65,7 @@ class StreamState:
     max_deleted: int = 0
     added: int = 0
     groups: list[Group] = field(default_factory=list)
+    production: Production | None = None
 
 
 @dataclass(slots=True)
@@ -59,8 +74,9 @@ class Content:
 
     By tag (`format`), a part is: of a string, bytes; of a list or a set, a list of elements; of a hash, a list of field, value,
     field, value ...; of a `timed` hash, a list of field, value, deadline in ms or 0, ...; of a sorted set, a list of member, score,
-    member, score ...; of a stream, a list of (id, fields and values in turn). `count` is how many bytes, elements, fields, members
-    or entries there are in all; None of a stream that has not been read. `state` is of streams, and complete once the parts are taken.
+    member, score ...; of a stream, a list of (id, fields and values in turn); of an array, a list of (index, element). `count` is how
+    many bytes, elements, fields, members or entries there are in all; None of a stream that has not been read. `state` is of streams, and
+    complete once the parts are taken; `cursor` of arrays, None for none.
     """
 
     tag: int
@@ -68,6 +84,7 @@ class Content:
     parts: Iterator[Any]
     timed: bool = False
     state: StreamState | None = None
+    cursor: int | None = None
 
     def gather(self) -> None:
         """Take all parts now, so that what is wrong with them shows before anything is done with them."""

@@ -31,15 +31,36 @@ def dump(content: Content, *, version: int = rdb.PLAIN, packing: bool = True) ->
         content.parts = iter(parts)
         content.count = sum(map(len, parts)) // content.width()
     if content.tag == format.STREAM:
-        kind = rdb.STREAM_LISTPACKS_3 if version > 10 else rdb.STREAM_LISTPACKS_2
-        return kind, version, dump_stream(content, active=version > 10)
+        form, version = _stream_form(content, version)
+        return STREAMS[form], version, dump_stream(content, form)
     if content.tag == format.STRING:
         return rdb.STRING, version, _string(content, packing)
+    if content.tag == format.ARRAY:
+        return rdb.ARRAY, max(version, 14), _array(content, packing)
     if content.timed:
         return rdb.HASH_METADATA, max(version, 12), _timed_hash(content, packing)
     if content.tag == format.ZSET:
         return rdb.ZSET_2, version, _zset(content, packing)
     return KINDS[content.tag], version, _strings(content, packing)
+
+
+STREAMS = {
+    2: rdb.STREAM_LISTPACKS_2,
+    3: rdb.STREAM_LISTPACKS_3,
+    4: rdb.STREAM_LISTPACKS_4,
+    5: rdb.STREAM_LISTPACKS_5,
+}
+
+
+def _stream_form(content: Content, version: int) -> tuple[int, int]:
+    """The form that has all that a stream is, and the version that has the form."""
+    state = content.state
+    assert state is not None
+    if any(group.released for group in state.groups):
+        return 5, max(version, 14)
+    if state.production is not None:
+        return 4, max(version, 13)
+    return 3 if version > 10 else 2, version
 
 
 KINDS = {format.LIST: rdb.LIST, format.SET: rdb.SET, format.HASH: rdb.HASH}
@@ -90,6 +111,15 @@ def _zset(content: Content, packing: bool) -> Iterator[bytes]:
             yield b"".join(chain.from_iterable(zip(map(HEADS.__getitem__, sizes), members, scores, strict=True)))
         else:
             yield b"".join([encode_string(member, packing) + score for member, score in zip(members, scores, strict=True)])
+
+
+def _array(content: Content, packing: bool) -> Iterator[bytes]:
+    """All elements are written as strings, which Redis takes for the numbers that some are."""
+    assert content.count is not None
+    cursor = b"\0" if content.cursor is None else b"\1" + encode_length(content.cursor)
+    yield encode_length(content.count) + cursor
+    for part in content.parts:
+        yield b"".join([encode_length(index) + b"\0" + encode_string(data, packing) for index, data in part])
 
 
 def _timed_hash(content: Content, packing: bool) -> Iterator[bytes]:

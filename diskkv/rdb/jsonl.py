@@ -3,13 +3,15 @@
     line   := {"library": TEXT}
             | {"db": number, "key": TEXT, "type": name, "expire": ms (if it expires), "timed": true (of a hash,
                if fields of it expire), "value": VALUE, "state": STATE (of streams, in the
-               last line), "more": true (if the next line goes on with this key)}
+               last line), "cursor": index (of an array that has one, in the first line),
+               "more": true (if the next line goes on with this key)}
     TEXT   := the string if its bytes are UTF-8, else {"base64": digits}
     VALUE  := TEXT                                      of a string
             | [TEXT ...]                                of a list or a set
             | [[field, value] or [field, value, deadline in ms] ...]             of a hash
             | [[member, score] ...]                     of a sorted set; infinite scores as "inf" and "-inf"
             | [["ms-seq", [field, value ...]] ...]      of a stream
+            | [[index, TEXT] ...]                       of an array
 
 A large key takes several lines, so that no line is very long; the values of its lines follow one another.
 """
@@ -25,7 +27,7 @@ from typing import Any
 from diskkv import format
 from diskkv.errors import BadDump
 from diskkv.rdb.commands import stream_id
-from diskkv.rdb.content import ID_BITS, Consumer, Content, Group, Item, Key, Library, Pending, StreamState
+from diskkv.rdb.content import ID_BITS, Consumer, Content, Group, Item, Key, Library, Pending, Production, StreamState
 
 TAGS = {name: tag for tag, name in format.TAG_NAMES.items()}
 FAILURES = (KeyError, TypeError, ValueError, AttributeError, IndexError)
@@ -39,6 +41,8 @@ def write_key(key: Key) -> Iterator[str]:
         head["expire"] = key.expire
     if content.timed:
         head["timed"] = True
+    if content.cursor is not None:
+        head["cursor"] = content.cursor
     part = next(content.parts, None)
     while part is not None:
         following = next(content.parts, None)
@@ -49,6 +53,7 @@ def write_key(key: Key) -> Iterator[str]:
             line["state"] = _write_state(content.state)
         yield json.dumps(line, ensure_ascii=False)
         head.pop("expire", None)
+        head.pop("cursor", None)
         part = following
         if part is None:
             return
@@ -81,6 +86,8 @@ def _write_part(content: Content, part: Any) -> Any:
         return [[text(part[at]), _write_score(part[at + 1])] for at in range(0, len(part), 2)]
     if content.tag == format.STREAM:
         return [[stream_id(number).decode(), list(map(text, items))] for number, items in part]
+    if content.tag == format.ARRAY:
+        return [[index, text(data)] for index, data in part]
     if not content.timed:
         return [[text(part[at]), text(part[at + 1])] for at in range(0, len(part), 2)]
     return [[text(part[at]), text(part[at + 1]), *([part[at + 2]] if part[at + 2] else [])] for at in range(0, len(part), 3)]
@@ -104,9 +111,27 @@ def _write_state(state: StreamState) -> dict[str, Any]:
                 "last": number(group.last),
                 "read": group.read,
                 "consumers": [[write_text(one.name), one.seen, one.active] for one in group.consumers],
-                "pending": [[number(one.id), write_text(one.consumer), one.time, one.count] for one in group.pending],
+                "pending": [
+                    [number(one.id), None if one.consumer is None else write_text(one.consumer), one.time, one.count]
+                    for one in group.pending
+                ],
+                **({"released": list(map(number, group.released))} if group.released else {}),
             }
             for group in state.groups
+        ],
+        **({} if state.production is None else {"production": _write_production(state.production)}),
+    }
+
+
+def _write_production(production: Production) -> dict[str, Any]:
+    return {
+        "seconds": production.seconds,
+        "most": production.most,
+        "added": production.added,
+        "duplicates": production.duplicates,
+        "producers": [
+            [write_text(name), [[write_text(message), stream_id(number).decode()] for message, number in messages]]
+            for name, messages in production.producers.items()
         ],
     }
 
@@ -129,7 +154,8 @@ def read_lines(lines: Iterable[bytes]) -> Iterator[Item]:
             timed = tag == format.HASH and (bool(line.get("timed")) or any(len(pair) > 2 for pair in line["value"]))
             count = None if line.get("more") else _count(tag, line["value"])
             parts = chain((_read_part(tag, line, timed, state),), _following(rest, tag, line, timed, state))
-            found = Key(int(line["db"]), name, Content(tag, count, parts, timed=timed, state=state), expire)
+            cursor = None if line.get("cursor") is None else _index(line["cursor"])
+            found = Key(int(line["db"]), name, Content(tag, count, parts, timed=timed, state=state, cursor=cursor), expire)
             if (expire is not None and expire.__class__ is not int) or found.db < 0:
                 raise ValueError
         except FAILURES as error:
@@ -190,6 +216,8 @@ def _read_part(tag: int, line: dict[str, Any], timed: bool, state: StreamState |
         return list(map(text, value))
     if tag == format.STREAM:
         return [(_read_id(number), tuple(map(text, items))) for number, items in value]
+    if tag == format.ARRAY:
+        return [(_index(index), text(data)) for index, data in value]
     if tag == format.ZSET:
         return [part for member, score in value for part in (text(member), _read_score(score))]
     if timed:
@@ -211,6 +239,19 @@ def _read_id(text: str) -> int:
     return int(ms) << ID_BITS | int(seq)
 
 
+def _index(number: int) -> int:
+    if not 0 <= int(number) < (1 << 64) - 1:
+        raise ValueError("an index is out of range")
+    return int(number)
+
+
+def _read_production(raw: dict[str, Any]) -> Production:
+    producers = {
+        read_text(name): [(read_text(message), _read_id(number)) for message, number in messages] for name, messages in raw["producers"]
+    }
+    return Production(int(raw["seconds"]), int(raw["most"]), int(raw["added"]), int(raw["duplicates"]), producers)
+
+
 def _read_state(raw: dict[str, Any], state: StreamState) -> None:
     state.last, state.max_deleted, state.added = _read_id(raw["last"]), _read_id(raw["max_deleted"]), int(raw["added"])
     for group in raw["groups"]:
@@ -224,6 +265,15 @@ def _read_state(raw: dict[str, Any], state: StreamState) -> None:
                     Consumer(read_text(name), int(seen), None if active is None else int(active))
                     for name, seen, active in group["consumers"]
                 ],
-                [Pending(_read_id(number), read_text(owner), int(time), int(count)) for number, owner, time, count in group["pending"]],
+                [
+                    Pending(_read_id(number), None if owner is None else read_text(owner), int(time), int(count))
+                    for number, owner, time, count in group["pending"]
+                ],
+                list(map(_read_id, group.get("released", ()))),
             )
         )
+        unowned = sorted(one.id for one in state.groups[-1].pending if one.consumer is None)
+        if unowned != sorted(state.groups[-1].released):
+            raise ValueError("what was given back is not what is pending for nobody")
+    if "production" in raw:
+        state.production = _read_production(raw["production"])

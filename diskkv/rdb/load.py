@@ -8,6 +8,7 @@ from typing import Any
 
 from diskkv import format, rdb
 from diskkv.errors import BadDump
+from diskkv.lib.numbers import format_double
 from diskkv.rdb import listpack, ziplist
 from diskkv.rdb.content import Content
 from diskkv.rdb.packed import read_intset, read_zipmap
@@ -19,6 +20,8 @@ PART = 512
 # What a quicklist's node holds.
 ONE_ELEMENT = 1
 LISTPACK = 2
+# An array's indexes are below.
+INDEXES = (1 << 64) - 1
 
 
 class EmptyValue(BadDump):
@@ -183,6 +186,41 @@ def _quicklist(read: Callable[[bytes], list[bytes]], *, contained: bool) -> Call
     return load
 
 
+def _array(source: Source) -> Content:
+    count = _count(source)
+    has_cursor = source.length()
+    cursor = source.length() if has_cursor else None
+    if has_cursor > 1 or cursor == INDEXES:
+        raise BadDump("an array's cursor is impossible")
+    return Content(format.ARRAY, count, _slots(source, count), cursor=cursor)
+
+
+def _slots(source: Source, count: int) -> Iterator[list[tuple[int, bytes]]]:
+    while count:
+        part: list[tuple[int, bytes]] = []
+        for _ in range(min(count, PART)):
+            index = source.length()
+            form = source.length()
+            if index == INDEXES or form >= len(SLOTS):
+                raise BadDump("an array's element is impossible")
+            part.append((index, SLOTS[form](source)))
+        count -= len(part)
+        yield part
+
+
+def _double_slot(source: Source) -> bytes:
+    """A double in binary, as the digits that it was made of."""
+    text = format_double(source.double())
+    return text if b"." in text else text + b".0"
+
+
+# What an element may be written as: a string, an integer, a double, a short string.
+SLOTS: tuple[Callable[[Source], bytes], ...] = (
+    Source.string,
+    lambda source: b"%d" % source.milliseconds(),
+    _double_slot,
+    Source.string,
+)
 LOADERS: dict[int, Callable[[Source], Content]] = {
     rdb.STRING: _string,
     rdb.LIST: _elements(format.LIST),
@@ -203,6 +241,9 @@ LOADERS: dict[int, Callable[[Source], Content]] = {
     rdb.STREAM_LISTPACKS_2: lambda source: load_stream(source, 2),
     rdb.SET_LISTPACK: _packed(format.SET, listpack.read),
     rdb.STREAM_LISTPACKS_3: lambda source: load_stream(source, 3),
+    rdb.STREAM_LISTPACKS_4: lambda source: load_stream(source, 4),
+    rdb.STREAM_LISTPACKS_5: lambda source: load_stream(source, 5),
+    rdb.ARRAY: _array,
     rdb.HASH_METADATA_PRE_GA: _timed_hash(relative=False),
     rdb.HASH_LISTPACK_EX_PRE_GA: _timed_listpack(relative=False),
     rdb.HASH_METADATA: _timed_hash(relative=True),

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from diskkv.rdb.content import ID_BITS, Content, Group
+from diskkv.rdb.content import ID_BITS, Content, Group, Production
 from diskkv.rdb.lengths import encode_length
 from diskkv.rdb.listpack import HEADER, UNKNOWN, encode_entry, encode_integer
-from diskkv.rdb.stream_load import NEVER, SAME_FIELDS
+from diskkv.rdb.stream_load import NEVER, SAME_FIELDS, USUAL
 from diskkv.rdb.stream_load import UNKNOWN as UNREAD
 
 # Redis' own nodes have up to so many entries. How many a node gets must be fixed before the first, so it is by these first ones' size.
@@ -19,8 +19,8 @@ NODE_BYTES = 1 << 15
 LOW = (1 << ID_BITS) - 1
 
 
-def dump_stream(content: Content, *, active: bool) -> Iterator[bytes]:
-    """A stream in its second form, or with when consumers were `active` in its third."""
+def dump_stream(content: Content, form: int) -> Iterator[bytes]:
+    """A stream in its `form`th form, from the second on."""
     count, state = content.count, content.state
     assert count is not None and state is not None
     sample: list[Any] = next(content.parts, [])
@@ -49,7 +49,16 @@ def dump_stream(content: Content, *, active: bool) -> Iterator[bytes]:
         )
     )
     for group in state.groups:
-        yield from _group(group, active)
+        yield from _group(group, form)
+    if form > 3:
+        yield from _production(state.production or Production(*USUAL))
+
+
+def _production(production: Production) -> Iterator[bytes]:
+    yield b"".join(map(encode_length, (production.seconds, production.most, len(production.producers))))
+    for name, messages in production.producers.items():
+        yield _string(name) + encode_length(len(messages)) + b"".join([_string(message) + _id(number) for message, number in messages])
+    yield encode_length(production.added) + encode_length(production.duplicates)
 
 
 def _id(number: int) -> bytes:
@@ -86,7 +95,7 @@ def _signed(number: int) -> int:
     return number if number < 1 << 63 else number - (1 << 64)
 
 
-def _group(group: Group, active: bool) -> Iterator[bytes]:
+def _group(group: Group, form: int) -> Iterator[bytes]:
     yield b"".join(
         (
             _string(group.name),
@@ -100,15 +109,18 @@ def _group(group: Group, active: bool) -> Iterator[bytes]:
         parts = []
         for one in group.pending[at : at + 512]:
             raw = one.id.to_bytes(16, "big")
-            owned[one.consumer].append(raw)
+            if one.consumer is not None:
+                owned[one.consumer].append(raw)
             parts.append(raw + _time(one.time) + encode_length(one.count))
         yield b"".join(parts)
     yield encode_length(len(group.consumers))
     for consumer in group.consumers:
         parts = [_string(consumer.name), _time(consumer.seen)]
-        if active:
+        if form > 2:
             parts.append(_time(NEVER if consumer.active is None else consumer.active))
         yield b"".join((*parts, encode_length(len(owned[consumer.name])), *owned[consumer.name]))
+    if form > 4:
+        yield encode_length(len(group.released)) + b"".join([number.to_bytes(16, "big") for number in group.released])
 
 
 def _string(data: bytes) -> bytes:

@@ -1,8 +1,11 @@
 """Streams: entries in listpacks under their first id, then what else a stream is.
 
 stream  := nodes:len (id:string listpack)*  entries:len last:ID  [first:ID max_deleted:ID added:len, from 2 on]  groups:len group*
+           [production, from 4 on]
 group   := name:string last:ID [read:len, from 2 on]  pending:len (id:16 bytes time:i64le count:len)*
-           consumers:len (name:string seen:i64le [active:i64le, in 3] pending:len (id:16 bytes)*)*
+           consumers:len (name:string seen:i64le [active:i64le, from 3 on] pending:len (id:16 bytes)*)*
+           [released:len (id:16 bytes)*, in 5]
+production := seconds:len most:len producers:len (name:string messages:len (message:string ID)*)*  added:len duplicates:len
 ID      := ms:len seq:len
 
 node    := count, deleted, fields, field*, 0, entry*     every part a listpack's entry
@@ -16,7 +19,7 @@ from collections.abc import Iterator
 from diskkv.errors import BadDump
 from diskkv.format import STREAM
 from diskkv.rdb import listpack
-from diskkv.rdb.content import ID_BITS, Consumer, Content, Group, Pending, StreamState
+from diskkv.rdb.content import ID_BITS, Consumer, Content, Group, Pending, Production, StreamState
 from diskkv.rdb.source import Source
 
 DELETED = 1
@@ -25,12 +28,16 @@ SAME_FIELDS = 2
 UNKNOWN = (1 << 64) - 1
 # How a consumer is written that has never got an entry.
 NEVER = -1
+# For how long, and how many of each producer, a stream remembers messages of which nobody has ever said or used it; and the most it may.
+USUAL = (100, 100)
+MOST_SECONDS = 86_400
+MOST_MESSAGES = 10_000
 
 Entry = tuple[int, tuple[bytes, ...]]
 
 
 def load_stream(source: Source, version: int) -> Content:
-    """A stream in one of its three forms."""
+    """A stream in one of its five forms."""
     state = StreamState()
     return Content(STREAM, None, _entries(source, version, state), state=state)
 
@@ -73,6 +80,10 @@ def _entries(source: Source, version: int, state: StreamState) -> Iterator[list[
         if version == 1:
             group.read = _estimate(state, count, first, group.last)
         state.groups.append(group)
+    if version > 3:
+        production = _production(source, state.last)
+        if production != Production(production.seconds, production.most) or (production.seconds, production.most) != USUAL:
+            state.production = production
 
 
 def _id(source: Source) -> int:
@@ -120,6 +131,26 @@ def read_node(base: int, items: list[bytes]) -> list[Entry]:
     return found
 
 
+def _production(source: Source, last: int) -> Production:
+    """What is remembered of messages. Those of the same name, which Redis passes over, are passed over here, too."""
+    found = Production(source.length(), source.length())
+    if not (1 <= found.seconds <= MOST_SECONDS and 1 <= found.most <= MOST_MESSAGES):
+        raise BadDump("a stream remembers messages for an impossible time, or impossibly many")
+    for _ in range(source.length()):
+        name = source.string()
+        if name in found.producers:
+            raise BadDump("a stream has a producer twice")
+        messages: dict[bytes, int] = {}
+        for _ in range(source.length()):
+            messages.setdefault(source.string(), _id(source))
+        if len(messages) > found.most or any(number > last for number in messages.values()):
+            raise BadDump("a producer has impossible messages")
+        if messages:
+            found.producers[name] = list(messages.items())
+    found.added, found.duplicates = source.length(), source.length()
+    return found
+
+
 def _group(source: Source, version: int) -> Group:
     group = Group(source.string(), _id(source), None)
     if version > 1:
@@ -136,7 +167,7 @@ def _group(source: Source, version: int) -> Group:
         time = source.milliseconds()
         if time < 0:
             raise BadDump("a pending entry has an impossible time")
-        pending[number] = Pending(number, b"", time, source.length())
+        pending[number] = Pending(number, None, time, source.length())
     owned: set[int] = set()
     names = set()
     for _ in range(source.length()):
@@ -156,6 +187,14 @@ def _group(source: Source, version: int) -> Group:
                 raise BadDump("a consumer has a pending entry that its group has not")
             owned.add(number)
             held.consumer = name
+    for _ in range(source.length() if version > 4 else 0):
+        number = int.from_bytes(source.take(16), "big")
+        held = pending.get(number)
+        if held is None or number in owned:
+            raise BadDump("a group has an entry given back that is not pending, or that a consumer has")
+        owned.add(number)
+        held.time = 0
+        group.released.append(number)
     if len(owned) != len(pending):
         raise BadDump("a group has a pending entry that no consumer has")
     group.pending = sorted(pending.values(), key=lambda one: one.id)

@@ -30,7 +30,7 @@ from diskkv.format.ordered import unpack_u32, unpack_u64
 from diskkv.rdb.content import Content
 from diskkv.repair.findings import Outcome
 from diskkv.repair.log import ticks
-from diskkv.repair.values import confirmed, groups_of, salvage
+from diskkv.repair.values import confirmed, readable, salvage
 from diskkv.resp.parse import RequestParser
 from diskkv.store.check import check
 from diskkv.store.database import Database
@@ -41,7 +41,7 @@ from diskkv.store.store import Store
 from diskkv.store.value import TYPES, Value
 from diskkv.transfer.loading import Loader
 from diskkv.transfer.report import Report
-from diskkv.transfer.values import content_of, put
+from diskkv.transfer.values import content_of, groups_of, production_of, put
 from diskkv.types.streams import Stream
 
 BUDGET = 8 << 20
@@ -221,11 +221,13 @@ class Repair:
                 target.delete(name)
             self._outcome.lost.append(f"{where} ({kind}): not all of its records can be read")
             return
-        groups = ""
-        if isinstance(fresh, Stream) and fresh.group_count and not groups_of(fresh):
-            groups = ", its consumer groups are lost"
+        lost = ""
+        if isinstance(fresh, Stream) and fresh.group_count and not readable(fresh, groups_of):
+            lost = ", its consumer groups are lost"
+        if isinstance(fresh, Stream) and fresh.production is not None and readable(fresh, production_of) is None:
+            lost += ", what it remembers of messages is lost"
         marked = ", and of its last changes some may be lost" if meta.spoiled else ""
-        self._outcome.partial.append(f"{where} ({kind}): {left.length()} of {meta.length} saved{groups}{marked}")
+        self._outcome.partial.append(f"{where} ({kind}): {left.length()} of {meta.length} saved{lost}{marked}")
 
     def _put(self, target: Database, name: bytes, content: Content, meta: Meta) -> Value:
         """Put a key into the new store."""

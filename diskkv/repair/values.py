@@ -9,17 +9,18 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from diskkv import format
 from diskkv.engine import Engine
 from diskkv.errors import Damaged, StoreError
-from diskkv.format import ELEMENT, ENTRY, LIST_RUN, MEMBER, RANKED, keys
+from diskkv.format import ELEMENT, ENTRY, LIST_RUN, MEMBER, RANKED, SLOT, keys
 from diskkv.format.meta import Meta, unpack_items, unpack_mortal, unpack_value
 from diskkv.format.ordered import unpack_f64, unpack_u64
-from diskkv.rdb.content import Content, Group, StreamState
+from diskkv.rdb.content import Content, StreamState
 from diskkv.store.value import Value
-from diskkv.transfer.values import PART, content_of
+from diskkv.transfer.values import PART, groups_of, production_of
+from diskkv.types.arrays import Array
 from diskkv.types.list_runs import MIDDLE, run_of, unpack_run
 from diskkv.types.streams import Stream
 
@@ -101,18 +102,23 @@ def _stream(engine: Engine, value: Value, meta: Meta) -> Content:
     assert isinstance(value, Stream)
     found = _unpacked(_records(engine, meta.oid, ENTRY), lambda raw: tuple(unpack_items(unpack_value(raw))))
     entries = ((int.from_bytes(sub, "big"), items) for sub, items in found)
-    state = StreamState(value.last, value.max_deleted, value.added, groups_of(value))
+    groups, production = readable(value, groups_of), readable(value, production_of)
+    state = StreamState(value.last, value.max_deleted, value.added, groups or [], production)
     return Content(meta.tag, None, _parts(entries), state=state)
 
 
-def groups_of(value: Stream) -> list[Group]:
-    """A stream's groups, if they can be read."""
+def _array(engine: Engine, value: Value, meta: Meta) -> Content:
+    assert isinstance(value, Array)
+    found = _unpacked(_records(engine, meta.oid, SLOT), unpack_value)
+    return Content(meta.tag, None, _parts((int.from_bytes(sub, "big"), data) for sub, data in found), cursor=value.cursor)
+
+
+def readable(value: Stream, read: Callable[[Stream], T]) -> T | None:
+    """Something that belongs to a stream, if it can be read."""
     try:
-        state: Any = content_of(value).state
+        return read(value)
     except StoreError:
-        return []
-    found: list[Group] = state.groups
-    return found
+        return None
 
 
 MAKERS: dict[int, Callable[[Engine, Value, Meta], Content]] = {
@@ -121,4 +127,5 @@ MAKERS: dict[int, Callable[[Engine, Value, Meta], Content]] = {
     format.ZSET: _zset,
     format.LIST: _list,
     format.STREAM: _stream,
+    format.ARRAY: _array,
 }

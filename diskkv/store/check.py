@@ -26,13 +26,18 @@ from diskkv.format import (
     GROUP,
     LIST_RUN,
     MEMBER,
+    MESSAGE,
     OWNED,
     PARTS,
     PENDING,
     PIECE,
+    PRODUCER,
     RANKED,
     RECORDS,
+    RELEASED,
+    SLOT,
     SPOILED,
+    TURN,
     WAITING,
     keys,
 )  # fmt: skip
@@ -48,7 +53,12 @@ from diskkv.store.value import TYPES
 DAMAGE = "damage"
 LEFTOVER = "leftover"
 
-KINDS = frozenset({MEMBER, RANKED, BUCKET, ELEMENT, LIST_RUN, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, WAITING, DEADLINE})
+KINDS = frozenset(
+    {
+        MEMBER, RANKED, BUCKET, ELEMENT, LIST_RUN, PIECE, ENTRY, GROUP, CONSUMER, PENDING, OWNED, WAITING, RELEASED, PRODUCER, MESSAGE,
+        TURN, DEADLINE, SLOT,
+    }
+)  # fmt: skip
 FLAGS = EXPIRES | RECORDS | COMPRESSED | PARTS | EDITED | SPOILED
 # Those that grow, in the order in which they are examined.
 TABLES = (keys.META, keys.EXPIRY, keys.DATA)

@@ -51,9 +51,9 @@ class Store:
     __slots__ = (
         "_apply", "_closed", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "at_close", "backups", "before_close",
         "cache", "changes", "chores", "clock", "complaints", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine", "erased",
-        "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "held", "identity", "isolated", "keeper", "landed",
-        "large", "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "moment", "now", "on_commit", "on_undone", "path",
-        "random", "ready_keys", "recovering", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
+        "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "hash128", "held", "identity", "isolated",
+        "keeper", "landed", "large", "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "moment", "now", "on_commit",
+        "on_undone", "path", "random", "ready_keys", "recovering", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, log: Log, *, sizes: Sizes, databases: int, clock: Clock) -> None:
@@ -95,6 +95,7 @@ class Store:
         self.hash32: Callable[[bytes], bytes] = keys.member_hasher(0)
         # the records without which it does not open: each checkpoint writes them, should they be lost while it is open
         self.identity: tuple[tuple[bytes, bytes], ...] = ()
+        self.hash128: Callable[[bytes], int] = keys.message_hasher(0)
         self.path: str | None = None
         self.cache = Cache(sizes.cache)
         self.documents = Documents(self)
@@ -227,6 +228,7 @@ class Store:
             raise BadFormat("the store has no seed record")
         self.identity = ((keys.SYSTEM + b"format", pack_u32(FORMAT)), (keys.SYSTEM + b"seed", seed))
         self.hash32 = keys.member_hasher(unpack_u64(seed))
+        self.hash128 = keys.message_hasher(unpack_u64(seed))
 
     def _recover(self, stop: Position | None = None) -> None:
         """Become what the engine and the log, up to `stop` if given, together say. Forgets everything in memory first."""

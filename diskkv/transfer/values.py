@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 from diskkv import format
 from diskkv.errors import BadDump
-from diskkv.rdb.content import Consumer, Content, Group, Pending, StreamState
+from diskkv.rdb.content import Consumer, Content, Group, Pending, Production, StreamState
 from diskkv.store.database import Database
 from diskkv.store.value import Value
 from diskkv.types import groups
+from diskkv.types.arrays import Array
 from diskkv.types.hashes import Hash
 from diskkv.types.ledgers import ID_MAX
 from diskkv.types.lists import List
@@ -53,8 +54,10 @@ def content_of(value: Value) -> Content:
     if isinstance(value, (Hash, ZSet)):
         return Content(value.tag, len(value), (list(chain.from_iterable(part)) for part in _chunks(value.items())))
     if isinstance(value, Stream):
-        state = StreamState(value.last, value.max_deleted, value.added, [_group(group) for group in value.groups().values()])
+        state = StreamState(value.last, value.max_deleted, value.added, groups_of(value), production_of(value))
         return Content(format.STREAM, len(value), _entries(value), state=state)
+    if isinstance(value, Array):
+        return Content(format.ARRAY, len(value), _chunks(value.scan()), cursor=value.cursor)
     raise TypeError(f"{type(value).__name__} has no content")
 
 
@@ -77,16 +80,38 @@ def _entries(value: Stream) -> Iterator[list[Any]]:
         start = part[-1][0] + 1
 
 
+def groups_of(value: Stream) -> list[Group]:
+    """A stream's consumer groups."""
+    return [_group(group) for group in value.groups().values()]
+
+
+def production_of(value: Stream) -> Production | None:
+    """What a stream remembers of messages, if it does."""
+    production = value.production
+    if production is None:
+        return None
+    now = value.db.store.now
+    messages = {producer.name: list(production.told(producer, now)) for producer in production.producers().values()}
+    held = {name: told for name, told in messages.items() if told}
+    return Production(production.seconds, production.most, production.added, production.duplicates, held)
+
+
 def _group(group: groups.Group) -> Group:
     consumers = [Consumer(one.name, one.seen, None if one.active == groups.NEVER else one.active) for one in group.sorted_consumers()]
-    pending = [Pending(number, owner.name, time, times) for number, owner, time, times in group.deliveries(0, ID_MAX)]
-    return Group(group.name, group.last, None if group.read == UNKNOWN else group.read, consumers, pending)
+    pending = [
+        Pending(number, None if owner is None else owner.name, time, times)
+        for number, owner, time, times in group.deliveries(0, ID_MAX)
+    ]
+    released = [number for number, *_ in group.unowned()]
+    return Group(group.name, group.last, None if group.read == UNKNOWN else group.read, consumers, pending, released)
 
 
 def check(content: Content) -> None:
-    """BadDump when a gathered content of members or fields has one twice."""
+    """BadDump when a gathered content of members, fields or elements has one twice."""
     parts = list(content.parts)
     content.parts = iter(parts)
+    if content.tag == format.ARRAY and len({index for part in parts for index, _ in part}) != content.count:
+        raise BadDump("an array has an index twice")
     if content.tag in (format.SET, format.HASH, format.ZSET):
         width = content.width()
         seen: set[bytes] = set()
@@ -200,7 +225,19 @@ def _fill_stream(db: Database, key: bytes, content: Content, rest: Rest) -> Valu
     value.set_last(state.last, state.added, state.max_deleted)
     for group in state.groups:
         _fill_group(value, group, rest)
+    if state.production is not None:
+        _fill_production(value, state.production, rest)
     return value
+
+
+def _fill_production(stream: Stream, production: Production, rest: Rest) -> None:
+    made = stream.remember(production.seconds, production.most)
+    for producer, messages in production.producers.items():
+        for count, (message, entry) in enumerate(messages):
+            made.add(producer, message, entry, None)
+            if count % PART == PART - 1:
+                rest(PART * PENDING_COST)
+    made.added, made.duplicates = production.added, production.duplicates
 
 
 def _fill_group(stream: Stream, group: Group, rest: Rest) -> None:
@@ -209,10 +246,28 @@ def _fill_group(stream: Stream, group: Group, rest: Rest) -> None:
         created = made.create_consumer(consumer.name, consumer.seen)
         if consumer.active is not None:
             created.active = consumer.active
+    counts = {}
     for count, one in enumerate(group.pending):
-        made.give(made.consumers[one.consumer], one.id, one.time, one.count)
+        if one.consumer is None:
+            counts[one.id] = one.count
+        else:
+            made.give(made.consumers[one.consumer], one.id, one.time, one.count)
         if count % PART == PART - 1:
             rest(PART * PENDING_COST)
+    for number in group.released:
+        made.release(number, counts[number])
+
+
+def _fill_array(db: Database, key: bytes, content: Content, rest: Rest) -> Value:
+    value = db.replace(key, Array)
+    for part in content.parts:
+        value.assign(part)
+        rest(_cost(data for _, data in part))
+    value.cursor = content.cursor
+    if not len(value) or content.count not in (None, len(value)):
+        db.remove(value)
+        raise BadDump("an array has an index twice, or no element")
+    return value
 
 
 FILLERS: dict[int, Callable[[Database, bytes, Content, Rest], Value]] = {
@@ -222,4 +277,5 @@ FILLERS: dict[int, Callable[[Database, bytes, Content, Rest], Value]] = {
     format.HASH: _fill_hash,
     format.ZSET: _fill_zset,
     format.STREAM: _fill_stream,
+    format.ARRAY: _fill_array,
 }

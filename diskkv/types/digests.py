@@ -8,6 +8,7 @@ from typing import Any
 
 from diskkv.lib.numbers import format_shortest
 from diskkv.store.value import Value
+from diskkv.types.arrays import Array
 from diskkv.types.hashes import Hash
 from diskkv.types.ledgers import ID_MAX
 from diskkv.types.lists import List
@@ -90,6 +91,12 @@ def _entries(value: Stream) -> Iterator[tuple[int, Any]]:
         start = entries[-1][0] + 1
 
 
+def _array(value: Array, digest: bytes) -> bytes:
+    for index, data in value.scan():
+        digest = mix(mix(digest, b"%d" % index), data)
+    return digest
+
+
 # The numbers are Redis' own for the types.
 KINDS: dict[type[Value], tuple[int, Callable[[Any, bytes], bytes]]] = {
     String: (0, _string),
@@ -98,4 +105,5 @@ KINDS: dict[type[Value], tuple[int, Callable[[Any, bytes], bytes]]] = {
     ZSet: (3, _zset),
     Hash: (4, _hash),
     Stream: (6, _stream),
+    Array: (8, _array),
 }

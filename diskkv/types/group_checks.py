@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from diskkv.format import CONSUMER, OWNED, PENDING, WAITING, keys
-from diskkv.format.groups import numbered, unpack_delivery, waiting_number
+from diskkv.format import CONSUMER, OWNED, PENDING, RELEASED, WAITING, keys
+from diskkv.format.groups import NOBODY, numbered, unpack_delivery, waiting_number
 from diskkv.format.ordered import unpack_u32
+from diskkv.types.groups import stored_groups
 
 if TYPE_CHECKING:
     from diskkv.types.groups import Group
-    from diskkv.types.ledgers import Ledger
     from diskkv.types.streams import Stream
 
-SHAPES = {CONSUMER: 8, PENDING: 20, OWNED: 24, WAITING: 28}
+SHAPES = {CONSUMER: 8, PENDING: 20, OWNED: 24, WAITING: 28, RELEASED: 28}
 
 
 def verify_groups(stream: Stream) -> Iterator[str]:
     """REQUIRES: as `Value.verify`."""
-    groups = stream.stored_groups()
+    groups = stored_groups(stream)
+    for group in groups.values():
+        for consumer in group.stored_consumers():
+            group.consumers[consumer.name] = group.by_number[consumer.number] = consumer
     if len(groups) != stream.group_count:
         yield f"there are {len(groups)} groups, the header says {stream.group_count}"
     if len({group.name for group in groups.values()}) != len(groups):
@@ -35,14 +38,22 @@ def _group(stream: Stream, group: Group) -> Iterator[str]:
     where = f"group {group.name!r}"
     if any(number >= group.next_consumer for number in group.by_number):
         yield f"{where}: a consumer's number is not below the next one, {group.next_consumer}"
-    yield from _ledger(group.pending, where)
+    yield from group.pending.verify(where)
     owned = sum(len(consumer) for consumer in group.consumers.values())
-    if owned != len(group):
-        yield f"{where}: {len(group)} entries are pending, {owned} for its consumers"
+    unowned = 0 if group.released is None else group.released.count
+    if owned + unowned != len(group):
+        yield f"{where}: {len(group)} entries are pending, {owned} for its consumers and {unowned} for nobody"
     engine, prefix = stream.db.store.engine, keys.data_prefix(stream.oid)
     waiting = 0
     for number, record in group.pending.scan():
         consumer_number, time, _ = unpack_delivery(record)
+        if consumer_number == NOBODY:
+            released = group.released
+            if released is None or engine.get(prefix + numbered(released.sub, waiting_number(time, number))) is None:
+                yield f"{where}: {number:#x} is not among what was given back"
+            elif time >= group.turn:
+                yield f"{where}: {number:#x} has a turn that is not below the next one, {group.turn}"
+            continue
         holder = group.by_number.get(consumer_number)
         if holder is None:
             yield f"{where}: {number:#x} is pending for a consumer that does not exist"
@@ -53,24 +64,13 @@ def _group(stream: Stream, group: Group) -> Iterator[str]:
             if engine.get(prefix + numbered(group.waiting.sub, waiting_number(time, number))) is None:
                 yield f"{where}: {number:#x} is not among what waits by time"
     if group.waiting is not None:
-        yield from _ledger(group.waiting, f"{where}: by time")
+        yield from group.waiting.verify(f"{where}: by time")
         if group.waiting.count != waiting:
             yield f"{where}: {group.waiting.count} entries wait by time, {waiting} by id"
+    if group.released is not None:
+        yield from group.released.verify(f"{where}: given back")
     for consumer in group.consumers.values():
-        yield from _ledger(consumer.owned, f"{where}: consumer {consumer.name!r}")
-
-
-def _ledger(ledger: Ledger, where: str) -> Iterator[str]:
-    """That the count is right, and nothing lies beyond the bounds."""
-    prefix = keys.data_prefix(ledger.stream.oid) + ledger.sub
-    count = 0
-    for raw in ledger.stream.db.store.engine.scan_keys(prefix, keys.after(prefix)):
-        count += 1
-        number = int.from_bytes(raw[len(prefix) :], "big")
-        if not ledger.low <= number <= ledger.high:
-            yield f"{where}: {number:#x} is not within {ledger.low:#x} and {ledger.high:#x}"
-    if count != ledger.count:
-        yield f"{where}: {count} entries are pending, its record says {ledger.count}"
+        yield from consumer.owned.verify(f"{where}: consumer {consumer.name!r}")
 
 
 def _strays(stream: Stream, groups: dict[int, Group]) -> Iterator[str]:

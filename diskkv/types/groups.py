@@ -7,6 +7,9 @@ Who claims by how long entries wait needs them in that order: from the first tim
 waiting ones by time and id. It is made of what was pending then a piece at a time, by each who claims, and kept up to date as far as it
 has come; groups that nobody claims from in this way are spared it.
 
+What a consumer has given back (XNACK) is pending for nobody, and comes before all others when somebody claims, in the order of being given
+back: each has a turn, and stands in a ledger of its own by turn and id.
+
 Numbers of groups are never used twice in a stream, nor numbers of consumers in a group. So destroying a group costs the same however
 much is pending: a garbage record names it, and the reclaimer deletes what lies below.
 """
@@ -17,9 +20,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from diskkv.format import CONSUMER, GROUP, keys
 from diskkv.format.groups import (
+    NOBODY,
     ConsumerRecord,
     GroupRecord,
+    ReleasedRecord,
     WaitingRecord,
     consumer_sub,
     group_sub,
@@ -28,12 +34,16 @@ from diskkv.format.groups import (
     pack_delivery,
     pack_group,
     pending_sub,
+    released_sub,
+    unpack_consumer,
     unpack_delivery,
+    unpack_group,
     waiting_number,
     waiting_parts,
     waiting_sub,
 )
-from diskkv.types.ledgers import ID_MAX, Ledger
+from diskkv.format.ordered import pack_u32, unpack_u32
+from diskkv.types.ledgers import ID_MAX, MOST, Ledger
 from diskkv.types.progress import count_read
 
 if TYPE_CHECKING:
@@ -44,6 +54,8 @@ NEVER = -1
 
 GROUP_WEIGHT = 1500
 CONSUMER_WEIGHT = 1100
+# How often an entry can have been delivered: it is not counted further.
+MOST_TIMES = (1 << 63) - 1
 # How many pending entries of a deleted consumer are forgotten together.
 RUN = 512
 # How many pending entries are put in the order of their times at most by one who claims.
@@ -51,12 +63,17 @@ SORTED = 10_000
 
 
 class Delivery(NamedTuple):
-    """A pending entry: whose it is, when it was last delivered (ms), and how often."""
+    """A pending entry: whose it is, when it was last delivered (ms), and how often. What was given back is nobody's, and has the time 0."""
 
     number: int
-    consumer: Consumer
+    consumer: Consumer | None
     time: int
     times: int
+
+    @property
+    def again(self) -> int:
+        """How often it will have been delivered when it is once more."""
+        return min(self.times + 1, MOST_TIMES)
 
 
 class Consumer:
@@ -82,6 +99,10 @@ class Consumer:
         values = ConsumerRecord(self.name, self.seen, self.active, owned.count, owned.low, owned.high)
         return consumer_sub(self.group.number, self.number), pack_consumer(values)
 
+    def lives(self) -> bool:
+        """Whether neither it nor its group is gone."""
+        return self.group.by_number.get(self.number) is self and self.group.lives()
+
     def restore(self, record: ConsumerRecord) -> None:
         """Become what a record says."""
         self.active = record.active
@@ -91,7 +112,10 @@ class Consumer:
 class Group:
     """A group of consumers, each of which gets entries that no other gets."""
 
-    __slots__ = ("by_number", "consumers", "last", "name", "next_consumer", "number", "pending", "read", "stream", "upto", "waiting")
+    __slots__ = (
+        "by_number", "consumers", "last", "name", "next_consumer", "number", "pending", "read", "released", "stream", "turn", "upto",
+        "waiting",
+    )  # fmt: skip
 
     def __init__(self, stream: Stream, number: int, name: bytes, last: int, read: int) -> None:
         self.stream = stream
@@ -107,6 +131,9 @@ class Group:
         # the pending entries up to an id by when they were last delivered; None until somebody asks
         self.waiting: Ledger | None = None
         self.upto = -1
+        # what was given back by turn, and the next turn; None until something is
+        self.released: Ledger | None = None
+        self.turn = 1
 
     def __len__(self) -> int:
         """How many entries are pending."""
@@ -114,9 +141,12 @@ class Group:
 
     def record(self) -> tuple[bytes, bytes]:
         """Its record, sub and value."""
-        pending, waiting = self.pending, self.waiting
+        pending, waiting, released = self.pending, self.waiting, self.released
         sorted_ones = None if waiting is None else WaitingRecord(self.upto, waiting.count, waiting.low, waiting.high)
-        values = GroupRecord(self.name, self.last, self.read, pending.count, pending.low, pending.high, self.next_consumer, sorted_ones)
+        unowned = None if released is None else ReleasedRecord(self.turn, released.count, released.low, released.high)
+        values = GroupRecord(
+            self.name, self.last, self.read, pending.count, pending.low, pending.high, self.next_consumer, sorted_ones, unowned
+        )
         return group_sub(self.number), pack_group(values)
 
     def restore(self, record: GroupRecord) -> None:
@@ -127,6 +157,10 @@ class Group:
             self.upto, count, low, high = record.waiting
             self.waiting = Ledger(self.stream, waiting_sub(self.number))
             restore(self.waiting, count, low, high)
+        if record.released is not None:
+            self.turn, count, low, high = record.released
+            self.released = Ledger(self.stream, released_sub(self.number))
+            restore(self.released, count, low, high)
 
     def enter(self, consumer: Consumer) -> None:
         """A consumer comes to be, or was read from its record."""
@@ -158,9 +192,9 @@ class Group:
         self.stream.resized(-CONSUMER_WEIGHT - len(consumer.name))
         return count
 
-    def exists(self, consumer: Consumer) -> bool:
-        """Whether a consumer has not been deleted."""
-        return self.by_number.get(consumer.number) is consumer
+    def lives(self) -> bool:
+        """Whether it has not been destroyed."""
+        return self.stream.groups().get(self.name) is self
 
     def notice(self, consumer: Consumer, now: int) -> None:
         """A consumer asks for something. That alone is no change that anyone watches for, and the log need not tell it."""
@@ -195,11 +229,8 @@ class Group:
             old = ledger.get(number) if number <= ledger.high else None
             ledger.put(number, record, new=old is None)
             self._retime(number, old, now)
-            if old is not None:
-                holder = self.by_number[unpack_delivery(old)[0]]
-                if holder is consumer:
-                    continue
-                self._disown(holder, number)
+            if old is not None and self._take(number, old, consumer):
+                continue
             owned.put(number, b"", new=True)
         consumer.active = now
         self.stream.altered[consumer] = None
@@ -211,9 +242,9 @@ class Group:
         for number in numbers:
             found = self.find(number)
             assert found is not None
-            self.pending.put(number, pack_delivery(consumer.number, now, found.times + 1), new=False)
+            self.pending.put(number, pack_delivery(consumer.number, now, found.again), new=False)
             self._move(number, found.time, now)
-            counts.setdefault(found.times + 1, []).append(number)
+            counts.setdefault(found.again, []).append(number)
         return counts
 
     def give(self, consumer: Consumer, number: int, time: int, count: int) -> None:
@@ -222,13 +253,23 @@ class Group:
         old = self.pending.get(number)
         self.pending.put(number, pack_delivery(consumer.number, time, count), new=old is None)
         self._retime(number, old, time)
-        if old is not None:
-            holder = self.by_number[unpack_delivery(old)[0]]
-            if holder is consumer:
-                return
-            self._disown(holder, number)
+        if old is not None and self._take(number, old, consumer):
+            return
         consumer.owned.put(number, b"", new=True)
         self.stream.altered[consumer] = None
+
+    def release(self, number: int, count: int) -> None:
+        """An entry is pending for nobody from now on, delivered so often, whoever had it before; its turn comes after all others'."""
+        self._changed()
+        if self.released is None:
+            self.released = Ledger(self.stream, released_sub(self.number))
+        old = self.pending.get(number)
+        self.pending.put(number, pack_delivery(NOBODY, self.turn, count), new=old is None)
+        self._retime(number, old, None)
+        if old is not None:
+            self._take(number, old, None)
+        self.released.put(waiting_number(self.turn, number), b"", new=True)
+        self.turn += 1
 
     def forget(self) -> None:
         """The group is destroyed: nothing of what is pending in it is to be written any more."""
@@ -248,13 +289,14 @@ class Group:
                 done += 1
                 self._retime(number, record, None)
                 self.pending.drop(number)
-                self._disown(self.by_number[unpack_delivery(record)[0]], number)
+                self._take(number, record, None)
         return done
 
     def _retime(self, number: int, old: bytes | None, time: int | None) -> None:
         """An entry's record was `old`, None for none; it was last delivered at `time` now, or is pending no more."""
         if self.waiting is not None:
-            self._move(number, None if old is None else unpack_delivery(old)[1], time)
+            holder, before, _ = (NOBODY, 0, 0) if old is None else unpack_delivery(old)
+            self._move(number, None if holder == NOBODY else before, time)
 
     def _move(self, number: int, before: int | None, time: int | None) -> None:
         waiting = self.waiting
@@ -279,13 +321,24 @@ class Group:
             self.waiting = Ledger(self.stream, waiting_sub(self.number))
         waiting = self.waiting
         found = list(islice(self.deliveries(self.upto + 1, ID_MAX), SORTED))
-        for number, _, time, _ in found:
-            waiting.put(waiting_number(time, number), b"", new=True)
+        for number, consumer, time, _ in found:
+            if consumer is not None:
+                waiting.put(waiting_number(time, number), b"", new=True)
         self.upto = found[-1].number if len(found) == SORTED else ID_MAX
 
-    def _disown(self, holder: Consumer, number: int) -> None:
-        holder.owned.drop(number)
-        self.stream.altered[holder] = None
+    def _take(self, number: int, record: bytes, consumer: Consumer | None) -> bool:
+        """Take an entry from whoever had it by its old record; but not, and True, when that is the consumer who has it now."""
+        holder, turn, _ = unpack_delivery(record)
+        if holder == NOBODY:
+            assert self.released is not None
+            self.released.drop(waiting_number(turn, number))
+            return False
+        loser = self.by_number[holder]
+        if loser is consumer:
+            return True
+        loser.owned.drop(number)
+        self.stream.altered[loser] = None
+        return False
 
     def _changed(self) -> None:
         self.stream.stir()
@@ -314,10 +367,21 @@ class Group:
             yield found
 
     def by_time(self, until: int) -> Iterator[Delivery]:
-        """What was last delivered at a time or before it, as far as that is sorted, from the earliest on. REQUIRES: as `deliveries`."""
-        if self.waiting is None or until < 0:
+        """What was given back, and then what was last delivered at a time or before it, as far as that is sorted, from the earliest on.
+        REQUIRES: as `deliveries`."""
+        if until < 0:
             return
-        for both, _ in self.waiting.scan(0, waiting_number(until, ID_MAX)):
+        yield from self.unowned()
+        if self.waiting is not None:
+            yield from self._in_order(self.waiting, waiting_number(until, ID_MAX))
+
+    def unowned(self) -> Iterator[Delivery]:
+        """What was given back, in the order of that. REQUIRES: as `deliveries`."""
+        if self.released is not None:
+            yield from self._in_order(self.released, MOST)
+
+    def _in_order(self, ledger: Ledger, stop: int) -> Iterator[Delivery]:
+        for both, _ in ledger.scan(0, stop):
             found = self.find(waiting_parts(both)[1])
             assert found is not None
             yield found
@@ -331,15 +395,26 @@ class Group:
 
     def _delivery(self, number: int, record: bytes) -> Delivery:
         consumer, time, count = unpack_delivery(record)
-        return Delivery(number, self.by_number[consumer], time, count)
+        return Delivery(number, None, 0, count) if consumer == NOBODY else Delivery(number, self.by_number[consumer], time, count)
 
     def ledgers(self) -> Iterator[Ledger]:
         """The group's own and its consumers'."""
         yield self.pending
         if self.waiting is not None:
             yield self.waiting
+        if self.released is not None:
+            yield self.released
         for consumer in self.consumers.values():
             yield consumer.owned
+
+    def stored_consumers(self) -> Iterator[Consumer]:
+        """The consumers as the engine has them."""
+        prefix = keys.data_prefix(self.stream.oid) + CONSUMER + pack_u32(self.number)
+        for raw, value in self.stream.db.store.engine.scan(prefix, keys.after(prefix)):
+            record = unpack_consumer(value)
+            consumer = Consumer(self, unpack_u32(raw, len(prefix)), record.name, record.seen)
+            consumer.restore(record)
+            yield consumer
 
     def copy_to(self, stream: Stream) -> None:
         """Make a group like this one in a stream that has none of its name."""
@@ -347,12 +422,27 @@ class Group:
         for consumer in self.consumers.values():
             copied = group.create_consumer(consumer.name, consumer.seen)
             copied.active = consumer.active
-        for number, consumer, time, times in self.deliveries(0, ID_MAX):
-            group.give(group.consumers[consumer.name], number, time, times)
+        for number, owner, time, times in self.deliveries(0, ID_MAX):
+            if owner is not None:
+                group.give(group.consumers[owner.name], number, time, times)
+        for number, _, _, times in self.unowned():
+            group.release(number, times)
 
     def sorted_consumers(self) -> list[Consumer]:
         """The consumers by name, as Redis lists them."""
         return [self.consumers[name] for name in sorted(self.consumers)]
+
+
+def stored_groups(stream: Stream) -> dict[int, Group]:
+    """A stream's groups by their numbers as the engine has them, without their consumers."""
+    prefix = keys.data_prefix(stream.oid) + GROUP
+    found = {}
+    for raw, value in stream.db.store.engine.scan(prefix, keys.after(prefix)):
+        record = unpack_group(value)
+        number = unpack_u32(raw, len(prefix))
+        found[number] = group = Group(stream, number, record.name, record.last, record.read)
+        group.restore(record)
+    return found
 
 
 def restore(ledger: Ledger, count: int, low: int, high: int) -> None:

@@ -23,15 +23,15 @@ def parse_id(raw: bytes, missing: int = 0) -> int | None:
     if len(raw) > LONGEST:
         return None
     time, dash, sequence = raw.partition(b"\0")[0].partition(b"-")
-    ms = _parse_half(time)
-    seq = _parse_half(sequence) if dash else missing
+    ms = parse_half(time)
+    seq = parse_half(sequence) if dash else missing
     return None if ms is None or seq is None else ms << 64 | seq
 
 
 def parse_time(raw: bytes) -> int | None:
     """The ms of an id whose sequence number is to be found (`ms-*`); None when the text is none such."""
     time, _, sequence = raw.partition(b"\0")[0].partition(b"-")
-    return _parse_half(time) if sequence == b"*" and len(raw) <= LONGEST else None
+    return parse_half(time) if sequence == b"*" and len(raw) <= LONGEST else None
 
 
 def parse_bound(raw: bytes, missing: int) -> int | None:
@@ -41,7 +41,8 @@ def parse_bound(raw: bytes, missing: int) -> int | None:
     return ID_MAX if raw == b"+" else parse_id(raw, missing)
 
 
-def _parse_half(raw: bytes) -> int | None:
+def parse_half(raw: bytes) -> int | None:
+    """An unsigned integer of 64 bits, None when it is none."""
     if raw.isdigit():
         number = int(raw)
         return number if number <= HALF else None

@@ -10,7 +10,8 @@ beyond. Records: ENTRY id -> packed msgpack of fields and values in turn. The he
 body: last id, highest deleted id, how many were ever added, and `low`.
 
 Unlike other collections a stream may be empty. Its consumer groups (`groups.py`) are read from their records when one is first asked for.
-A stream that has ever had one has records; its extras have two more numbers, the next group's and how many groups there are.
+A stream that has ever had one has records; its extras have two more numbers, the next group's and how many groups there are. So has one
+that remembers its producers' messages (`producers.py`), and behind these numbers what its memory is.
 """
 
 from __future__ import annotations
@@ -20,14 +21,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from diskkv.errors import Damaged
-from diskkv.format import CONSUMER, ENTRY, GROUP, STREAM, keys
-from diskkv.format.groups import numbered, pack_id, unpack_consumer, unpack_group
+from diskkv.format import ENTRY, STREAM, keys
+from diskkv.format.groups import numbered, pack_id
 from diskkv.format.meta import Meta, pack_items, pack_value, unpack_items, unpack_value
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
+from diskkv.format.producers import HEAD_SIZE, pack_production, unpack_production
 from diskkv.store.value import Value, data_type
 from diskkv.types.group_checks import verify_groups
-from diskkv.types.groups import GROUP_WEIGHT, Consumer, Group
+from diskkv.types.groups import GROUP_WEIGHT, Consumer, Group, stored_groups
 from diskkv.types.ledgers import ID_MAX, Ledger
+from diskkv.types.producer_checks import verify_production
+from diskkv.types.producers import Producer, Production
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
@@ -37,6 +41,7 @@ INLINE_BYTES = 4096
 
 EXTRAS = 56
 EXTRAS_WITH_GROUPS = 64
+EXTRAS_WITH_PRODUCERS = EXTRAS_WITH_GROUPS + HEAD_SIZE
 
 ENTRY_WEIGHT = 250
 ITEM_WEIGHT = 41
@@ -55,7 +60,7 @@ class Stream(Value):
 
     __slots__ = (
         "added", "aloft", "altered", "count", "group_count", "head", "high", "ids", "known_groups", "last", "low", "max_deleted",
-        "next_group", "resident", "size", "spill_at", "stirred", "tail", "told", "written",
+        "next_group", "production", "resident", "size", "spill_at", "stirred", "tail", "told", "written",
     )  # fmt: skip
 
     tag = STREAM
@@ -84,9 +89,11 @@ class Stream(Value):
         self.known_groups: dict[bytes, Group] | None = {}
         # The ledgers, and the groups and consumers, that were changed since the last freeze; and those that a checkpoint writes.
         self.stirred: dict[Ledger, None] = {}
-        self.altered: dict[Group | Consumer, None] = {}
+        self.altered: dict[Group | Consumer | Producer, None] = {}
         self.aloft: list[Ledger] = []
-        self.told: dict[Group | Consumer, None] = {}
+        self.told: dict[Group | Consumer | Producer, None] = {}
+        # what is remembered of its producers' messages; None until somebody asks for that
+        self.production: Production | None = None
 
     def __len__(self) -> int:
         return self.count
@@ -364,10 +371,10 @@ class Stream(Value):
         """The consumer groups by name."""
         found = self.known_groups
         if found is None:
-            found = {group.name: group for group in self._stored_groups().values()}
-            for consumer in list(self._stored_consumers({group.number: group for group in found.values()})):
-                consumer.group.enter(consumer)
-            self.known_groups = found
+            found = self.known_groups = {group.name: group for group in stored_groups(self).values()}
+            for group in found.values():
+                for consumer in list(group.stored_consumers()):
+                    group.enter(consumer)
             self.weigh(sum(GROUP_WEIGHT + len(name) for name in found))
         return found
 
@@ -400,6 +407,22 @@ class Stream(Value):
         self.altered[group] = None
         self.db.store.dead.append(keys.garbage_group(self.oid, group.number))
 
+    # -- producers
+
+    def remember(self, seconds: int, most: int) -> Production:
+        """Remember producers' messages for so long, so many of each, from now on, and none of those that are remembered."""
+        self.stir()
+        if not self.oid:
+            self._enlarge()
+        old = self.production
+        self.production = production = Production(self, self.next_group, seconds, most)
+        self.next_group += 1
+        if old is not None:
+            production.added, production.duplicates = old.added, old.duplicates
+            old.forget()
+            self.db.store.dead.append(keys.garbage_group(self.oid, old.number))
+        return production
+
     def stir(self) -> None:
         """As `touch`, for what changes no entry (consumer groups, XSETID): those who WATCH the key are not told, as in Redis."""
         self.note()
@@ -418,26 +441,6 @@ class Stream(Value):
     def dereference(self, numbers: Sequence[int]) -> int:
         """Entries are pending in no group any more; in how many they were."""
         return sum(group.acknowledge(numbers) for group in self.groups().values()) if self.group_count else 0
-
-    def _stored_groups(self) -> dict[int, Group]:
-        prefix = keys.data_prefix(self.oid) + GROUP
-        found = {}
-        for raw, value in self.db.store.engine.scan(prefix, keys.after(prefix)):
-            record = unpack_group(value)
-            number = unpack_u32(raw, len(prefix))
-            found[number] = group = Group(self, number, record.name, record.last, record.read)
-            group.restore(record)
-        return found
-
-    def _stored_consumers(self, groups: dict[int, Group]) -> Iterator[Consumer]:
-        """The consumers of some groups; those of others were destroyed and not yet deleted."""
-        for group in groups.values():
-            prefix = keys.data_prefix(self.oid) + CONSUMER + pack_u32(group.number)
-            for raw, value in self.db.store.engine.scan(prefix, keys.after(prefix)):
-                record = unpack_consumer(value)
-                consumer = Consumer(group, unpack_u32(raw, len(prefix)), record.name, record.seen)
-                consumer.restore(record)
-                yield consumer
 
     # -- what the store needs
 
@@ -475,17 +478,21 @@ class Stream(Value):
         parts = [pack_id(self.last), pack_id(self.max_deleted), pack_u64(self.added), pack_id(self.low)]
         if self.next_group > 1:
             parts += pack_u32(self.next_group), pack_u32(self.group_count)
+        if self.production is not None:
+            parts.append(pack_production(self.production.header()))
         return b"".join(parts)
 
     def _read_extras(self, raw: bytes) -> None:
-        if len(raw) not in (EXTRAS, EXTRAS_WITH_GROUPS):
+        if len(raw) not in (EXTRAS, EXTRAS_WITH_GROUPS, EXTRAS_WITH_PRODUCERS):
             raise Damaged(f"stream {self.key!r} has {len(raw)} bytes of extras")
         self.last = int.from_bytes(raw[:16], "big")
         self.max_deleted = int.from_bytes(raw[16:32], "big")
         self.added = unpack_u64(raw, 32)
         self.low = int.from_bytes(raw[40:56], "big")
-        if len(raw) == EXTRAS_WITH_GROUPS:
+        if len(raw) >= EXTRAS_WITH_GROUPS:
             self.next_group, self.group_count = unpack_u32(raw, 56), unpack_u32(raw, 60)
+        if len(raw) == EXTRAS_WITH_PRODUCERS:
+            self.production = Production.restored(self, unpack_production(raw[EXTRAS_WITH_GROUPS:]))
 
     def freeze(self) -> tuple[bytes, Callable[[dict[Any, Any]], Iterator[tuple[bytes, bytes | None]]], dict[Any, Any]]:
         """The changes by what their subs begin with: entries and ledgers by ids, and whole records under the empty one."""
@@ -497,15 +504,8 @@ class Stream(Value):
             self.told, self.altered = self.altered, {}
             for ledger in self.aloft:
                 changes[ledger.sub] = ledger.freeze()
-            changes[b""] = dict(map(self._head, self.told))
+            changes[b""] = {sub: raw if item.lives() else None for item in self.told for sub, raw in (item.record(),)}
         return prefix, records, changes
-
-    def _head(self, item: Group | Consumer) -> tuple[bytes, bytes | None]:
-        """The record of a group or a consumer as it is now: None when there is none any more."""
-        sub, raw = item.record()
-        group = item if isinstance(item, Group) else item.group
-        exists = self.groups().get(group.name) is group and (isinstance(item, Group) or group.exists(item))
-        return sub, raw if exists else None
 
     def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
         for start, part in changes.items():
@@ -552,13 +552,7 @@ class Stream(Value):
             yield f"there are {count} entries, the header says {self.count}"
         if self.oid:
             yield from verify_groups(self)
-
-    def stored_groups(self) -> dict[int, Group]:
-        """The groups by their numbers, with their consumers, as the engine has them: for `verify`."""
-        groups = self._stored_groups()
-        for consumer in self._stored_consumers(groups):
-            consumer.group.consumers[consumer.name] = consumer.group.by_number[consumer.number] = consumer
-        return groups
+            yield from verify_production(self)
 
     def _stored(self) -> Iterator[tuple[int, Sequence[bytes]]]:
         if not self.oid:
@@ -582,6 +576,8 @@ class Stream(Value):
         if self.group_count:
             for group in self.groups().values():
                 group.copy_to(target)
+        if self.production is not None:
+            self.production.copy_to(target, self.db.store.now)
 
     def encoding(self) -> bytes:
         return b"stream"
@@ -594,5 +590,7 @@ class Stream(Value):
                 return False
             pieces.clear()  # popping leaves a dict its table
         del self.ids[-count:]
-        ledgers = (ledger for group in (self.known_groups or {}).values() for ledger in group.ledgers())
-        return all(ledger.shed(count) for ledger in ledgers) and not self.ids
+        owners: list[Group | Production] = list((self.known_groups or {}).values())
+        if self.production is not None:
+            owners.append(self.production)
+        return all(ledger.shed(count) for owner in owners for ledger in owner.ledgers()) and not self.ids

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -64,3 +65,50 @@ def test_asyncio(path: str) -> None:
             assert await r.delex("k", ifeq="w") == 1
 
     asyncio.run(main())
+
+
+@pytest.mark.skipif(not hasattr(redis.Redis, "xnack"), reason="this redis-py is older than the commands")
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_streams_and_hot_keys(path: str, protocol: int) -> None:
+    with diskkv.open(path, protocol=protocol, decode_responses=True) as opened:
+        r: Any = opened
+        r.hotkeys_start(metrics=[SimpleNamespace(value="NET")])
+        first = r.xadd("x", {"f": "v"}, idmp=("producer", "message"))
+        assert r.xadd("x", {"f": "v"}, idmp=("producer", "message")) == first
+        second = r.xadd("x", {"f": "v"}, idmpauto="producer")
+        assert r.xcfgset("x", idmp_duration=200) in (True, "OK")
+        assert r.xinfo_stream("x")["iids-duplicates"] == 1
+        r.xgroup_create("x", "g", id="0")
+        r.xreadgroup("g", "ann", {"x": ">"})
+        assert r.xnack("x", "g", "FAIL", first) == 1
+        assert [entry["message_id"] for entry in r.xpending_range("x", "g", "-", "+", 9, consumername="ann")] == [second]
+        assert r.execute_command("XREAD", "MAXCOUNT", 1, "STREAMS", "x", "0") is not None
+        r.hotkeys_stop()
+        assert r.hotkeys_get() is not None
+        r.hotkeys_reset()
+
+
+@pytest.mark.skipif(not hasattr(redis.Redis, "arset"), reason="this redis-py is older than the commands")
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_arrays(path: str, protocol: int) -> None:
+    with diskkv.open(path, protocol=protocol, decode_responses=True) as opened:
+        r: Any = opened
+        assert r.arset("a", 5, "x", "2.5") == 2
+        assert r.armset("a", {9: "1", 0: "zero"}) == 2
+        assert (r.arcount("a"), r.arlen("a")) == (4, 10)
+        assert r.arget("a", 5) == "x"
+        assert r.armget("a", 5, 6, 7) == ["x", "2.5", None]
+        assert r.argetrange("a", 7, 5) == [None, "2.5", "x"]
+        assert r.arscan("a", 0, 9, limit=2) == [[0, "zero"], [5, "x"]]
+        matching = [(SimpleNamespace(value="RE"), "^[0-9.]+$")]
+        assert r.argrep("a", 0, 9, matching, withvalues=True) == [[6, "2.5"], [9, "1"]]
+        assert r.arop("a", 0, 9, SimpleNamespace(value="SUM")) == "3.5"
+        assert r.arinsert("a", "i") == 0
+        assert r.arnext("a") == 1
+        assert r.arseek("a", 3) == 1
+        assert r.arring("b", 2, "1", "2", "3") == 0
+        assert r.arlastitems("b", 2) == ["2", "3"]
+        assert r.arinfo("a")["count"] == 4
+        assert r.ardel("a", 9) == 1
+        assert r.ardelrange("a", (0, 5), (6, 7)) == 3
+        assert not r.exists("a")

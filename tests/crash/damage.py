@@ -32,6 +32,7 @@ READS: dict[str, list[tuple[Any, ...]]] = {
     "set": [("SMEMBERS",), ("SCARD",), ("SISMEMBER", 7), ("SMISMEMBER", 3, 70, 150, 299)],
     "zset": [("ZRANGE", 0, -1, "WITHSCORES"), ("ZCARD",), ("ZSCORE", 9), ("ZRANK", 9), ("ZRANGE", 0, 25, "BYSCORE"), ("ZCOUNT", 3, 30)],
     "list": [("LRANGE", 0, -1), ("LLEN",), ("LINDEX", 70), ("LPOS", 7)],
+    "array": [("ARSCAN", 0, 2**64 - 2), ("ARCOUNT",), ("ARGETRANGE", 0, 99), ("ARGET", 70)],
     "stream": [("XRANGE", "-", "+"), ("XLEN",), ("XREVRANGE", "+", "-", "COUNT", 3)],
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from diskkv.errors import CommandError, Undone
-from diskkv.format import BUCKET, ENTRY, LIST_RUN, MEMBER, PIECE, RANKED, keys
+from diskkv.format import BUCKET, ENTRY, LIST_RUN, MEMBER, PIECE, RANKED, SLOT, keys
 from diskkv.format.meta import decode
 from diskkv.repair import repair
 from diskkv.replies import OK, Simple
@@ -25,6 +25,7 @@ LARGE: dict[str, list[tuple[Any, ...]]] = {
     "set": [("SADD", "key", *range(3000))],
     "zset": [("ZADD", "key", *(word for number in range(3000) for word in (number % 50, number)))],
     "list": [("RPUSH", "key", *range(3000))],
+    "array": [("ARSET", "key", 5, *range(3000))],
     "stream": [("XADD", "key", f"{number}-1", "field", number) for number in range(1, 600)],
 }
 SMALL = {
@@ -33,6 +34,7 @@ SMALL = {
     "set": ("SADD", "key", 1),
     "zset": ("ZADD", "key", 1, "m1"),
     "list": ("RPUSH", "key", 1),
+    "array": ("ARSET", "key", 7, 1),
     "stream": ("XADD", "key", "1-1", "field", 1),
 }
 # The kind of records that a change needs to read, and such a change.
@@ -42,9 +44,10 @@ CHANGES: dict[str, tuple[bytes, tuple[Any, ...]]] = {
     "set": (MEMBER, ("SMOVE", "key", "elsewhere", 77)),
     "zset": (MEMBER, ("ZINCRBY", "key", 1, 77)),
     "list": (LIST_RUN, ("LINSERT", "key", "BEFORE", 1500, "new")),
+    "array": (SLOT, ("ARDEL", "key", 77)),
     "stream": (ENTRY, ("XTRIM", "key", "MAXLEN", 10)),
 }
-READS = {"string": "STRLEN", "hash": "HLEN", "set": "SCARD", "zset": "ZCARD", "list": "LLEN", "stream": "XLEN"}
+READS = {"string": "STRLEN", "hash": "HLEN", "set": "SCARD", "zset": "ZCARD", "list": "LLEN", "stream": "XLEN", "array": "ARCOUNT"}
 
 
 @pytest.fixture

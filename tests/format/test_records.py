@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diskkv.errors import Damaged
-from diskkv.format import HASH, STREAM, STRING, ZSET, groups, keys
+from diskkv.format import ARRAY, HASH, SLOT, STREAM, STRING, ZSET, groups, keys, producers
 from diskkv.format.explain import explain
 from diskkv.format.meta import (
     Meta,
@@ -139,6 +139,26 @@ def test_format_1_to_the_byte() -> None:
     group = group._replace(waiting=groups.WaitingRecord(2, 3, 0, both))
     more = b"\xc4\x10" + bytes(15) + b"\x02\x03\xc4\x18" + bytes(24) + b"\xc4\x18" + both.to_bytes(24, "big")
     assert (groups.pack_group(group), groups.unpack_group(b"\x9b" + packed[1:] + more)) == (b"\x9b" + packed[1:] + more, group)
+    assert groups.numbered(groups.released_sub(1), both) == b"k\0\0\0\x01\0\0\0\0\0\0\0\x05" + groups.pack_id(1 << 64 | 2)
+    ends = b"\x09\x02\xc4\x18" + bytes(24) + b"\xc4\x18" + both.to_bytes(24, "big")
+    group = group._replace(released=groups.ReleasedRecord(9, 2, 0, both))
+    whole = b"\x9f" + packed[1:] + more + ends
+    assert (groups.pack_group(group), groups.unpack_group(whole)) == (whole, group)
+    group = group._replace(waiting=None)
+    more = b"\xc0" * 4 + ends
+    assert (groups.pack_group(group), groups.unpack_group(b"\x9f" + packed[1:] + more)) == (b"\x9f" + packed[1:] + more, group)
+    production = producers.ProductionRecord(7, 100, 50, 9, 2, 4, 3, 8, 5, 1 << 64)
+    head = b"".join(map(pack_u32, (7, 100, 50))) + pack_u64(9) + pack_u64(2) + pack_u32(4) + pack_u32(3) + pack_u64(8)
+    head += bytes(15) + b"\x05" + groups.pack_id(1 << 64)
+    assert (producers.pack_production(production), producers.unpack_production(head)) == (head, production)
+    assert producers.producer_sub(1, 2) == b"d\0\0\0\x01\0\0\0\x02"
+    assert groups.numbered(producers.message_sub(1), 5) == b"i\0\0\0\x01" + bytes(15) + b"\x05"
+    assert groups.numbered(producers.turn_sub(1, 2), 5) == b"q\0\0\0\x01\0\0\0\x02" + bytes(15) + b"\x05"
+    producer = producers.ProducerRecord(b"p", 5, 3, 1, 4)
+    assert (producers.pack_producer(producer), producers.unpack_producer(b"\x95\xc4\x01p\5\3\1\4")) == (b"\x95\xc4\x01p\5\3\1\4", producer)
+    message = producers.MessageRecord(2, 5, 1 << 64, b"m")
+    whole = pack_u32(2) + pack_u64(5) + groups.pack_id(1 << 64) + b"m"
+    assert (producers.pack_message(message), producers.unpack_message(whole)) == (whole, message)
     consumer = groups.ConsumerRecord(b"c", 5, -1, 3, 0, 2)
     packed = b"\x96\xc4\x01c\x05\xff\x03\xc4\x10" + bytes(16) + b"\xc4\x10" + bytes(15) + b"\x02"
     assert (groups.pack_consumer(consumer), groups.unpack_consumer(packed)) == (packed, consumer)
@@ -147,7 +167,7 @@ def test_format_1_to_the_byte() -> None:
 
 @given(st.binary(max_size=40), st.binary(max_size=40))
 def test_anything_can_be_explained(key: bytes, value: bytes) -> None:
-    kinds = tuple(b"D\0\0\0\0\0\0\0\x01" + kind for kind in (b"m", b"b", b"x", b"g", b"n", b"p", b"o", b"t"))
+    kinds = tuple(b"D\0\0\0\0\0\0\0\x01" + kind for kind in (b"m", b"b", b"x", b"g", b"n", b"p", b"o", b"t", b"k", b"d", b"i", b"q"))
     for table in (b"", b"M", b"D", b"E", b"G", b"X", b"Xstate", b"Xformat", *kinds):
         line = explain(table + key, value)
         assert line
@@ -186,9 +206,30 @@ def test_explanations() -> None:
     assert explain(place + groups.numbered(groups.waiting_sub(1), both), b"") == (
         "data oid 7 waiting since 1970-01-01 00:00:00.001Z in group 1: 5-1"
     )
+    assert explain(place + groups.numbered(groups.released_sub(1), both), b"") == "data oid 7 given back 5-1 in group 1, turn 1"
+    assert explain(place + groups.pending_sub(1) + number, groups.pack_delivery(groups.NOBODY, 3, 4)) == (
+        "data oid 7 pending 5-1 in group 1 for nobody, turn 3, delivered 4 times"
+    )
+    released = groups.GroupRecord(b"workers", 5 << 64, 5, 3, 0, 2, 7, None, groups.ReleasedRecord(9, 2, 0, 0))
+    assert explain(place + groups.group_sub(1), groups.pack_group(released)) == (
+        'data oid 7 group 1 "workers" last 5-0 5 read, 3 pending, 2 given back'
+    )
+    producer = producers.pack_producer(producers.ProducerRecord(b"ann", 5, 3, 1, 4))
+    assert explain(place + producers.producer_sub(1, 2), producer) == 'data oid 7 producer 2 of production 1 "ann", 3 messages'
+    message = producers.pack_message(producers.MessageRecord(2, 4, 5 << 64 | 1, b"m"))
+    assert explain(place + groups.numbered(producers.message_sub(1), 255), message) == (
+        f'data oid 7 message {"0" * 30}ff of production 1 "m" of producer 2, turn 4: 5-1'
+    )
+    assert explain(place + groups.numbered(producers.turn_sub(1, 2), 4), bytes(15) + b"\xff") == (
+        f"data oid 7 turn 4 of producer 2 of production 1: message {'0' * 30}ff"
+    )
     assert explain(keys.garbage_group(7, 1), b"") == "garbage group 1 of oid 7"
     stream = encode_inline(STREAM, None, pack_items([bytes(56), bytes(16), [b"f", b"v"]]))
     assert explain(keys.meta_prefix(1) + b"x", stream).startswith('meta epoch 1 "x" stream 1 entries, ')
+    array = encode_inline(ARRAY, None, pack_items([2**64 - 1, 7, b"seven", 2**64 - 2, b"last"]))
+    assert explain(keys.meta_prefix(1) + b"x", array).startswith('meta epoch 1 "x" array 2 entries, ')
+    assert explain(place + groups.numbered(SLOT, 258), pack_value(b"v")) == 'data oid 7 slot 258 -> "v"'
+    assert groups.numbered(SLOT, 258) == b"a\0\0\0\0\0\0\x01\x02"
     assert explain(keys.data_prefix(7) + b"?x", b"") == 'data oid 7 unknown kind "?x" -> ""'
     assert explain(keys.expiry_key(2**62, 1, b"k"), b"") == f'expiry {2**62} ms epoch 1 "k"'
     assert explain(keys.garbage_epoch(3), b"") == "garbage epoch 3"

@@ -154,6 +154,7 @@ TIMES = st.integers(1, 12)
 IDS = st.one_of(TIMES.map(b"%d-0".__mod__), TIMES.map(b"%d-1".__mod__))
 GROUP_NAMES = (b"g", b"h")
 GROUPS = st.sampled_from(GROUP_NAMES)
+MODES = st.sampled_from([b"SILENT", b"FAIL", b"FATAL"])
 CONSUMERS = st.sampled_from([b"ann", b"bob"])
 SEVERAL = st.sampled_from([b"1", b"2", b"5", b"100"])
 NEW = call("XADD", KEYS, st.one_of(st.integers(1, 40).map(b"%d-*".__mod__), IDS), pairs(MEMBERS, MEMBERS))
@@ -177,6 +178,7 @@ STREAMS = st.one_of(
     call("XCLAIM", KEYS, GROUPS, CONSUMERS, SPANS, few(IDS), options(b"FORCE")),
     call("XAUTOCLAIM", KEYS, GROUPS, CONSUMERS, SPANS, IDS, b"COUNT", SEVERAL),
     call("XPENDING", KEYS, GROUPS, b"-", b"+", b"1000"),
+    call("XNACK", KEYS, GROUPS, MODES, b"IDS", b"2", IDS, IDS, options(b"FORCE")),
 )
 WHOLE_KEYS = st.one_of(
     call("DEL", few(KEYS)),

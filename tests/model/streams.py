@@ -15,15 +15,16 @@ else:
 
 Id = tuple[int, int]
 HIGHEST = (1 << 64) - 1
+MOST_TIMES = (1 << 63) - 1
 
 
 class GroupModel:
-    """The last id delivered, the names of the consumers, and what is pending: id -> consumer, time, count."""
+    """The last id delivered, the names of the consumers, and what is pending: id -> consumer, None for nobody, time, count."""
 
     def __init__(self, last: Id) -> None:
         self.last = last
         self.consumers: set[bytes] = set()
-        self.pending: dict[Id, tuple[bytes, int, int]] = {}
+        self.pending: dict[Id, tuple[bytes | None, int, int]] = {}
 
 
 class StreamModel:
@@ -137,7 +138,7 @@ class Streams(Base):
                 items = stream.entries.get(number)
                 told.append([shown(number), items])
                 if items is not None:
-                    group.pending[number] = consumer, self.now, times + 1
+                    group.pending[number] = consumer, self.now, min(times + 1, MOST_TIMES)
             return [[key, told]]
         for number in [number for number in stream.entries if number > group.last][: int(count)]:
             told.append([shown(number), stream.entries[number]])
@@ -153,7 +154,21 @@ class Streams(Base):
 
     def do_xpending(self, key: bytes, name: bytes, *_: bytes) -> Any:
         pending = self._group(key, name)[1].pending
-        return [[shown(number), *pending[number][:1], self.now - pending[number][1], pending[number][2]] for number in sorted(pending)]
+        return [
+            [shown(number), *((b"", -1) if holder is None else (holder, self.now - time)), times]
+            for number, (holder, time, times) in sorted(pending.items())
+        ]
+
+    def do_xnack(self, key: bytes, name: bytes, mode: bytes, _: bytes, __: bytes, *words: bytes) -> Any:
+        force = words[-1] == b"FORCE"
+        stream, group = self._group(key, name)
+        count = 0
+        for number in map(read, words[:-1] if force else words):
+            if number in group.pending or (force and number in stream.entries):
+                times = group.pending.get(number, (None, 0, 0))[2]
+                group.pending[number] = None, 0, {b"SILENT": max(times - 1, 0), b"FAIL": times, b"FATAL": MOST_TIMES}[mode]
+                count += 1
+        return count
 
     def do_xclaim(self, key: bytes, name: bytes, consumer: bytes, idle: bytes, *words: bytes) -> Any:
         force = words[-1] == b"FORCE"
@@ -167,9 +182,9 @@ class Streams(Base):
             held = group.pending.get(number)
             if held is None and not force:
                 continue
-            if held is not None and self.now - held[1] < int(idle):
+            if held is not None and held[0] is not None and self.now - held[1] < int(idle):
                 continue
-            group.pending[number] = consumer, self.now, (held[2] if held else 1) + 1
+            group.pending[number] = consumer, self.now, min((held[2] if held else 1) + 1, MOST_TIMES)
             told.append([shown(number), stream.entries[number]])
         return told
 
@@ -184,13 +199,13 @@ class Streams(Base):
             if not left or not looks:
                 return [shown(number), told, lost]
             looks -= 1
-            _holder, time, times = group.pending[number]
+            holder, time, times = group.pending[number]
             if number not in stream.entries:
                 del group.pending[number]
                 lost.append(shown(number))
                 left -= 1
-            elif self.now - time >= int(idle):
-                group.pending[number] = consumer, self.now, times + 1
+            elif holder is None or self.now - time >= int(idle):
+                group.pending[number] = consumer, self.now, min(times + 1, MOST_TIMES)
                 told.append([shown(number), stream.entries[number]])
                 left -= 1
         return [b"0-0", told, lost]

@@ -11,6 +11,9 @@ from diskkv.store import writer
 from tests.model.commands import HASHES, LISTS, SETS, STREAMS, STRINGS, WHOLE_DATABASES, WHOLE_KEYS, ZSETS
 from tests.model.machine import with_commands
 
+# What hypothesis says of a failure spells out every strategy that a command may be drawn from, and it warns of that.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
+
 EVERYTHING = st.one_of(STRINGS, HASHES, LISTS, SETS, ZSETS, STREAMS, WHOLE_KEYS, WHOLE_KEYS, WHOLE_DATABASES)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from diskkv.store.store import Store
 from diskkv.store.value import Value
+from diskkv.transfer.values import production_of
+from diskkv.types.arrays import Array
 from diskkv.types.groups import Group
 from diskkv.types.hashes import Hash
 from diskkv.types.ledgers import ID_MAX
@@ -44,7 +46,10 @@ def content(value: Value) -> Any:
     if isinstance(value, List):
         return value.elements()
     if isinstance(value, Stream):
-        return value.range(0, ID_MAX), value.last, value.max_deleted, value.added, [group_content(each) for each in value.groups().values()]
+        groups = [group_content(each) for each in value.groups().values()]
+        return value.range(0, ID_MAX), value.last, value.max_deleted, value.added, groups, production_of(value)
+    if isinstance(value, Array):
+        return list(value.scan()), value.cursor
     if isinstance(value, Hash):
         return {field: (data, when) for field, data, when in value.timed_items()}
     assert isinstance(value, Members)
@@ -53,8 +58,9 @@ def content(value: Value) -> Any:
 
 def group_content(group: Group) -> Any:
     """A consumer group, but for when its consumers were seen: that may be forgotten."""
-    pending = [(number, holder.name, time, times) for number, holder, time, times in group.deliveries(0, ID_MAX)]
-    return group.name, group.last, group.read, pending, {name: len(consumer) for name, consumer in group.consumers.items()}
+    pending = [(number, holder and holder.name, time, times) for number, holder, time, times in group.deliveries(0, ID_MAX)]
+    released = [number for number, *_ in group.unowned()]
+    return group.name, group.last, group.read, pending, released, {name: len(consumer) for name, consumer in group.consumers.items()}
 
 
 def _manifest(path: Path) -> list[tuple[str, bytes]]:

@@ -11,7 +11,7 @@ Command = tuple[Any, ...]
 
 # Where a `ManualClock` begins.
 BEGUN = 1_700_000_000_000
-TYPES = (b"string", b"list", b"hash", b"set", b"zset", b"stream", b"timed hash")
+TYPES = (b"string", b"list", b"hash", b"set", b"zset", b"stream", b"timed hash", b"array")
 
 SEVERAL = """
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
@@ -86,7 +86,17 @@ def group(work: Draw) -> Command:
     some = [random.randrange(low, work.entries + 2) for _ in range(random.choice((1, 10)))]
     name, consumer = f"g{random.randrange(2)}", f"c{random.randrange(3)}"
     references = random.choice(((), ("KEEPREF",), ("DELREF",), ("ACKED",)))
-    match random.randrange(12):
+    match random.randrange(18):
+        case 12:
+            return "XADD", work.key(), *random.choice((("IDMP", consumer, random.randrange(9)), ("IDMPAUTO", consumer))), "*", "f", low % 5
+        case 13 | 14:
+            return "XIDMPRECORD", work.key(), consumer, random.randrange(99), f"{some[0]}-{random.randrange(1, 3)}"
+        case 15:
+            return "XCFGSET", work.key(), "IDMP-MAXSIZE", random.choice((2, 2, 3)), "IDMP-DURATION", 86_400
+        case 10 | 11:
+            mode = random.choice(("SILENT", "FAIL", "FATAL"))
+            options = random.choice(((), ("FORCE",), ("RETRYCOUNT", 3, "FORCE")))
+            return "XNACK", work.key(), name, mode, "IDS", len(some), *some, *options
         case 0:
             return "XDELEX", work.key(), *references, "IDS", len(some), *some
         case 1:
@@ -106,7 +116,8 @@ def group(work: Draw) -> Command:
             return "XAUTOCLAIM", work.key(), name, consumer, random.choice((0, 500)), random.choice(("-", low)), "COUNT", 5, *just
         case 7:
             options = random.choice(((), ("NOACK",), ("CLAIM", random.choice((0, 60)))))
-            return "XREADGROUP", "GROUP", name, consumer, *options, "COUNT", 7, "STREAMS", work.key(), ">"
+            limits = random.choice((("COUNT", 7), ("MAXCOUNT", random.randrange(1, 9)), ("COUNT", 5, "MAXSIZE", random.randrange(1, 300))))
+            return "XREADGROUP", "GROUP", name, consumer, *options, *limits, "STREAMS", work.key(), random.choice((">", ">", 0))
         case 8:
             return "XPENDING", work.key(), name, "IDLE", random.choice((0, 300)), "-", "+", 20
         case 9:
@@ -201,6 +212,31 @@ def program(work: Draw) -> Command:
     )
 
 
+def array(work: Draw) -> Command:
+    """Arrays: near and far indexes, rings, ranges."""
+    random = work.random
+    index = random.choice((random.randrange(300), random.randrange(300), 1 << random.randrange(63), (1 << 64) - 2 - random.randrange(3)))
+    values = [str(random.randrange(99)) * random.choice((1, 4, 400)) for _ in range(random.choice((1, 3, 150)))]
+    match random.randrange(12):
+        case 0:
+            return "ARMSET", work.key(), index, values[0], random.randrange(9), values[-1]
+        case 1 | 2:
+            return "ARINSERT", work.key(), *values
+        case 3 | 4:
+            return "ARRING", work.key(), random.choice((3, 50, 200)), *values
+        case 5:
+            return "ARSEEK", work.key(), random.choice((0, 7, index))
+        case 6:
+            return "ARDEL", work.key(), index, *range(9)
+        case 7:
+            return "ARDELRANGE", work.key(), index, random.randrange(300)
+        case 8:
+            return "ARGREP", work.key(), "-", "+", "RE", "^[1-5]+$", "MATCH", "7", "AND", "LIMIT", 3
+        case 9:
+            return "AROP", work.key(), 0, index, random.choice(("SUM", "MAX", "XOR", "USED"))
+    return "ARSET", work.key(), index % (1 << 63), *values
+
+
 def payload(work: Draw) -> Command:
     """Values that come as a whole."""
     random = work.random
@@ -231,6 +267,8 @@ def payloads() -> tuple[bytes, ...]:
             run("XGROUP", "CREATE", f"stream{count}", "g0", 0)
             run("XREADGROUP", "GROUP", "g0", "c0", "COUNT", count // 2, "STREAMS", f"stream{count}", ">")
             run("PFADD", f"sketch{count}", *numbers)
+            run("ARSET", f"array{count}", 7, *numbers)
+            run("ARINSERT", f"array{count}", "first")
         return tuple(run("DUMP", key) for key in sorted(run("KEYS", "*")))
     finally:
         run.close()
@@ -243,4 +281,5 @@ NEWER: dict[str, Callable[[Draw], Command]] = {
     "place": place,
     "program": program,
     "payload": payload,
+    "array": array,
 }
