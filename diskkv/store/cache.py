@@ -11,6 +11,7 @@ Dropping a clean object is never a correctness event. Dirty ones are pinned unti
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ from diskkv.store.value import Value
 SMALL = 1
 MAIN = 2
 
+# Where all is hot, a whole queue may have to be gone through before there is anything to evict: 80 ms for 400,000 keys. So the trim after
+# a tick takes so many steps, and for each object that is too many some more, but never more than MOST (10 ms): the next goes on.
+STEPS = 1000
+STEPS_EACH = 8
+MOST = 50_000
 # A trim gives up after passing this many pinned objects: they will be clean after the next checkpoint.
 PATIENCE = 64
 GHOST_COST = 120
@@ -76,13 +82,21 @@ class Cache:
         self.used -= value.weight
         self.dead += 1
 
-    def trim(self) -> bool:
-        """Evict until the budget holds. False when too much of what is resident is pinned."""
+    def trim_some(self) -> None:
+        """Evict until the budget holds, but not for long. REQUIRES: it does not."""
+        many = len(self._small) + len(self._main)
+        self.trim(min(STEPS + STEPS_EACH * (many * (self.used - self.budget) // self.used), MOST))
+
+    def trim(self, steps: int = sys.maxsize) -> bool:
+        """Evict until the budget holds, in so many steps. False when it does not: too much of what is resident is pinned, or hot."""
         patience = PATIENCE
         pinned_from = self.pinned_from
         small, main = self._small, self._main
         limit = self.budget // 10
         while self.used > self.budget:
+            if not steps:
+                return False
+            steps -= 1
             if small and (self.small_bytes > limit or not main):
                 value = small.popleft()
                 self.small_bytes -= value.weight

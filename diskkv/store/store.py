@@ -388,7 +388,7 @@ class Store:
             except OSError as error:
                 self._undo(os.strerror(error.errno or 0))
         if self.cache.used > self.cache.budget:
-            self.cache.trim()
+            self.cache.trim_some()
         if self.on_commit is not None:
             self.on_commit()
 

@@ -1,0 +1,37 @@
+"""The cache keeps its budget without keeping anybody waiting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from diskkv.store import cache
+from tests.support.runner import Runner
+
+
+def test_where_all_is_hot_a_tick_evicts_for_a_while_and_the_next_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Runner(tmp_path / "store", maxmemory="1mb")
+    held = run.executor.store.cache
+    number = 0
+    while not held.evicted:
+        run("SET", f"key{number}", "x" * 1000)
+        number += 1
+    run.checkpoint()
+    for value in run.executor.store.databases[0].objects.values():
+        value.freq = 3
+    resident = len(run.executor.store.databases[0].objects)
+    monkeypatch.setattr(cache, "STEPS", 20)
+    monkeypatch.setattr(cache, "MOST", resident // 10)
+    evicted = held.evicted
+    run("SET", "one more", "x" * 1000)
+    assert (held.evicted, held.used > held.budget) == (evicted, True)
+    ticks = 1
+    while held.used > held.budget:
+        run("PING")
+        ticks += 1
+    assert held.evicted > evicted
+    assert 10 <= ticks < 100
+    assert list(held.verify()) == []
+    assert run.findings() == []
+    run.close()
