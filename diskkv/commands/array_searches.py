@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import struct
 from collections.abc import Callable, Iterable
 from functools import reduce
 from itertools import islice
@@ -20,12 +18,10 @@ from diskkv.lib.glob import compile_glob
 from diskkv.lib.numbers import (
     LongDouble,
     add_long_doubles,
-    format_double,
     format_general,
     is_finite,
     is_less,
-    long_double_of,
-    parse_int,
+    number_of,
     parse_long_double,
     truncated,
 )
@@ -152,24 +148,6 @@ def arop(ctx: Session, key: bytes, first: bytes, last: bytes, *words: bytes) -> 
     if operation == b"MATCH":
         return sum(data == words[1] for data in found)
     return OPERATIONS[operation](number for data in found if (number := number_of(data)) is not None)
-
-
-# What AROP takes for a double, if it prints as it stands.
-_POINTED = re.compile(rb"-?[0-9]+\.[0-9]+")
-
-
-def number_of(data: bytes) -> LongDouble | None:
-    """The number that an element is, None for none. As in Redis some are doubles, where others are long doubles."""
-    whole = parse_int(data)
-    if whole is not None:
-        return whole, 0
-    if _POINTED.fullmatch(data) and len(data) < 32:
-        double = float(data)
-        text = format_double(double)
-        # Redis has no room for a double's last two bits.
-        if data in (text, text + b".0") and not struct.pack("<d", double)[0] & 3:
-            return long_double_of(double)
-    return parse_long_double(data)
 
 
 def _sum(numbers: Iterable[LongDouble]) -> bytes | None:

@@ -7,6 +7,7 @@ the same), long doubles as in every Redis on x86: 64 bits of mantissa, 17 decima
 from __future__ import annotations
 
 import re
+import struct
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 INT_MIN = -(2**63)
@@ -136,6 +137,8 @@ _BEYOND = 1 << 20
 _LONGEST = 5119  # Redis does not look at longer texts
 _DECIMALS = 17
 _SCALE = 10**_DECIMALS
+# An element that counts as a double, if it prints as it stands.
+_POINTED = re.compile(rb"-?[0-9]+\.[0-9]+")
 _SEVENTEEN = Context(prec=_DECIMALS, rounding=ROUND_HALF_EVEN, Emax=999_999, Emin=-999_999)
 ZERO: LongDouble = (0, 0)
 
@@ -291,6 +294,20 @@ def truncated(number: LongDouble) -> int | None:
         return None
     size = abs(mantissa) << exponent if exponent >= 0 else abs(mantissa) >> -exponent
     return -size if mantissa < 0 else size
+
+
+def number_of(data: bytes) -> LongDouble | None:
+    """The number that an array's element is, None for none. As in Redis some are doubles, where others are long doubles."""
+    whole = parse_int(data)
+    if whole is not None:
+        return whole, 0
+    if _POINTED.fullmatch(data) and len(data) < 32:
+        double = float(data)
+        text = format_double(double)
+        # Redis has no room for a double's last two bits.
+        if data in (text, text + b".0") and not struct.pack("<d", double)[0] & 3:
+            return long_double_of(double)
+    return parse_long_double(data)
 
 
 def _digits(number: int) -> bytes:

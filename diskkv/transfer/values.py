@@ -57,7 +57,7 @@ def content_of(value: Value) -> Content:
         state = StreamState(value.last, value.max_deleted, value.added, groups_of(value), production_of(value))
         return Content(format.STREAM, len(value), _entries(value), state=state)
     if isinstance(value, Array):
-        return Content(format.ARRAY, len(value), _chunks(value.scan()), cursor=value.cursor)
+        return Content(format.ARRAY, len(value), value.runs(), cursor=value.cursor)
     raise TypeError(f"{type(value).__name__} has no content")
 
 
@@ -263,7 +263,8 @@ def _fill_array(db: Database, key: bytes, content: Content, rest: Rest) -> Value
     for part in content.parts:
         value.assign(part)
         rest(_cost(data for _, data in part))
-    value.cursor = content.cursor
+    if content.cursor is not None:
+        value.seek(content.cursor + 1)
     if not len(value) or content.count not in (None, len(value)):
         db.remove(value)
         raise BadDump("an array has an index twice, or no element")

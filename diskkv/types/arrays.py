@@ -28,7 +28,7 @@ EXTRAS = 24
 # What an element of a small array takes in memory besides its bytes.
 ITEM_WEIGHT = 120
 # How many elements are deleted or copied together.
-RUN = 1024
+RUN = 512
 
 NONE = (1 << 64) - 1
 INDEX_MAX = NONE - 1
@@ -74,6 +74,13 @@ class Array(Value):
             return
         for index, raw in self.ledger.scan(start, stop, reverse=reverse):
             yield index, unpack_value(raw)
+
+    def runs(self) -> Iterator[list[Element]]:
+        """All elements in order, a few at a time; between two times a checkpoint may land."""
+        start = 0
+        while part := list(islice(self.scan(start), RUN)):
+            yield part
+            start = part[-1][0] + 1
 
     def span(self) -> int:
         """One more than the highest index."""
@@ -279,10 +286,9 @@ class Array(Value):
     def copy_to(self, target: Value) -> None:
         if not isinstance(target, Array):
             raise TypeError("an array is copied to an array")
-        elements = self.scan()
-        while part := list(islice(elements, RUN)):
+        for part in self.runs():
             target.assign(part)
-        target.cursor = self.cursor
+        target.seek(self.next_index())
 
     def encoding(self) -> bytes:
         return b"sliced-array"

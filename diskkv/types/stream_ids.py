@@ -44,15 +44,21 @@ def parse_bound(raw: bytes, missing: int) -> int | None:
 def parse_half(raw: bytes) -> int | None:
     """An unsigned integer of 64 bits, None when it is none."""
     if raw.isdigit():
-        number = int(raw)
-        return number if number <= HALF else None
+        return _half(raw)
     match = _UNSIGNED.fullmatch(raw)
-    if match is None or (_NEGATIVE.fullmatch(raw) and int(raw) >= -(1 << 63)):
-        return None
-    number = int(match[2])
-    if number > HALF:
+    number = _half(match[2]) if match is not None else None
+    if match is None or number is None or (_NEGATIVE.fullmatch(raw) and number <= 1 << 63):
         return None
     return -number & HALF if match[1] == b"-" else number
+
+
+def _half(digits: bytes) -> int | None:
+    """An integer of 64 bits. int() refuses long texts, which zeros may make of any number."""
+    digits = digits.lstrip(b"0")
+    if len(digits) > 20:
+        return None
+    number = int(digits or b"0")
+    return number if number <= HALF else None
 
 
 def next_id(last: int, now: int) -> int | None:

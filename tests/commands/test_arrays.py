@@ -13,6 +13,7 @@ import pytest
 from diskkv.errors import CommandError
 from diskkv.rdb.checksum import crc64
 from diskkv.replies import OK
+from diskkv.transfer.values import content_of, put
 from diskkv.types.arrays import Array
 from tests.commands.test_notifications import Ear
 from tests.support.contents import contents
@@ -124,6 +125,12 @@ def test_errors(run: Runner, words: str, text: str) -> None:
     if words.split()[0] not in ("ARGET", "ARMGET"):
         run("SET", "a", "string")
         assert error(run(*words.split())) in (text, "Operation against a key holding the wrong kind of value"), words
+
+
+def test_indexes_in_many_digits(run: Runner) -> None:
+    assert error(run("ARSET", "a", "9" * 6000, "v")) == error(run("ARSET", "a", "-" + "9" * 6000, "v")) == "invalid array index"
+    assert run("ARSET", "a", "0" * 6000 + "7", "v") == 1
+    assert run("ARGET", "a", 7) == b"v"
 
 
 def test_other_types(run: Runner) -> None:
@@ -470,6 +477,22 @@ def test_replay(run: Runner, tmp_path: Path) -> None:
         assert again.findings() == []
     finally:
         again.close()
+
+
+@pytest.mark.parametrize("size", [5, 700])
+def test_a_checkpoint_between_the_parts_of_an_import(run: Runner, size: int) -> None:
+    """The cursor is set last, and is not forgotten."""
+    run("ARSET", "a", 0, *range(size))
+    run("ARSEEK", "a", 3)
+    store = run.executor.store
+    with store.lock:
+        source = store.databases[0].get(b"a", Array)
+        assert source is not None
+        put(store.databases[0], b"b", content_of(source), lambda size: run.checkpoint())
+    run.checkpoint()
+    run.evict()
+    assert run("ARNEXT", "b") == 3
+    assert run("ARCOUNT", "b") == size
 
 
 def test_larger_than_memory(tmp_path: Path) -> None:
