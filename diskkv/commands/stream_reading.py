@@ -120,11 +120,15 @@ def xread(ctx: Session, *words: bytes) -> Any:
         else:
             after.append(identifier(mark))
     found = []
+    # Who names a stream ten thousand times is shown the same entries each time, not ten thousand copies of them.
+    shown_from: dict[tuple[bytes, int], list[Any]] = {}
     for (key, value), number in zip(wanted, after, strict=True):
         if value is not None and number < value.last:
-            entries = value.range(number + 1, ID_MAX, reading.limit)
+            entries = shown_from.get((key, number))
+            if entries is None:
+                entries = shown_from[key, number] = shown(value.range(number + 1, ID_MAX, reading.limit))
             if entries:
-                found.append((key, shown(entries)))
+                found.append((key, entries))
     if found:
         return Named(found)
     if reading.wait < 0:
