@@ -233,6 +233,10 @@ class UnknownSetting(SettingError):
     """Neither diskkv nor Redis has a setting of that name."""
 
 
+class TooMuch(CommandError):
+    text = "the reply would be longer than maxmemory-clients allows"
+
+
 # -- the wire
 
 

@@ -140,13 +140,17 @@ def xread(ctx: Session, *words: bytes) -> Any:
             after.append(identifier(mark))
     found = []
     limits = reading.limits
+    # Who names a stream ten thousand times is shown the same entries each time, not ten thousand copies of them.
+    shown_from: dict[tuple[bytes, int], list[Any]] = {}
     for (key, value), number in zip(wanted, after, strict=True):
         if limits is not None and not limits.turn(key):
             break
         if value is not None and number < value.last:
-            entries = _new(value, number + 1, reading.limit, limits)
+            entries = shown_from.get((key, number)) if limits is None else None
+            if entries is None:
+                entries = shown_from[key, number] = shown(_new(value, number + 1, reading.limit, limits))
             if entries or (limits is not None and limits.told):
-                found.append((key, shown(entries)))
+                found.append((key, entries))
     if found:
         return Named(found)
     if reading.wait < 0:

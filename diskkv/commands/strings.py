@@ -8,7 +8,18 @@ from diskkv.commands.string_conditions import holds
 from diskkv.dispatch.args import Args, integer
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import DENYOOM, FAST, READONLY, WRITE, group
-from diskkv.errors import BadSyntax, CommandError, NanOrInfinity, NotFloat, NotInteger, Overflow, StringTooLong, WrongArity, WrongType
+from diskkv.errors import (
+    BadSyntax,
+    CommandError,
+    NanOrInfinity,
+    NotFloat,
+    NotInteger,
+    Overflow,
+    StringTooLong,
+    TooMuch,
+    WrongArity,
+    WrongType,
+)
 from diskkv.lib.lcs import longest_common_subsequence
 from diskkv.lib.numbers import INT_MAX, INT_MIN, add_long_double, parse_int, parse_long_double
 from diskkv.replies import OK
@@ -196,10 +207,18 @@ def getex(ctx: Session, key: bytes, *options: bytes) -> bytes | None:
 @command("MGET key [key ...]", READONLY | FAST, since="1.0.0")
 def mget(ctx: Session, *keys: bytes) -> list[bytes | None]:
     """Return several strings; null for keys that are missing or not strings."""
-    found = []
+    found: list[bytes | None] = []
+    size = 0
     for key in keys:
         value = ctx.db.find(key)
-        found.append(value.value() if isinstance(value, String) else None)
+        if isinstance(value, String):
+            size += len(value)
+            if size > ctx.executor.longest:
+                # Each is a copy: a thousand times the same one may be more than there is memory.
+                raise TooMuch
+            found.append(value.value())
+        else:
+            found.append(None)
     return found
 
 

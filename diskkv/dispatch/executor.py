@@ -25,17 +25,8 @@ from diskkv.dispatch.quota import Quota
 from diskkv.dispatch.session import HIDDEN, Front, Session
 from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
-from diskkv.errors import (
-    Busy,
-    CommandError,
-    Damaged,
-    ExecAborted,
-    LogFailed,
-    NoAuth,
-    UnknownCommand,
-    WrongArity,
-)
-from diskkv.lib.multibulk import HEADS
+from diskkv.errors import Busy, CommandError, Damaged, ExecAborted, LogFailed, NoAuth, TooMuch, UnknownCommand, WrongArity
+from diskkv.lib.multibulk import HEADS, UNBOUNDED
 from diskkv.replies import NO_REPLY, QUEUED, Blocked, Followed, Several, Simple
 from diskkv.store.checking import Checks
 from diskkv.store.store import Store
@@ -65,9 +56,9 @@ class Executor:
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
         "_moment", "_nested", "_next_id", "_usage", "busy", "call", "checks", "clock_mark", "counting", "cursors", "frequencies", "gated",
-        "keeper", "mark", "observers", "pausing", "peers", "pubsub", "pulse", "purge", "quota", "renames", "replication_id", "run_id",
-        "saver", "scripts", "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "stats", "store", "table", "users",
-        "waiters",
+        "keeper", "longest", "mark", "observers", "pausing", "peers", "pubsub", "pulse", "purge", "quota", "renames", "replication_id",
+        "run_id", "saver", "scripts", "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "stats", "store", "table",
+        "users", "waiters",
     )  # fmt: skip
 
     def __init__(self, store: Store, settings: Settings) -> None:
@@ -102,6 +93,8 @@ class Executor:
         self.shutdown: str | None = None
         # gives free memory back to the system; the server says how
         self.purge: Callable[[], object] = lambda: None
+        # how many bytes a reply may have; the server says it
+        self.longest = UNBOUNDED
         # called now and then by what keeps everybody waiting for long and is not stuck: a script before its time, SAVE
         self.pulse: Callable[[], None] = lambda: None
         # `scripts` is given by app.py; `busy` is the script that has run for so long that others have their turn
@@ -504,6 +497,7 @@ class Executor:
     def _go_through(self, session: Session, queue: list[tuple[Command, list[bytes]]], replies: list[Any]) -> Any:
         """Run what of a queue has no reply yet; `Blocked` when a script takes long, which will then go on with this."""
         held = False
+        size = 0
         try:
             for command, argv in queue[len(replies) :]:
                 reply = self._call_queued(session, command, argv)
@@ -511,7 +505,8 @@ class Executor:
                     held = True
                     reply.run.then(lambda found: self._go_through(session, queue, [*replies, found]))
                     return reply
-                replies.append(without_waiting(reply))
+                size += len(reply) if reply.__class__ is bytes else 0
+                replies.append(without_waiting(reply) if size <= self.longest else TooMuch())
         finally:
             if not held:
                 self.close_atomic()

@@ -31,8 +31,8 @@ from diskkv.replies import (
 
 Encoder = Callable[[Any], bytes]
 
-# So many items are put together before anybody looks how long that has become.
-SLICE = 1024
+# So many items, which may be lists, are put together before anybody looks how long that has become.
+SLICE = 64
 
 
 class Encoders(dict[type, Encoder]):

@@ -65,6 +65,7 @@ class Server:
         self.held = 0
         self.client_memory = self._client_memory()
         self.encoders = make_encoders(self.client_memory)
+        executor.longest = self.client_memory
         self._turns: deque[Connection] = deque()
         self._turning = False
         self._throttled: deque[Connection] = deque()
@@ -353,6 +354,7 @@ class Server:
                 connection.set_output_ahead()
         elif name in ("maxmemory", "maxmemory-clients"):
             self.client_memory = self._client_memory()
+            self.executor.longest = self.client_memory
             for table in self.encoders.values():
                 table.most = self.client_memory
             self.shed_clients()

@@ -77,3 +77,12 @@ def test_reading_is_not_logged(run: Runner) -> None:
     run("XADD", "x", "*", "f", "v")
     run.reopen()
     assert run("XLEN", "x") == 1
+
+
+def test_a_stream_that_is_named_again_is_not_copied(run: Runner) -> None:
+    run("XADD", "x", "1-1", "f", "v")
+    run("XADD", "x", "2-1", "f", "w")
+    (_, first), (_, second), (_, later) = run("XREAD", "STREAMS", "x", "x", "x", 0, 0, "1-1").items
+    assert first is second
+    assert plain(first) == [[b"1-1", [b"f", b"v"]], [b"2-1", [b"f", b"w"]]]
+    assert plain(later) == [[b"2-1", [b"f", b"w"]]]

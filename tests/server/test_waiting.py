@@ -117,3 +117,18 @@ def test_a_script_gets_an_error_for_what_it_has_no_memory_for(run: Runner) -> No
     reply = run("EVAL", "return redis.pcall('SRANDMEMBER', 'set', -1000000)", 0)
     assert isinstance(reply, CommandError)
     assert reply.text == "the reply is longer than all the memory that scripts have"
+
+
+@pytest.mark.parametrize("how", ["MGET", "EXEC"])
+def test_strings_are_not_read_that_together_are_too_long(run: Runner, how: str) -> None:
+    run("CONFIG", "SET", "maxmemory-clients", "10mb")
+    run("SET", "great", "x" * 1_000_000)
+    kept = Kept(run)
+    connection, transport = kept.connect()
+    if how == "MGET":
+        connection.data_received(encode([b"MGET", *[b"great"] * 100]))
+    else:
+        connection.data_received(encode([b"MULTI"]) + encode([b"GET", b"great"]) * 100 + encode([b"EXEC"]))
+    kept.server.end_tick()
+    assert transport.sent.endswith(b"-ERR the reply would be longer than maxmemory-clients allows\r\n" * (1 if how == "MGET" else 90))
+    assert transport.sent.count(b"$1000000") == (0 if how == "MGET" else 10)
