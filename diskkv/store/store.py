@@ -163,7 +163,9 @@ class Store:
             store._apply = lambda tick: apply(store, tick)
             try:
                 with store.lock, advised(store.path):
-                    store._begin()
+                    store._prepare()
+                    store._recover()
+                    store.writer.reclaimer.load()
             except BaseException:
                 with contextlib.suppress(OSError):
                     log.close()
@@ -185,20 +187,6 @@ class Store:
         store.hash32 = original.hash32
         store._recover()
         return store
-
-    def _begin(self) -> None:
-        """Take up what there is, or begin a new store."""
-        try:
-            self._prepare()
-            self._recover()
-        except Damaged:
-            # A table that has lost no more than its index can be had back.
-            if not self.engine.diagnose():
-                raise
-            self.engine.reopen()
-            self._prepare()
-            self._recover()
-        self.writer.reclaimer.load()
 
     def _prepare(self) -> None:
         """Read the format and the seed, or write them to a new store."""

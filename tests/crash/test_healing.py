@@ -219,19 +219,3 @@ def test_what_a_store_is_known_by_is_written_anew(tmp_path: Path) -> None:
     assert all(high is not None and high <= b"X" for _, _, _, _, high in store.engine.holes())
     assert sum(damaged(run("GET", key)) for key in SMALL) < 100
     run.close()
-
-
-def test_a_store_opens_although_its_newest_table_has_lost_its_index(tmp_path: Path) -> None:
-    run = Runner(tmp_path / "store")
-    run("MSET", *(word for pair in SMALL.items() for word in pair))
-    run.checkpoint()
-    run.executor.store.engine.compact(b"", b"\xff")
-    run.close()
-    for file in (tmp_path / "store" / "tree").glob("*.ldb"):
-        data = bytearray(file.read_bytes())
-        data[-1] ^= 1
-        file.write_bytes(data)
-    run = Runner(tmp_path / "store")
-    assert run("MGET", *SMALL) == [value.encode() for value in SMALL.values()]
-    assert run.findings() == []
-    run.close()
