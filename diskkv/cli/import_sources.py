@@ -121,8 +121,10 @@ def recognise(name: str) -> Place:
         found = [entry for folder in (path, os.path.join(path, "appendonlydir")) for entry in _manifests(folder)]
         if not found and os.path.exists(os.path.join(path, "dump.rdb")):
             found = [os.path.join(path, "dump.rdb")]
-        if len(found) != 1:
-            raise BadDump(f"{path} has {len(found)} manifests of append-only files, and no dump.rdb")
+        if not found:
+            raise BadDump(f"in {path} there is neither a manifest of append-only files nor a dump.rdb")
+        if len(found) > 1:
+            raise BadDump(f"in {path} there are {len(found)} manifests of append-only files: name one")
         path = found[0]
     if path.endswith(".manifest"):
         return Files(read_manifest(path).paths)
