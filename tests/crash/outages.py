@@ -110,7 +110,7 @@ class Outages:
             if not lying and (self.policy == "always" or leaves == "everything"):
                 assert found >= acknowledged, f"{where}: {acknowledged} ticks were acknowledged, {found} are there"
             assert found <= acknowledged + 1, f"{where}: {found} ticks are there, {acknowledged} were acknowledged"
-            player.clock.advance(found * 5)
+            player.come_to(found)
             assert contents(player.runner.executor.store) == self._contents(found), f"{where}: not what {found} ticks leave"
             assert player.runner.findings() == [], where
         finally:
@@ -124,6 +124,7 @@ class Outages:
         try:
             while player.played < ticks:
                 player.tick()
+            player.come_to(ticks)
             return contents(player.runner.executor.store)
         finally:
             player.runner.close()

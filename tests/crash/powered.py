@@ -48,6 +48,11 @@ class Player:
             self.runner.executor.execute(self.marker, [b"SET", MARKER.encode(), b"%d" % self.played])
             store.commit()
 
+    def come_to(self, ticks: int) -> None:
+        """Have the clock stand where the tick that follows so many begins. Before it, and before what it leaves is on the disk, the keeper
+        may have had expire what is due by then."""
+        self.clock.advance(self.begun + (ticks + 1) * STEP_MS - self.clock())
+
     def found(self) -> int:
         """How many ticks the store holds."""
         return int(self.runner("GET", MARKER, session=self.marker) or 0)

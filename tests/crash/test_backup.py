@@ -15,7 +15,7 @@ from diskkv.errors import SettingError, StoreError
 from diskkv.rewind import choose, restore_until
 from diskkv.store import log
 from diskkv.store.backup import Label, latest, read_label, restore
-from tests.crash.powered import STEP_MS, Player
+from tests.crash.powered import Player
 from tests.support.contents import contents
 from tests.support.runner import Runner
 
@@ -28,7 +28,8 @@ def found_in(path: Path, seed: int, **settings: str) -> int:
         found = player.found()
         while calm.played < found:
             calm.tick()
-        player.clock.advance(found * STEP_MS)
+        calm.come_to(found)
+        player.come_to(found)
         assert contents(player.runner.executor.store) == contents(calm.runner.executor.store)
         assert player.runner.findings() == []
         return found
