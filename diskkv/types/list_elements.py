@@ -31,7 +31,7 @@ from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.store.value import OVERHEAD, Value
 from diskkv.types import list_runs
 from diskkv.types.list_buckets import Buckets
-from diskkv.types.list_runs import LONG, MIDDLE, RUN, STRIDE, element_key, run_of
+from diskkv.types.list_runs import LONG, MIDDLE, SPAN, STRIDE, element_key, run_of
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
@@ -255,8 +255,8 @@ class Elements(Value):
         """Have all of a run among the changes. Damaged when it can't be read; so it comes before `touch`."""
         if number in self.opened:
             return
-        base = number * RUN * STRIDE
-        if base <= self.high and base + RUN * STRIDE > self.low:
+        base = number * SPAN
+        if base <= self.high and base + SPAN > self.low:
             self._join(self._at_hand(base) or self._flown(base) or list_runs.read_run(self.db.store, self.oid, number))
         self.opened.add(number)
 
@@ -269,7 +269,7 @@ class Elements(Value):
         """A run of a list without holes, if all of it is in memory; else nothing."""
         if self.sparse:
             return {}
-        places = range(max(base, self.first), min(base + RUN * STRIDE, self.last + STRIDE), STRIDE)
+        places = range(max(base, self.first), min(base + SPAN, self.last + STRIDE), STRIDE)
         resident = self.resident
         try:
             return dict(zip(places, map(resident.__getitem__, places), strict=True))
@@ -279,7 +279,7 @@ class Elements(Value):
     def _flown(self, base: int) -> dict[int, bytes | None]:
         """What a running checkpoint writes of a run; all of it, or nothing."""
         flying = self.flying
-        return {place: flying[place] for place in range(base, base + RUN * STRIDE, STRIDE) if place in flying}
+        return {place: flying[place] for place in range(base, base + SPAN, STRIDE) if place in flying}
 
     def _join(self, run: Mapping[int, bytes | None]) -> None:
         """The elements of a run, as they were before they changed, are among the changes from now on."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 STRIDE = 4097
 RUN = 32
+SPAN = RUN * STRIDE
 MIDDLE = 1 << 63
 # Longer elements have records of their own.
 LONG = 512
@@ -30,7 +31,7 @@ LONG = 512
 
 def run_of(place: int) -> int:
     """The number of the run that a position lies in."""
-    return place // (RUN * STRIDE)
+    return place // SPAN
 
 
 def pack_run(members: list[tuple[int, bytes]]) -> bytes:
@@ -44,13 +45,13 @@ def unpack_run(number: int, raw: bytes) -> dict[int, bytes]:
     offsets, *values = unpack_items(unpack_value(raw))
     if len(offsets) != len(values):
         raise Damaged(f"a run of a list has {len(offsets)} places for {len(values)} elements")
-    base = number * RUN * STRIDE
+    base = number * SPAN
     return {base + offset * STRIDE: value for offset, value in zip(offsets, values, strict=True)}
 
 
 def run_key(number: int) -> bytes:
     """What stands after the oid: of the first position in the run."""
-    return LIST_RUN + pack_u64(number * RUN * STRIDE + MIDDLE)
+    return LIST_RUN + pack_u64(number * SPAN + MIDDLE)
 
 
 def element_key(place: int) -> bytes:
@@ -80,11 +81,10 @@ def records(changes: Mapping[Any, bytes | None], *, loose: bool) -> Iterator[tup
     `loose`: any of them may have a record of its own.
     """
     runs: defaultdict[int, list[int]] = defaultdict(list)
-    span = RUN * STRIDE
     # One sort of all would keep other threads from running until it ends.
     for place in changes:
         if place.__class__ is int:
-            runs[place // span].append(place)
+            runs[place // SPAN].append(place)
     for number, places in runs.items():
         places.sort()
         members = []

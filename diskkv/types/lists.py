@@ -15,7 +15,7 @@ from diskkv.format.ordered import unpack_u64
 from diskkv.lib.numbers import parse_int
 from diskkv.store.value import Value, data_type
 from diskkv.types.list_elements import ELEMENT_WEIGHT, Elements
-from diskkv.types.list_runs import LONG, MIDDLE, STRIDE, run_of
+from diskkv.types.list_runs import LONG, MIDDLE, SPAN, STRIDE, run_of
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
@@ -57,7 +57,9 @@ class List(Elements):
     def push_left(self, values: Sequence[bytes]) -> int:
         """Put each value in turn before the first; the new length."""
         if self.oid:
-            self.open_runs(self.first - len(values) * STRIDE, self.first - STRIDE)
+            end = self.first - len(values) * STRIDE
+            if len(values) > 1 or end // SPAN not in self.opened:
+                self.open_runs(end, self.first - STRIDE)
         self.touch()
         if not self.oid:
             items = self.items
@@ -71,19 +73,18 @@ class List(Elements):
         for value in values:
             place -= STRIDE
             resident[place] = touched[place] = value
-            length = len(value)
-            size += length
-            if length > LONG:
-                self.loose = True
+            size += len(value)
             if buckets is not None:
                 buckets.push_left(place)
         self.first = place
-        return self._pushed(len(values), size)
+        return self._pushed(values, size)
 
     def push_right(self, values: Sequence[bytes]) -> int:
         """Put each value in turn behind the last; the new length."""
         if self.oid:
-            self.open_runs(self.last + STRIDE, self.last + len(values) * STRIDE)
+            end = self.last + len(values) * STRIDE
+            if len(values) > 1 or end // SPAN not in self.opened:
+                self.open_runs(self.last + STRIDE, end)
         self.touch()
         if not self.oid:
             items = self.items
@@ -97,14 +98,11 @@ class List(Elements):
         for value in values:
             place += STRIDE
             resident[place] = touched[place] = value
-            length = len(value)
-            size += length
-            if length > LONG:
-                self.loose = True
+            size += len(value)
             if buckets is not None:
                 buckets.push_right(place)
         self.last = place
-        return self._pushed(len(values), size)
+        return self._pushed(values, size)
 
     def _grown(self, values: Sequence[bytes]) -> int:
         size = 0
@@ -117,7 +115,10 @@ class List(Elements):
             return self.count
         return len(self.items)
 
-    def _pushed(self, count: int, size: int) -> int:
+    def _pushed(self, values: Sequence[bytes], size: int) -> int:
+        if size > LONG and max(map(len, values)) > LONG:
+            self.loose = True
+        count = len(values)
         self.count += count
         self.resized(size + ELEMENT_WEIGHT * count)
         if self.sparse:
@@ -159,9 +160,8 @@ class List(Elements):
 
     def _about_to_pop(self, place: int) -> bytes:
         """Have all that popping an element needs, before anything is changed; the element."""
-        number = run_of(place)
-        if number not in self.opened:
-            self.open_run(number)
+        if place // SPAN not in self.opened:
+            self.open_run(run_of(place))
         value = self.resident.get(place)
         if value is None:
             value = self.read(place)

@@ -143,9 +143,10 @@ def test_replies_are_those_of_redis_where_all_bounds_are_tiny(
 ) -> None:
     """Buckets of four, hardly any room between positions, spills at any moment: every edge is met often."""
     bounds = {lists: {"INLINE_COUNT": 6, "NEAR": 2, "RUN": 7, "KEEP": 25, "STRIDE": stride}}
-    bounds[list_runs] = {"STRIDE": stride, "RUN": 4, "LONG": 4}
+    bounds[list_runs] = {"STRIDE": stride, "SPAN": 4 * stride, "LONG": 4}
     bounds[list_elements] = {"FEW": 1, **bounds[list_runs]}
-    bounds[lists] |= {"LONG": 4}
+    bounds[list_runs] |= {"RUN": 4}
+    bounds[lists] |= {"SPAN": 4 * stride, "LONG": 4}
     bounds[list_buckets] = {"FULL": 4, "SPARSE": 3}
     for module, names in bounds.items():
         for name, bound in names.items():

@@ -162,6 +162,7 @@ def test_insertions_at_one_place_of_a_list_full_of_them_still_find_room(tmp_path
 
     for module in (list_elements, list_runs, lists):
         monkeypatch.setattr(module, "STRIDE", 17)
+        monkeypatch.setattr(module, "SPAN", 17 * 32)
     run = Runner(tmp_path / "store")
     model = numbers(0, 5000)
     run("RPUSH", "l", *model)
