@@ -167,8 +167,8 @@ local function token(json, at)
   end
   local rest
   if find(mark, "[-%d+iInN]") then
-    if find(json, "^-?0[xX]%x", at) then
-      rest = select(2, find(json, "^-?0[xX]%x+%.?%x*[pP]?[-+]?%d*", at))
+    if find(json, "^[-+]?0[xX]%x", at) then
+      rest = select(2, find(json, "^[-+]?0[xX]%x+%.?%x*[pP]?[-+]?%d*", at))
     elseif find(json, "^[-+]?%d", at) or find(json, "^[-+]?%.%d", at) then
       rest = select(2, find(json, "^[-+]?%d*%.?%d*", at))
       local _, exponent = find(json, "^[eE][-+]?%d+", rest + 1)
@@ -196,11 +196,14 @@ local function token(json, at)
   if sub(json, at, at + 4) == "false" then return "T_BOOLEAN", false, at, at + 5 end
   if sub(json, at, at + 3) == "null" then return "T_NULL", null, at, at + 4 end
   if invalid_in then
-    if find(json, "^[iI][nN][fF]", at) then
-      local _, stop = find(json, "^[iI][nN][fF][iI][nN][iI][tT][yY]", at)
-      return "T_NUMBER", huge, at, (stop or at + 2) + 1
+    local _, stop = find(json, "^%+?[iI][nN][fF]", at)
+    if stop then
+      local _, long = find(json, "^%+?[iI][nN][fF][iI][nN][iI][tT][yY]", at)
+      return "T_NUMBER", huge, at, (long or stop) + 1
     end
-    if find(json, "^[nN][aA][nN]", at) then return "T_NUMBER", huge - huge, at, at + 3 end
+    _, stop = find(json, "^%+?[nN][aA][nN]", at)
+    if stop then return "T_NUMBER", huge - huge, at, stop + 1 end
+    if mark == "+" then return "T_ERROR", "invalid number", at, at end
   end
   return "T_ERROR", "invalid token", at, at
 end

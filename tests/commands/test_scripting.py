@@ -25,6 +25,7 @@ SCRIPTS = [
     "local function f() return f()+1 end return f()", "error('x',0)", "return string.rep('x',-1)",
     "return cjson.encode({1,2,{a='x/\\n'}})", "return cjson.encode({})", "return cjson.decode('[1,[2,\"x\\\\u00e9\"],null,true]')",
     "return cjson.encode({[1]=1,[3]=3})", "return cjson.encode({cjson.null,1.5,true})", "return cjson.decode('{\"a\":[{\"b\":7}]}').a[1].b",
+    *(f"return cjson.decode('{number}')" for number in ("+inf", "+Infinity", "inf", "-inf", "+1", "+0x10", "-0x10", "+", "+i", "+nan")),
     "return {bit.band(0xff,0x0f),bit.bor(1,2),bit.bxor(5,3),bit.bnot(0),bit.lshift(1,31),bit.rshift(-1,28),bit.arshift(-16,2)}",
     "return {bit.rol(0x12345678,12),bit.ror(0x12345678,12),bit.bswap(0x12345678),bit.tobit(0xffffffff),bit.tohex(255),bit.tohex(255,-4)}",
     "return redis.call('hgetall','h')", "redis.setresp(3) return redis.call('hgetall','h').map.f", "return redis.call('select',3)",
