@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -57,11 +58,13 @@ def until_busy(connection: Connection) -> Reply:
 
 def children(server: servers.Server) -> list[int]:
     """The processes that the server has started."""
-    return [
-        int(name)
-        for name in os.listdir("/proc")
-        if name.isdigit() and Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1] == str(server.pid)
-    ]
+    found = []
+    for name in os.listdir("/proc"):
+        # Others may end meanwhile, and are not of interest.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if name.isdigit() and Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1] == str(server.pid):
+                found.append(int(name))
+    return found
 
 
 @pytest.mark.skipif(os.uname().machine not in SYSTEM_CALLS, reason="no names for this machine's system calls")
