@@ -62,10 +62,6 @@ class NotPositive(CommandError):
     text = "value is out of range, must be positive"
 
 
-class OutOfRange(CommandError):
-    text = "value is out of range"
-
-
 class IndexOutOfRange(CommandError):
     text = "index out of range"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 from diskkv.clock import microseconds, perf_ns, sleep, system_clock
@@ -102,7 +101,7 @@ class Executor:
         self.busy: Any = None
         self.run_id = secrets.token_hex(20)
         self.replication_id = secrets.token_hex(20)
-        # what TIME has said within what `atomic` keeps together; 0 for nothing yet
+        # what TIME has said within what `open_atomic` keeps together; 0 for nothing yet
         self._moment = 0
         # time has passed in the middle of a tick
         self.slept = False
@@ -271,17 +270,9 @@ class Executor:
         """Whether what runs now is part of something greater (EXEC, a blocked client's turn)."""
         return self._nested > 0
 
-    @contextmanager
-    def atomic(self) -> Iterator[None]:
-        """What is called inside is logged between MULTI and EXEC, and nobody who waits is served before its end."""
-        self.open_atomic()
-        try:
-            yield
-        finally:
-            self.close_atomic()
-
     def open_atomic(self) -> None:
-        """Begin what `atomic` is; may be nested: the outermost counts."""
+        """What is called from now on is logged between MULTI and EXEC, and nobody who waits is served before `close_atomic`. May be nested:
+        the outermost counts."""
         if not self._nested:
             self.mark = len(self.store.log.parts)
             self._moment = 0

@@ -219,12 +219,11 @@ class Examination:
             if meta.oid:
                 yield from self._own(meta.oid, raw_key, where)
             yield from self._value(db, name, raw, where)
-        if db.doubtful:
-            return
+        known = "; damage has put it in doubt, DBSIZE counts anew" if db.doubtful else ""
         if count != db.count:
-            yield Finding(DAMAGE, f"epoch {epoch}", f"there are {count} keys, the count says {db.count}")
+            yield Finding(DAMAGE, f"epoch {epoch}", f"there are {count} keys, the count says {db.count}{known}")
         if expiring != db.expiring:
-            yield Finding(DAMAGE, f"epoch {epoch}", f"{expiring} keys expire, the count says {db.expiring}")
+            yield Finding(DAMAGE, f"epoch {epoch}", f"{expiring} keys expire, the count says {db.expiring}{known}")
 
     def _own(self, oid: int, raw_key: bytes, where: str) -> Iterator[Finding]:
         if oid in self._owners:

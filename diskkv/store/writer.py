@@ -99,6 +99,7 @@ class Writer:
         self._setbacks = 0
         # how long the thread rests after a failure, and until when nothing is reclaimed
         self._rest = 0.0
+        # the last failure was damage, which may be taken out of the engine's way
         self._damaged = False
         self._reclaim_from = float("-inf")
         self.commands = 0

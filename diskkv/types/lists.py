@@ -25,7 +25,7 @@ INLINE_BYTES = 4096
 # So near an end, elements are moved rather than the list made sparse.
 NEAR = 128
 # Elements looked at together in a search.
-RUN = 512
+TOGETHER = 512
 # Reads of up to so many elements leave them in memory.
 KEEP = 5000
 
@@ -432,9 +432,9 @@ class List(Elements):
             yield 0, self.items
             return
         keep = self.count <= KEEP
-        starts = range(0, self.count, RUN)
+        starts = range(0, self.count, TOGETHER)
         for at in reversed(starts) if reverse else starts:
-            yield at, self.values(self.places(at, min(at + RUN, self.count)), keep=keep)
+            yield at, self.values(self.places(at, min(at + TOGETHER, self.count)), keep=keep)
 
     # -- large lists
 
@@ -460,8 +460,8 @@ class List(Elements):
                 return
         buckets = self.make_sparse()
         places: list[int] = []
-        for at in range(0, len(indexes), RUN):
-            part = indexes[at : at + RUN]
+        for at in range(0, len(indexes), TOGETHER):
+            part = indexes[at : at + TOGETHER]
             if part[-1] - part[0] == len(part) - 1:
                 places += buckets.slice(part[0], part[-1] + 1)
             else:

@@ -19,6 +19,7 @@ from tests.commands.test_notifications import Ear
 from tests.support.contents import contents
 from tests.support.oracle import plain
 from tests.support.runner import Runner
+from tests.support.whereabouts import HOW, settle
 
 LAST = 2**64 - 2
 
@@ -28,14 +29,6 @@ def error(reply: Any) -> str:
     return reply.text
 
 
-def settle(run: Runner, how: str) -> None:
-    if how == "evicted":
-        run.evict()
-    elif how == "reopened":
-        run.reopen()
-
-
-HOW = pytest.mark.parametrize("how", ["in memory", "evicted", "reopened"])
 SIZE = pytest.mark.parametrize("size", [7, 700])
 
 

@@ -148,10 +148,12 @@ def test_who_stops_waiting_is_passed_over(run: Runner) -> None:
 def test_inside_a_transaction_the_waiting_see_its_end_only(run: Runner) -> None:
     client = Client(run)
     client("BLPOP", "l", 0)
-    with run.executor.store.lock, run.executor.atomic():
+    with run.executor.store.lock:
+        run.executor.open_atomic()
         run("RPUSH", "l", 1)
         run("LPUSH", "l", 0)
         assert client.replies == []
+        run.executor.close_atomic()
     assert client.replies == [[b"l", b"0"]]
 
 

@@ -142,7 +142,7 @@ def test_replies_are_those_of_redis_where_all_bounds_are_tiny(
     redis: Oracle, tmp_path: Path, seed: int, stride: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Buckets of four, hardly any room between positions, spills at any moment: every edge is met often."""
-    bounds = {lists: {"INLINE_COUNT": 6, "NEAR": 2, "RUN": 7, "KEEP": 25, "STRIDE": stride}}
+    bounds = {lists: {"INLINE_COUNT": 6, "NEAR": 2, "TOGETHER": 7, "KEEP": 25, "STRIDE": stride}}
     bounds[list_runs] = {"STRIDE": stride, "SPAN": 4 * stride, "LONG": 4}
     bounds[list_elements] = {"FEW": 1, **bounds[list_runs]}
     bounds[list_runs] |= {"RUN": 4}

@@ -12,16 +12,9 @@ from diskkv.lib.digests import digest_entry
 from diskkv.types.streams import Stream
 from tests.support.oracle import plain
 from tests.support.runner import Runner
+from tests.support.whereabouts import HOW, settle
 
-HOW = pytest.mark.parametrize("how", ["in memory", "evicted", "reopened"])
 FIELDS = (b"idmp-duration", b"idmp-maxsize", b"pids-tracked", b"iids-tracked", b"iids-added", b"iids-duplicates")
-
-
-def settle(run: Runner, how: str) -> None:
-    if how == "evicted":
-        run.evict()
-    elif how == "reopened":
-        run.reopen()
 
 
 def told(run: Runner, key: str = "x") -> list[int]:

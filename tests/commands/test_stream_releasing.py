@@ -14,6 +14,7 @@ from tests.commands.test_list_blocking import Client
 from tests.commands.test_stream_claiming import entry, read
 from tests.support.oracle import plain
 from tests.support.runner import Runner
+from tests.support.whereabouts import HOW, settle
 
 MOST = (1 << 63) - 1
 
@@ -45,14 +46,6 @@ def nack(run: Runner, mode: str, *words: Any, count: int | None = None) -> Any:
     return run("XNACK", "x", "g", mode, "IDS", len(ids) if count is None else count, *words)
 
 
-def settle(run: Runner, how: str) -> None:
-    if how == "evicted":
-        run.evict()
-    elif how == "reopened":
-        run.reopen()
-
-
-HOW = pytest.mark.parametrize("how", ["in memory", "evicted", "reopened"])
 
 
 @HOW

@@ -136,6 +136,7 @@ def test_keys_are_counted_anew_when_nobody_could_tell_whether_there_was_one(rott
     rotting.reopen()
     assert isinstance(rotting("DBSIZE"), CommandError)
     rotting.rotten = rotting.engine.rotten = []
+    assert ["in doubt" in finding.what for finding in rotting.findings()] == [True]
     assert rotting("DBSIZE") == 52
     assert "keys=52,expires=1" in rotting("INFO", "keyspace").text.decode()
     assert rotting.findings() == []
