@@ -20,6 +20,7 @@ from diskkv.errors import CommandError, LogFailed, SettingError, StoreError
 from diskkv.lib.reports import VERBOSE
 from diskkv.resp.encode import make_encoders
 from diskkv.server.connection import TURN, Connection
+from diskkv.server.hugepages import HugePages
 from diskkv.server.listening import Listening, open_unix
 from diskkv.server.memory import Trimmer
 from diskkv.server.metrics import Counted, Metrics, count
@@ -82,6 +83,7 @@ class Server:
         self._stopped: asyncio.Future[None] = loop.create_future()
         self._unix_path: str | None = None
         self._trimmer = Trimmer()
+        self._hugepages = HugePages()
         executor.purge = lambda: loop.run_in_executor(None, self._trimmer.trim)
         self.settings.listeners.append(self._setting_changed)
         executor.scripts.drive = self.drive_script
@@ -334,6 +336,8 @@ class Server:
             gc.collect(0)
         if self._trimmer.due(self.store.cache.used + self.store.graves.weight):
             self.loop.run_in_executor(None, self._trimmer.trim)
+        if self._hugepages.due():
+            self.loop.run_in_executor(None, self._hugepages.gather)
         idle = self.settings["timeout"] * 1000
         now = self.store.clock()
         for connection in list(self.connections):
