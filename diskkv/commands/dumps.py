@@ -54,7 +54,7 @@ def restore(ctx: Session, key: bytes, ttl: bytes, serialized_value: bytes, *opti
     if idle is not None:
         value.seen = ctx.now - 1000 * idle
     if frequency is not None and ctx.executor.counting:
-        ctx.executor.frequencies.put(value, frequency)
+        ctx.executor.frequencies.put(db, key, frequency)
     ctx.log_as(b"RESTORE", key, b"%d" % when, serialized_value, b"REPLACE", b"ABSTTL")
     return OK
 

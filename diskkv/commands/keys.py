@@ -159,7 +159,7 @@ def object_freq(ctx: Session, key: bytes) -> int | None:
         return None
     if not ctx.executor.counting:
         raise CommandError(f"An LFU maxmemory policy is not selected, access frequency not tracked. {ADJUSTING}")
-    return ctx.executor.frequencies.count(value)
+    return ctx.executor.frequencies.count(ctx.db, key)
 
 
 @command("OBJECT HELP", LOADING | STALE, since="6.2.0")

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from diskkv.dispatch.positions import NoKeys, key_positions
-from diskkv.store.value import Gone, Value
+from diskkv.store.value import Gone
 
 if TYPE_CHECKING:
     from diskkv.dispatch.executor import Executor
     from diskkv.dispatch.session import Session
     from diskkv.dispatch.table import Command
+    from diskkv.store.database import Database
 
 FIRST = 5
 MOST = 255
@@ -48,24 +49,29 @@ class Frequencies:
         except NoKeys:
             keys = []
         db = session.db
-        before = {key: value for key in keys if (value := db.objects.get(key)) is not None and value.__class__ is not Gone}
+        uses = db.uses
+        before = {
+            key: (uses.get(key), self.count(db, key))
+            for key in keys
+            if (value := db.objects.get(key)) is not None and value.__class__ is not Gone
+        }
         reply = call(session, command, argv)
-        for key, old in before.items():
+        for key, (mark, count) in before.items():
             value = db.objects.get(key)
-            # A value in another's place has a count only if it came with one (RESTORE).
-            if value is not None and value.__class__ is not Gone and (value is old or not hasattr(value, "uses")):
-                value.uses = (self._risen(self.count(old)), self._minute())
+            # One that brought its count (RESTORE), or another's (RENAME), keeps that.
+            if value is not None and value.__class__ is not Gone and db.uses.get(key) is mark:
+                self.put(db, key, self._risen(count))
         return reply
 
-    def count(self, value: Value) -> int:
-        """A value's count as of now."""
-        uses: tuple[int, int] = getattr(value, "uses", (FIRST, self._minute()))
+    def count(self, db: Database, key: bytes) -> int:
+        """A key's count as of now."""
+        count, minute = db.uses.get(key, (FIRST, self._minute()))
         decay: int = self._executor.settings["lfu-decay-time"]
-        return max(0, uses[0] - (self._minute() - uses[1]) // decay) if decay else uses[0]
+        return max(0, count - (self._minute() - minute) // decay) if decay else count
 
-    def put(self, value: Value, count: int) -> None:
-        """Give a value a count (RESTORE)."""
-        value.uses = (count, self._minute())
+    def put(self, db: Database, key: bytes, count: int) -> None:
+        """Give a key a count (RESTORE)."""
+        db.uses[key] = (count, self._minute())
 
     def _risen(self, count: int) -> int:
         if count >= MOST:

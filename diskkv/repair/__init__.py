@@ -208,7 +208,8 @@ class Repair:
         with target.store.lock:
             target.delete(name)
         fresh = TYPES[meta.tag](value.db, name)
-        fresh.oid, fresh.touched, fresh.flying = meta.oid, {}, {}
+        fresh.oid = meta.oid
+        fresh.begin({})
         try:
             fresh.load(meta)
             content = salvage(self._engine, fresh, meta) if meta.oid else None

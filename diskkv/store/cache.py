@@ -69,17 +69,20 @@ class Cache:
         if self._ghosts and (mark := hash((value.db.epoch, value.key))) in self._ghosts:
             del self._ghosts[mark]
             self.ghost_hits += 1
-            value.queue = MAIN
+            value.linked = MAIN
             self._main.append(value)
             return
-        value.queue = SMALL
+        value.linked = SMALL
         self.small_bytes += weight
         self._small.append(value)
 
     def forget(self, value: Value) -> None:
         """A resident value is dead: replaced, deleted, or dropped with its database. Its place in a queue is swept later."""
-        value.linked = False
-        self.used -= value.weight
+        weight = value.weight
+        self.used -= weight
+        if value.linked == SMALL:
+            self.small_bytes -= weight
+        value.linked = 0
         self.dead += 1
 
     def trim_some(self) -> None:
@@ -99,18 +102,18 @@ class Cache:
             steps -= 1
             if small and (self.small_bytes > limit or not main):
                 value = small.popleft()
-                self.small_bytes -= value.weight
                 if not value.linked:
                     self.dead -= 1
                 elif value.freq > 1:
                     value.freq = 0
-                    value.queue = MAIN
+                    value.linked = MAIN
+                    self.small_bytes -= value.weight
                     main.append(value)
                 elif value.stamp >= pinned_from:
-                    self.small_bytes += value.weight
                     small.append(value)
                     patience -= 1
                 else:
+                    self.small_bytes -= value.weight
                     self._evict(value)
                     self._remember(value)
             elif main:
@@ -142,11 +145,9 @@ class Cache:
                     queue.append(value)
                 else:
                     self.dead -= 1
-                    if value.queue == SMALL:
-                        self.small_bytes -= value.weight
 
     def _evict(self, value: Value) -> None:
-        value.linked = False
+        value.linked = 0
         self.used -= value.weight
         self.evicted += 1
         value.db.dropped(value)
@@ -177,12 +178,12 @@ class Cache:
                 if value in seen:
                     yield f"{value.key!r} stands in the queues twice"
                 seen.add(value)
-                if value.queue != number:
-                    yield f"{value.key!r} stands in the {name} queue, but believes to be in {value.queue}"
-                if value.linked:
-                    weight += value.weight
-                else:
+                if not value.linked:
                     dead += 1
+                    continue
+                if value.linked != number:
+                    yield f"{value.key!r} stands in the {name} queue, but believes to be in {value.linked}"
+                weight += value.weight
                 if number == SMALL:
                     small_bytes += value.weight
         weight += GHOST_COST * len(self._ghost_order)

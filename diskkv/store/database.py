@@ -43,6 +43,8 @@ class Database:
         self.store = store
         self.cache = store.cache
         self.watched: dict[bytes, list[Watcher]] = {}
+        # how often keys that are in memory were used, while somebody counts (see `dispatch/frequencies.py`)
+        self.uses: dict[bytes, tuple[int, int]] = {}
         # whether anybody wants to hear of changed keys: watchers or the store's listener
         self.heeded = store.listener is not None
         # key -> whoever waits for it to come to exist, in order; kept by the dispatcher
@@ -56,6 +58,7 @@ class Database:
         self.expiring = expiring
         self.doubtful = doubtful
         self.objects = {}
+        self.uses = {}
         for key in self.watched:
             self.alert(key)
 
@@ -101,7 +104,6 @@ class Database:
                     if self.heeded:
                         self._missed(key)
                     gone = Gone(self, key)
-                    gone.linked = True
                     self.objects[key] = gone
                     self.cache.insert(gone)
                 return None
@@ -153,7 +155,6 @@ class Database:
         if raw is None:
             return None
         value = self.decode(key, raw)
-        value.linked = True
         self.objects[key] = value
         self.cache.insert(value)
         return value
@@ -171,8 +172,7 @@ class Database:
         value.saved = meta.wakes()
         if meta.oid:
             value.oid = meta.oid
-            value.touched = {}
-            value.flying = {}
+            value.begin({})
         value.load(meta)
         return value
 
@@ -196,7 +196,6 @@ class Database:
         self.cache.forget(old)
 
     def _place(self, value: Value) -> None:
-        value.linked = True
         self.cache.insert(value)
         self._enter(value)
 
@@ -217,7 +216,6 @@ class Database:
         old = self.objects.get(value.key)
         if old is not None:
             self.cache.forget(old)
-        value.linked = True
         self.cache.insert(value)
         self.objects[value.key] = value
         self.alert(value.key)
@@ -252,6 +250,7 @@ class Database:
     def remove(self, value: Value) -> None:
         """The value ceases to exist, at once whatever its size; its records and memory are freed little by little."""
         gone = Gone(self, value.key)
+        self.uses.pop(value.key, None)
         self._bury(value)
         self._supersede(value, gone)
         self._place(gone)
@@ -293,6 +292,8 @@ class Database:
             store.erased.append(self.prefix + value.key)
         if self.awaited:
             self._tell_of_end(value.key)
+        if value.key in self.uses:
+            target.uses[key] = self.uses.pop(value.key)
         gone = Gone(self, value.key)
         gone.saved = value.saved
         self._place(gone)
@@ -330,6 +331,7 @@ class Database:
         self.count = self.expiring = 0
         self.doubtful = False
         self.objects = {}
+        self.uses = {}
         store.changes += max(deleted, 1)
         return deleted
 
@@ -380,6 +382,7 @@ class Database:
         """The cache has evicted a value."""
         if self.objects.get(value.key) is value:
             del self.objects[value.key]
+            self.uses.pop(value.key, None)
 
     # -- walking
 

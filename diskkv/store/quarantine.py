@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from diskkv.errors import Damaged
 from diskkv.format.meta import decode, head, mark_spoiled
-from diskkv.store.value import UNKNOWN, Gone, Value
+from diskkv.store.value import UNKNOWN, Gone, Recorded, Value
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NO_RECORD = b"\0\0"
 
 
-class Quarantined(Value):
+class Quarantined(Recorded):
     """Stands for a key in quarantine until its mark is on the disk, and as long as it stays in memory."""
 
     __slots__ = ("_made_by", "raw")
@@ -33,8 +33,7 @@ class Quarantined(Value):
     def __init__(self, db: Database, key: bytes, raw: bytes) -> None:
         super().__init__(db, key)
         self.raw = mark_spoiled(raw)
-        self.touched = {}
-        self.flying = {}
+        self.begin({})
         # whose records the changes in `touched` are
         self._made_by: Value | None = None
 

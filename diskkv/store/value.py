@@ -5,7 +5,7 @@ A value is the decoded object behind one key. It has two forms on disk, and `oid
 - inline (`oid` 0): small; it lies whole in its meta record and is always whole in memory;
 - with records (`oid` > 0): large; its content lies in data records under its oid. Of these only some may be in memory. What was
   changed since the last freeze is in `touched`, what a running checkpoint writes is in `flying` (both: sub -> new content, None for
-  deleted), and both are newer than the engine.
+  deleted), and both are newer than the engine (see `Ahead`).
 
 The life of a change. A command takes the value from `Database.get` or `Database.open`, and before it changes anything the type
 calls `touch()`: it links a new value to its key, has a checkpoint that has not yet encoded the value do so first (copy on touch),
@@ -16,7 +16,7 @@ or `vanish()` when nothing is left in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from diskkv.errors import Damaged
 from diskkv.format import keys
@@ -25,7 +25,7 @@ from diskkv.format.meta import Meta, encode_header, encode_inline, head, wakes
 if TYPE_CHECKING:
     from diskkv.store.database import Database
 
-# What a cached key costs besides its bytes: the object, its key's header, dict and queue entries (measured: 330 to 400).
+# What a cached key costs besides its bytes: the object, its key's header, dict and queue entries (measured: 330 for a string).
 OVERHEAD = 350
 # `Value.saved` after a checkpoint that may or may not have reached the engine.
 UNKNOWN = -1
@@ -35,7 +35,8 @@ class Looked:
     """What a look-up reads and writes of a value, side by side: an object's slots lie in memory in the order of its classes.
 
     In a store of many keys each of them is far from the processor, and waiting for memory is half of what a GET costs (100,000 keys:
-    3.1 us, 1.6 for one key again and again).
+    3.1 us, 1.6 for one key again and again). With the two words before them these six are a line of its cache, and a `String` is two:
+    an object of 128 bytes begins where a line does, one of 144 would not.
     """
 
     # `data` is a string's content, which no other type has.
@@ -45,7 +46,7 @@ class Looked:
 class Value(Looked):
     """The decoded object behind one key; see the module's docstring for its life."""
 
-    __slots__ = ("db", "flying", "key", "linked", "queue", "saved", "touched", "uses", "weight")
+    __slots__ = ("db", "key", "linked", "saved", "weight")
 
     tag: ClassVar[int] = 0
     # Parts of it expire by themselves: whoever looks it up asks `due` first. Said by a class of its own, to which such a value changes
@@ -54,17 +55,15 @@ class Value(Looked):
 
     # `stamp` tells when it was last changed, in the writer's counting (see `Writer`). `saved` is what the engine has for the key,
     # once what has been encoded lands: None for no record, 0 for one that has no expiry record, else that one's time in ms, or UNKNOWN.
-    # `weight` is the memory it counts for, `freq` and `queue` belong to the cache; `seen` is when it was last looked up.
+    # `weight` is the memory it counts for, `freq` belongs to the cache; `seen` is when it was last looked up. `linked` is 0 while it is not
+    # its key's, else the number of the cache's queue that it stands in.
     db: Database
     key: bytes
     expire: int | None
     saved: int | None
     weight: int
     oid: int
-    # not there until somebody counts (see `dispatch/frequencies.py`)
-    uses: tuple[int, int]
-    touched: dict[Any, Any]
-    flying: dict[Any, Any]
+    linked: int
 
     def __init__(self, db: Database, key: bytes) -> None:
         self.db = db
@@ -72,10 +71,9 @@ class Value(Looked):
         self.expire = None
         self.saved = None
         self.freq = 0
-        self.queue = 0
         self.stamp = 0
         self.seen = db.store.moment
-        self.linked = False
+        self.linked = 0
         self.oid = 0
         self.weight = OVERHEAD + len(key)
 
@@ -96,7 +94,7 @@ class Value(Looked):
         self.weight += delta
         cache = self.db.cache
         cache.used += delta
-        if self.queue == 1:
+        if self.linked == 1:
             cache.small_bytes += delta
 
     def vanish(self) -> None:
@@ -106,8 +104,7 @@ class Value(Looked):
     def promote(self, changes: dict[Any, Any]) -> None:
         """Become an object with records. `changes` is all of the content, as `records` will want it. REQUIRES: linked."""
         self.oid = self.db.store.new_oid()
-        self.touched = changes
-        self.flying = {}
+        self.begin(changes)
         self.db.store.large.append(self)
 
     # -- for each type to define
@@ -164,13 +161,15 @@ class Value(Looked):
         not linked: reads the engine alone, changes nothing."""
         return iter(())
 
-    # -- for the writer
+    # -- for the writer, of an object with records
+
+    def begin(self, changes: dict[Any, Any]) -> None:
+        """Have records from now on, and `changes` that are ahead of them."""
+        raise NotImplementedError
 
     def freeze(self) -> tuple[bytes, Callable[[dict[Any, Any]], Iterator[tuple[bytes, bytes | None]]], dict[Any, Any]]:
         """Hand over what changed: the data prefix, and the function and the argument that make the records of it."""
-        self.flying = changes = self.touched
-        self.touched = {}
-        return keys.data_prefix(self.oid), self.records, changes
+        raise NotImplementedError
 
     def remains(self) -> dict[Any, Any] | None:
         """What changed as far as it can be handed over when `freeze` finds that it can't be; None for nothing of it."""
@@ -178,12 +177,13 @@ class Value(Looked):
 
     def landed(self) -> None:
         """What `freeze` handed over is in the engine."""
-        self.flying = {}
+        raise NotImplementedError
 
     def give_back(self) -> None:
         """What `freeze` handed over did not reach the engine: it is changed still."""
-        self.touched = {**self.flying, **self.touched}
-        self.flying = {}
+        raise NotImplementedError
+
+    # -- for the writer, of all
 
     def resolve(self) -> None:
         """Resolve an UNKNOWN `saved`: ask the engine what it has for the key. REQUIRES: no checkpoint is being written."""
@@ -218,6 +218,48 @@ class Value(Looked):
             if expire:
                 batch.put(keys.expiry_key(expire, db.epoch, self.key), b"")
             self.saved = expire
+
+
+class Ahead(Protocol):
+    """What of an object with records is ahead of the engine: what was changed since, and what a checkpoint writes."""
+
+    touched: dict[Any, Any]
+    flying: dict[Any, Any]
+
+
+def take(ahead: Ahead) -> dict[Any, Any]:
+    """A checkpoint takes what was changed."""
+    ahead.flying = changes = ahead.touched
+    ahead.touched = {}
+    return changes
+
+
+def give_back(ahead: Ahead) -> None:
+    """What it took did not reach the engine: it is changed still."""
+    ahead.touched = {**ahead.flying, **ahead.touched}
+    ahead.flying = {}
+
+
+class Recorded(Value):
+    """A value that knows by itself what of it is ahead: of every type but strings, most of which are short."""
+
+    __slots__ = ("flying", "touched")
+
+    touched: dict[Any, Any]
+    flying: dict[Any, Any]
+
+    def begin(self, changes: dict[Any, Any]) -> None:
+        self.touched = changes
+        self.flying = {}
+
+    def freeze(self) -> tuple[bytes, Callable[[dict[Any, Any]], Iterator[tuple[bytes, bytes | None]]], dict[Any, Any]]:
+        return keys.data_prefix(self.oid), self.records, take(self)
+
+    def landed(self) -> None:
+        self.flying = {}
+
+    def give_back(self) -> None:
+        give_back(self)
 
 
 class Gone(Value):

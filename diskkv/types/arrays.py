@@ -16,7 +16,7 @@ from diskkv.format import ARRAY, SLOT, keys
 from diskkv.format.groups import numbered
 from diskkv.format.meta import Meta, pack_items, pack_value, unpack_items, unpack_value
 from diskkv.format.ordered import pack_u64, unpack_u64
-from diskkv.store.value import Value, data_type
+from diskkv.store.value import Recorded, Value, data_type
 from diskkv.types.ledgers import Ledger
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ Element = tuple[int, bytes]
 
 
 @data_type
-class Array(Value):
+class Array(Recorded):
     """Elements by index. One that becomes empty vanishes."""
 
     __slots__ = ("cursor", "items", "ledger", "size", "stirred")

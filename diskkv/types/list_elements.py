@@ -28,7 +28,7 @@ from diskkv.errors import Damaged
 from diskkv.format import BUCKET, ELEMENT, keys
 from diskkv.format.meta import unpack_value
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
-from diskkv.store.value import OVERHEAD, Value
+from diskkv.store.value import OVERHEAD, Recorded
 from diskkv.types import list_runs
 from diskkv.types.list_buckets import Buckets
 from diskkv.types.list_runs import LONG, MIDDLE, SPAN, STRIDE, element_key, run_of
@@ -42,7 +42,7 @@ FEW = 8
 ELEMENT_WEIGHT = 160
 
 
-class Elements(Value):
+class Elements(Recorded):
     """What is in a large list; `List` is made of it. Where nothing else is said the methods require `oid` > 0."""
 
     __slots__ = (

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from diskkv.format import MEMBER, keys
 from diskkv.format.meta import Meta, unpack_items
 from diskkv.format.ordered import pack_u32, unpack_u32
-from diskkv.store.value import Value
+from diskkv.store.value import Recorded, Value
 
 if TYPE_CHECKING:
     from random import Random
@@ -59,7 +59,7 @@ class Weigher(Protocol):
     def __call__(self, value: Any, /) -> int: ...
 
 
-class Members(Value):
+class Members(Recorded):
     """A map from member to value; see the module's docstring. `len` is exact and O(1)."""
 
     __slots__ = ("ceiling", "complete", "flags", "limit", "overlay", "picks", "resident", "size")

@@ -26,7 +26,7 @@ from diskkv.format.groups import numbered, pack_id
 from diskkv.format.meta import Meta, pack_items, pack_value, unpack_items, unpack_value
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
 from diskkv.format.producers import HEAD_SIZE, pack_production, unpack_production
-from diskkv.store.value import Value, data_type
+from diskkv.store.value import Recorded, Value, data_type
 from diskkv.types.group_checks import verify_groups
 from diskkv.types.groups import GROUP_WEIGHT, Consumer, Group, stored_groups
 from diskkv.types.ledgers import ID_MAX, Ledger
@@ -55,7 +55,7 @@ Entry = tuple[int, Items]
 
 
 @data_type
-class Stream(Value):
+class Stream(Recorded):
     """A log of entries, each a tuple of fields and values in turn under an id."""
 
     __slots__ = (

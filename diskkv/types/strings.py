@@ -6,18 +6,16 @@ so SETBIT on a 500 MB bitmap costs one piece. A string never becomes small again
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from diskkv.format import CHUNK, PIECE, STRING, keys
 from diskkv.format.meta import Meta, encode_inline, pack_value, unpack_value
 from diskkv.format.ordered import pack_u32, unpack_u32
 from diskkv.lib.numbers import parse_int
-from diskkv.store.value import Value, data_type
+from diskkv.store.value import Value, data_type, give_back, take
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from diskkv.store.database import Database
 
 LARGE = 64 * 1024
@@ -26,34 +24,45 @@ EMBEDDED = 44
 PIECE_OVERHEAD = 150
 
 
+class Large:
+    """What a large string has besides: its length, and the pieces that are in memory."""
+
+    __slots__ = ("ceiling", "flying", "pieces", "size", "touched")
+
+    def __init__(self, changes: dict[Any, Any], ceiling: int) -> None:
+        self.touched = changes
+        self.flying: dict[Any, Any] = {}
+        self.size = 0
+        self.pieces: dict[int, bytes] = {}
+        # a weight beyond which clean pieces are dropped
+        self.ceiling = ceiling
+
+
 @data_type
 class String(Value):
     """A byte string. `data` is all of it when it is small (`oid` 0); else see `read`."""
 
-    __slots__ = ("ceiling", "edited", "pieces", "size")
+    __slots__ = ("more",)
 
     tag = STRING
     data: bytes
-    # of a large string only
-    size: int
-    pieces: dict[int, bytes]
-    # a weight beyond which clean pieces are dropped
-    ceiling: int
-    # What APPEND, SETRANGE or SETBIT last made of a short one; not there before, and out of date when `data` is another object.
-    edited: bytes
+    # A large one's `Large`. Of a short one what APPEND, SETRANGE or SETBIT last made of it, out of date when `data` is another object.
+    more: Any
 
     def __init__(self, db: Database, key: bytes) -> None:
         super().__init__(db, key)
         self.data = b""
+        self.more = None
 
     # -- what commands use
 
     def __len__(self) -> int:
-        return self.size if self.oid else len(self.data)
+        size: int = self.more.size if self.oid else len(self.data)
+        return size
 
     def value(self) -> bytes:
         """The whole string."""
-        return self.read(0, self.size) if self.oid else self.data
+        return self.read(0, self.more.size) if self.oid else self.data
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes from `start` up to `stop`. REQUIRES: 0 <= start <= stop <= length."""
@@ -83,10 +92,10 @@ class String(Value):
             self.set(self.data + data)
             length = len(self.data)
             if length > len(data) and length <= EMBEDDED:
-                self.edited = self.data
+                self.more = self.data
             return length
         self.write(len(self), data)
-        return self.size
+        return len(self)
 
     def write(self, at: int, data: bytes) -> None:
         """Put bytes over what is there, filling a gap before them with zeros."""
@@ -95,13 +104,13 @@ class String(Value):
             old = self.data.ljust(at, b"\0")
             self.set(old[:at] + data + old[at + len(data) :])
             if len(self.data) <= EMBEDDED:
-                self.edited = self.data
+                self.more = self.data
             return
         self.touch()
         if not self.oid:
             self._rewrite(self.data)
         self._fill(at)
-        self.size = end
+        self.more.size = end
         for index in range(at // CHUNK, (at + len(data) - 1) // CHUNK + 1):
             base = index * CHUNK
             low, high = max(at, base), min(at + len(data), base + CHUNK)
@@ -111,86 +120,83 @@ class String(Value):
 
     def _fill(self, stop: int) -> None:
         """Make the string at least `stop` long, with zeros. Whole pieces of zeros are not stored: a missing piece reads as zeros."""
-        if self.size < stop:
-            last = self.size // CHUNK
-            if self.size % CHUNK:
+        size = len(self)
+        if size < stop:
+            last = size // CHUNK
+            if size % CHUNK:
                 self._put(last, self._piece(last).ljust(min(CHUNK, stop - last * CHUNK), b"\0"))
-            self.size = stop
+            self.more.size = stop
 
     def _rewrite(self, data: bytes) -> None:
         """All of the content anew, as pieces."""
         if not self.oid:
             self.resized(-len(self.data))
             self.data = b""
-            self.pieces = {}
-            self.ceiling = self.db.cache.budget // 4
             self.promote({})
-            old = 0
-        else:
-            old = self.size
+        old = self.more.size
         for index in range((len(data) + CHUNK - 1) // CHUNK):
             self._put(index, data[index * CHUNK : (index + 1) * CHUNK])
         for index in range((len(data) + CHUNK - 1) // CHUNK, (old + CHUNK - 1) // CHUNK):
-            self.touched[index] = None
+            self.more.touched[index] = None
             self._forget(index)
-        self.size = len(data)
+        self.more.size = len(data)
 
     def _piece(self, index: int) -> bytes:
-        piece = self.pieces.get(index)
+        large: Large = self.more
+        piece = large.pieces.get(index)
         if piece is None:
-            if index in self.touched or index in self.flying:
-                piece = (self.touched.get(index) if index in self.touched else self.flying[index]) or b""
+            if index in large.touched or index in large.flying:
+                piece = (large.touched.get(index) if index in large.touched else large.flying[index]) or b""
             else:
                 raw = self.db.store.engine.get(keys.data_prefix(self.oid) + PIECE + pack_u32(index))
                 piece = unpack_value(raw) if raw is not None else b""
-            want = min(CHUNK, self.size - index * CHUNK)
+            want = min(CHUNK, large.size - index * CHUNK)
             if len(piece) < want:
                 piece = piece.ljust(want, b"\0")
             self._keep(index, piece)
         return piece
 
     def _put(self, index: int, piece: bytes) -> None:
-        self.touched[index] = piece
+        self.more.touched[index] = piece
         self._keep(index, piece)
 
     def _keep(self, index: int, piece: bytes) -> None:
-        old = self.pieces.get(index)
-        self.pieces[index] = piece
+        old = self.more.pieces.get(index)
+        self.more.pieces[index] = piece
         self.resized(len(piece) - len(old) if old is not None else len(piece) + PIECE_OVERHEAD)
-        if self.weight > self.ceiling:
+        if self.weight > self.more.ceiling:
             self._spill(index)
 
     def _forget(self, index: int) -> None:
-        piece = self.pieces.pop(index, None)
+        piece = self.more.pieces.pop(index, None)
         if piece is not None:
             self.resized(-len(piece) - PIECE_OVERHEAD)
 
     def _spill(self, keep: int) -> None:
         """Too much of one string is in memory: drop the clean pieces."""
-        for index in [index for index in self.pieces if index != keep and index not in self.touched and index not in self.flying]:
+        large: Large = self.more
+        for index in [index for index in large.pieces if index != keep and index not in large.touched and index not in large.flying]:
             self._forget(index)
         # With what has to stay the bound rises: one command may write more than the budget, and each look goes through all pieces.
         budget = self.db.cache.budget
-        self.ceiling = max(budget // 4, self.weight + max(budget // 8, self.weight // 4))
+        large.ceiling = max(budget // 4, self.weight + max(budget // 8, self.weight // 4))
 
     # -- what the store needs
 
     def load(self, meta: Meta) -> None:
         if meta.body is None:
-            self.size = meta.length
-            self.pieces = {}
-            self.ceiling = self.db.cache.budget // 4
+            self.more.size = meta.length
         else:
             self.data = meta.body
             self.weight += len(meta.body)
             if meta.edited:
-                self.edited = self.data
+                self.more = self.data
 
     def body(self) -> bytes:
         return self.data
 
     def length(self) -> int:
-        return self.size
+        return len(self)
 
     def save(self, batch: Any) -> None:
         # The commonest record by far, so the short way is written out.
@@ -207,9 +213,18 @@ class String(Value):
         batch.put(self.db.prefix + self.key, b"\x01\x00" + data if len(data) < 512 else encode_inline(STRING, None, data))
         self.saved = 0
 
+    def begin(self, changes: dict[Any, Any]) -> None:
+        self.more = Large(changes, self.db.cache.budget // 4)
+
+    def freeze(self) -> tuple[bytes, Callable[[dict[Any, Any]], Iterator[tuple[bytes, bytes | None]]], dict[Any, Any]]:
+        return keys.data_prefix(self.oid), self.records, take(self.more)
+
     def landed(self) -> None:
-        super().landed()
-        self.ceiling = self.db.cache.budget // 4
+        self.more.flying = {}
+        self.more.ceiling = self.db.cache.budget // 4
+
+    def give_back(self) -> None:
+        give_back(self.more)
 
     def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
         for index, piece in changes.items():
@@ -222,11 +237,11 @@ class String(Value):
         for key, raw in self.db.store.engine.scan(prefix, keys.after(prefix)):
             index, size = unpack_u32(key, len(prefix)), len(unpack_value(raw))
             # A piece may be missing, or short where it ends in zeros that were never written.
-            if size > min(CHUNK, self.size - index * CHUNK):
-                yield f"piece {index} has {size} bytes, the string {self.size}"
+            if size > min(CHUNK, self.more.size - index * CHUNK):
+                yield f"piece {index} has {size} bytes, the string {self.more.size}"
 
     def shed(self, count: int) -> bool:
-        for pieces in (self.pieces, self.touched):
+        for pieces in (self.more.pieces, self.more.touched):
             for _ in range(min(count, len(pieces))):
                 pieces.popitem()
             if pieces:
@@ -239,13 +254,13 @@ class String(Value):
         if not self.oid:
             target.set(self.data)
             if self._edited():
-                target.edited = self.data
+                target.more = self.data
             return
-        for at in range(0, self.size, CHUNK):
-            target.write(at, self.read(at, min(at + CHUNK, self.size)))
+        for at in range(0, self.more.size, CHUNK):
+            target.write(at, self.read(at, min(at + CHUNK, self.more.size)))
 
     def _edited(self) -> bool:
-        return getattr(self, "edited", None) is self.data
+        return self.more is self.data
 
     def encoding(self) -> bytes:
         """As Redis decides it: `int`, `embstr` up to 44 bytes, else `raw`, as is one edited in place."""

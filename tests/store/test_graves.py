@@ -82,4 +82,4 @@ def test_a_large_string_that_dies_before_the_engine_has_it_leaves_nothing(run: R
     while store.graves and time.monotonic() < patience:
         store.keeper.rouse()
         time.sleep(0.001)
-    assert not value.pieces and not value.touched
+    assert not value.more.pieces and not value.more.touched
