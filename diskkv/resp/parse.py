@@ -12,6 +12,7 @@ from diskkv.lib.numbers import parse_int
 from diskkv.lib.words import split_words
 
 _HEADS = [b"$%d" % size for size in range(4096)]
+_head = _HEADS.__getitem__
 _SIZES = {head: size for size, head in enumerate(_HEADS)}
 _COUNTS = {b"*%d" % count: count for count in range(1, 1025)}
 
@@ -118,10 +119,16 @@ class RequestParser:
                         break
                     requests.append([arg1, arg2])
                     at += 5
+                elif head == b"*4" and at + 9 <= end:
+                    _, head1, arg1, head2, arg2, head3, arg3, head4, arg4 = parts[at : at + 9]
+                    if head1 != heads[len(arg1)] or head2 != heads[len(arg2)] or head3 != heads[len(arg3)] or head4 != heads[len(arg4)]:
+                        break
+                    requests.append([arg1, arg2, arg3, arg4])
+                    at += 9
                 else:
                     after = at + 2 * _COUNTS[head] + 1
                     argv = parts[at + 2 : after : 2]
-                    if after > end or parts[at + 1 : after : 2] != [heads[len(arg)] for arg in argv]:
+                    if after > end or parts[at + 1 : after : 2] != list(map(_head, map(len, argv))):
                         break
                     requests.append(argv)
                     at = after
