@@ -21,6 +21,7 @@ from diskkv.client.caller import Caller
 from diskkv.commands.strings import put
 from diskkv.dispatch.executor import POSTPONED
 from diskkv.errors import LogFailed
+from diskkv.store.residents import SHIFT
 from diskkv.store.value import Gone
 from diskkv.types.hashes import Hash
 from diskkv.types.strings import String
@@ -60,7 +61,7 @@ class Short:
         key = name if name.__class__ is bytes else raw(name)
         caller = self._caller
         with caller.lock:
-            value: Any = caller.session.db.objects.get(key)
+            value: Any = caller.session.db.shards[hash(key) >> SHIFT].get(key)
             if value.__class__ is String and value.expire is None and not value.oid:
                 if value.freq < 3:
                     value.freq += 1
@@ -73,7 +74,7 @@ class Short:
         field = key if key.__class__ is bytes else raw(key)
         caller = self._caller
         with caller.lock:
-            value: Any = caller.session.db.objects.get(place)
+            value: Any = caller.session.db.shards[hash(place) >> SHIFT].get(place)
             if value.__class__ is Hash and value.expire is None:
                 data = value.resident.get(field)
                 if data is not None:
@@ -88,7 +89,7 @@ class Short:
             key = raw(names[0])
             caller = self._caller
             with caller.lock:
-                value: Any = caller.session.db.objects.get(key)
+                value: Any = caller.session.db.shards[hash(key) >> SHIFT].get(key)
                 if value is not None and value.expire is None:
                     return 0 if value.__class__ is Gone else 1
         return LONG.exists(self, *names)
@@ -99,9 +100,10 @@ class Short:
         found = []
         caller = self._caller
         with caller.lock:
-            objects: Any = caller.session.db.objects
+            shards: Any = caller.session.db.shards
             for name in (*names, *args):
-                value = objects.get(name if name.__class__ is bytes else raw(name))
+                key = name if name.__class__ is bytes else raw(name)
+                value = shards[hash(key) >> SHIFT].get(key)
                 if value.__class__ is not String or value.expire is not None or value.oid:
                     break
                 if value.freq < 3:

@@ -23,6 +23,7 @@ from diskkv.errors import (
 from diskkv.lib.lcs import longest_common_subsequence
 from diskkv.lib.numbers import INT_MAX, INT_MIN, add_long_double, parse_int, parse_long_double
 from diskkv.replies import OK
+from diskkv.store.residents import SHIFT
 from diskkv.types.strings import String
 
 command = group("string")
@@ -55,7 +56,7 @@ def set_(ctx: Session, key: bytes, data: bytes, *options: bytes) -> Any:
 def put(ctx: Session, key: bytes, data: bytes, expire: int | None = None) -> None:
     """Make a key a string, whatever it was; `expire` in ms, None for never, KEEP for as it is."""
     db = ctx.db
-    value: Any = db.objects.get(key)
+    value: Any = db.shards[hash(key) >> SHIFT].get(key)
     # A large string stays one while it lives: a new one in its place costs less than changing all of it, and may be small.
     if value.__class__ is not String or value.oid or (value.expire is not None and expire != KEEP):
         if expire == KEEP:

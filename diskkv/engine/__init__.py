@@ -83,6 +83,10 @@ class Engine(Protocol):
     def compact(self, start: bytes, stop: bytes) -> None:
         """Give the space of deleted records in the range back. May take long; other calls go on meanwhile."""
 
+    def tidy(self) -> None:
+        """Do what was left for a moment in which nobody waits: give back the space of files that are not used any more. To be called once a
+        second or more often, by one thread."""
+
     def snapshot(self) -> Snapshot:
         """What is there now, for reading later. Until it is closed, what is deleted or overwritten keeps its space."""
 

@@ -78,6 +78,9 @@ class MemoryEngine:
     def compact(self, start: bytes, stop: bytes) -> None:
         """Nothing to give back: deleted records are gone at once."""
 
+    def tidy(self) -> None:
+        """Nothing waits."""
+
     def snapshot(self) -> MemoryEngine:
         """A copy of everything."""
         copy = MemoryEngine()

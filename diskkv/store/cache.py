@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from diskkv.store.residents import SHARDS, SHIFT
 from diskkv.store.value import Value
 
 SMALL = 1
@@ -59,15 +60,16 @@ class Cache:
         self.pinned_from = 0
         self._small: deque[Value] = deque()
         self._main: deque[Value] = deque()
-        self._ghosts: dict[int, None] = {}
+        # spread as `Residents` are
+        self._ghosts: list[set[int]] = [set() for _ in range(SHARDS)]
         self._ghost_order: deque[int] = deque()
 
     def insert(self, value: Value) -> None:
         """A value has become resident."""
         weight = value.weight
         self.used += weight
-        if self._ghosts and (mark := hash((value.db.epoch, value.key))) in self._ghosts:
-            del self._ghosts[mark]
+        if self._ghost_order and (mark := hash((value.db.epoch, value.key))) in self._ghosts[mark >> SHIFT]:
+            self._ghosts[mark >> SHIFT].remove(mark)
             self.ghost_hits += 1
             value.linked = MAIN
             self._main.append(value)
@@ -156,12 +158,13 @@ class Cache:
 
     def _remember(self, value: Value) -> None:
         mark = hash((value.db.epoch, value.key))
-        self._ghosts[mark] = None
+        self._ghosts[mark >> SHIFT].add(mark)
         order = self._ghost_order
         order.append(mark)
         self.used += GHOST_COST
         while order and len(order) > len(self._main) + 1000:
-            self._ghosts.pop(order.popleft(), None)
+            mark = order.popleft()
+            self._ghosts[mark >> SHIFT].discard(mark)
             self.used -= GHOST_COST
 
     def statistics(self) -> CacheStatistics:
@@ -198,6 +201,7 @@ class Cache:
         """Forget everything: the store is about to be read anew."""
         self._small.clear()
         self._main.clear()
-        self._ghosts.clear()
+        for ghosts in self._ghosts:
+            ghosts.clear()
         self._ghost_order.clear()
         self.used = self.small_bytes = self.dead = 0

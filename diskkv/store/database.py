@@ -8,6 +8,7 @@ scans merge it in.
 from __future__ import annotations
 
 import heapq
+import itertools
 import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +18,7 @@ from diskkv.format import keys
 from diskkv.format.meta import decode
 from diskkv.format.ordered import unpack_u64
 from diskkv.store.quarantine import isolate
+from diskkv.store.residents import SHIFT, Residents
 from diskkv.store.value import TYPES, Gone, Value
 
 if TYPE_CHECKING:
@@ -37,14 +39,16 @@ class Database:
     expiring: int
     # What could not be read was taken for a key in `count`, and for one that does not expire in `expiring`: see `size`.
     doubtful: bool
-    objects: dict[bytes, Value]
+    objects: Residents
+    # those of `objects`, for whoever looks up often
+    shards: list[dict[bytes, Value]]
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.cache = store.cache
         self.watched: dict[bytes, list[Watcher]] = {}
         # how often keys that are in memory were used, while somebody counts (see `dispatch/frequencies.py`)
-        self.uses: dict[bytes, tuple[int, int]] = {}
+        self.uses: dict[bytes, tuple[int, int]]
         # whether anybody wants to hear of changed keys: watchers or the store's listener
         self.heeded = store.listener is not None
         # key -> whoever waits for it to come to exist, in order; kept by the dispatcher
@@ -57,16 +61,21 @@ class Database:
         self.count = count
         self.expiring = expiring
         self.doubtful = doubtful
-        self.objects = {}
-        self.uses = {}
+        self._begin()
         for key in self.watched:
             self.alert(key)
+
+    def _begin(self) -> None:
+        """Nothing is resident."""
+        self.objects = Residents()
+        self.shards = self.objects.shards
+        self.uses = {}
 
     # -- looking up
 
     def get(self, key: bytes, kind: type[V]) -> V | None:
         """The key's value for reading, or None when there is none. WrongType when it is of another type."""
-        value: Any = self.objects.get(key)
+        value: Any = self.shards[hash(key) >> SHIFT].get(key)
         if value.__class__ is kind and value.expire is None:
             if value.freq < 3:
                 value.freq += 1
@@ -79,7 +88,7 @@ class Database:
 
     def open(self, key: bytes, kind: type[V]) -> V:
         """The key's value for writing: the one there, or a fresh one that comes to exist with its first change."""
-        value: Any = self.objects.get(key)
+        value: Any = self.shards[hash(key) >> SHIFT].get(key)
         if value.__class__ is kind and value.expire is None:
             if value.freq < 3:
                 value.freq += 1
@@ -94,7 +103,7 @@ class Database:
 
     def find(self, key: bytes, *, remember: bool = True) -> Value | None:
         """The key's value, whatever its type, or None. A miss is remembered unless the caller is about to create the key."""
-        value = self.objects.get(key)
+        value = self.shards[hash(key) >> SHIFT].get(key)
         if value is None:
             value = self._load(key)
             if value is not None and not remember:
@@ -330,8 +339,7 @@ class Database:
         self.prefix = keys.meta_prefix(self.epoch)
         self.count = self.expiring = 0
         self.doubtful = False
-        self.objects = {}
-        self.uses = {}
+        self._begin()
         store.changes += max(deleted, 1)
         return deleted
 
@@ -380,8 +388,9 @@ class Database:
 
     def dropped(self, value: Value) -> None:
         """The cache has evicted a value."""
-        if self.objects.get(value.key) is value:
-            del self.objects[value.key]
+        shard = self.shards[hash(value.key) >> SHIFT]
+        if shard.get(value.key) is value:
+            del shard[value.key]
             self.uses.pop(value.key, None)
 
     # -- walking
@@ -498,12 +507,10 @@ class Database:
         return rng.choice(found)[len(low) :]
 
 
-def _pick(mapping: dict[bytes, Value], rng: random.Random) -> bytes | None:
-    """A random key of a dict, without copying it: dicts keep order but not rank, so walk to a random place."""
-    if not mapping:
+def _pick(objects: Residents, rng: random.Random) -> bytes | None:
+    """A random resident key. A dict keeps its order but not the ranks, so walk to a random place in a random one."""
+    shards = [shard for shard in objects.shards if shard]
+    if not shards:
         return None
-    place = rng.randrange(min(len(mapping), 4096))
-    for index, key in enumerate(mapping):
-        if index == place:
-            return key
-    return None
+    [shard] = rng.choices(shards, [len(shard) for shard in shards])
+    return next(itertools.islice(shard, rng.randrange(min(len(shard), 4096)), None))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from diskkv.store.residents import Residents
+
 if TYPE_CHECKING:
     from diskkv.store.store import Store
     from diskkv.store.value import Value
@@ -64,13 +66,13 @@ class Graveyard:
 class DeadDatabase:
     """The resident objects of a flushed database, freed a few at a time."""
 
-    def __init__(self, store: Store, objects: dict[bytes, Value]) -> None:
+    def __init__(self, store: Store, objects: Residents) -> None:
         self._store = store
         self._objects = objects
 
     def clear(self) -> None:
         """Drop them all: the cache has forgotten them."""
-        self._objects = {}
+        self._objects = Residents()
 
     def shed(self, count: int) -> bool:
         """Free about `count` of them; True when none are left."""

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from diskkv.clock import monotonic
+from diskkv.clock import monotonic, sleep
 from diskkv.errors import Damaged, StoreError
 from diskkv.format import keys
 from diskkv.format.meta import decode, pack_state
@@ -64,6 +64,8 @@ SLACK = 8 << 20
 # both want the interpreter cost more than the encoding itself.
 SLICE = 96
 PATIENCE = 0.01
+# Of the values that a checkpoint has written, so many are forgotten in a row.
+FORGOTTEN = 2000
 RETRY_SECONDS = 0.5
 REOPENINGS = 4
 # Damage does not go away by itself: LevelDB meets it again with its next compaction. Trying again takes longer each time, up to this.
@@ -330,6 +332,7 @@ class Writer:
     # -- the thread; nothing here holds the lock but where it says so
 
     def _run(self) -> None:
+        store = self._store
         while True:
             reclaims = self.reclaimer.pending() and monotonic() >= self._reclaim_from
             if not self._stopping:
@@ -337,6 +340,7 @@ class Writer:
             self._wake.clear()
             if self.healing:
                 self._heal()
+            store.engine.tidy()
             if not self.active:
                 if self._stopping:
                     return
@@ -408,9 +412,14 @@ class Writer:
             self._failed(str(error))
             return
         with store.lock:
+            encoded = self.frozen
             self._land()
             self.last_ms = int((monotonic() - started) * 1000)
             store.landed.notify_all()
+        # To forget 100,000 values takes 20 ms, for each is far from the processor: let the others have the interpreter in between.
+        while encoded:
+            del encoded[-FORGOTTEN:]
+            sleep(0.001)
         try:
             store.log.drop_before(self._position.segment)
         except OSError as error:
@@ -490,6 +499,7 @@ class Writer:
             self._wake.clear()
             self._wake.wait(max(self._rest, RETRY_SECONDS))
             self._wake.clear()
+            store.engine.tidy()
             try:
                 store.log.probe(store.sizes.write_buffer + ROOM_TO_REOPEN)
                 if self._damaged and store.engine.diagnose():

@@ -47,6 +47,9 @@ class Around:
     def compact(self, start: bytes, stop: bytes) -> None:
         self.inner.compact(start, stop)
 
+    def tidy(self) -> None:
+        self.inner.tidy()
+
     def snapshot(self) -> Snapshot:
         return self.inner.snapshot()
 

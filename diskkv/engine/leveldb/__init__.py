@@ -29,6 +29,8 @@ from diskkv.lib.directories import bytes_in, sync_path
 
 # RuntimeError is what plyvel raises on a closed database: between a failed `reopen` and the next.
 FAILURES = (plyvel.Error, RuntimeError)
+# A batch that is not larger is used again; as much as a checkpoint writes at most, as long as no value is huge.
+SPARE = 48 << 20
 
 
 journal = logging.getLogger("diskkv")
@@ -51,6 +53,8 @@ class LevelEngine:
         self._memory = block_cache + 2 * write_buffer
         # the batch whose write shall reach the disk
         self._durable: Any = None
+        # An empty one to be used again. A fresh one copies itself over and over as it grows, and holds the interpreter for 25 ms at once.
+        self._spare: Any = None
         # LevelDB refuses all writes until it is opened anew
         self._failed = False
         # a key was said to be absent; and how many tables were missing before
@@ -140,10 +144,14 @@ class LevelEngine:
         return holes(self.path)
 
     def batch(self, *, sync: bool = False) -> Any:
-        try:
-            batch = self._db.write_batch(sync=sync)
-        except FAILURES as error:
-            raise self._failure(error) from None
+        batch = self._spare if sync else None
+        if batch is not None:
+            self._spare = None
+        else:
+            try:
+                batch = self._db.write_batch(sync=sync)
+            except FAILURES as error:
+                raise self._failure(error) from None
         if self._losses:
             batch = GuardedBatch(batch, self._losses)
         if sync:
@@ -159,6 +167,7 @@ class LevelEngine:
             raise self._failure(error) from None
         if batch is self._durable:
             self._durable = None
+            self._spare = _emptied(batch.inner if isinstance(batch, GuardedBatch) else batch)
             # LevelDB syncs its log but, when it has just begun a new one, not the name of it.
             sync_path(self.path)
 
@@ -174,6 +183,9 @@ class LevelEngine:
             self._db.compact_range(start=start, stop=stop)
         except FAILURES as error:
             raise self._failure(error) from None
+
+    def tidy(self) -> None:
+        self._presence.let_go()
 
     def _failure(self, error: Exception) -> StoreError:
         """What plyvel raised, in the contract's words."""
@@ -199,6 +211,7 @@ class LevelEngine:
                 raise Damaged(f"{self.path}: {missing}")
             return
         self._presence.close()
+        self._spare = None
         self._db.close()
         self._cure()
         self._open()
@@ -294,6 +307,14 @@ class LevelSnapshot:
 
     def close(self) -> None:
         self._snapshot.close()
+
+
+def _emptied(batch: Any) -> Any:
+    """A batch that has been written, to be filled again; None for one that would keep too much memory."""
+    if batch.approximate_size() > SPARE:
+        return None
+    batch.clear()
+    return batch
 
 
 def _scan(

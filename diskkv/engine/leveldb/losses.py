@@ -180,16 +180,16 @@ class GuardedBatch:
     """A batch in which deletions in lost ranges are told from what was lost."""
 
     def __init__(self, inner: Any, losses: Losses) -> None:
-        self._inner = inner
+        self.inner = inner
         self._losses = losses
         self.put = inner.put
         self.write = inner.write
 
     def delete(self, key: bytes) -> None:
         if self._losses.may_hold(key):
-            self._inner.put(key, self._losses.deleted)
+            self.inner.put(key, self._losses.deleted)
         else:
-            self._inner.delete(key)
+            self.inner.delete(key)
 
 
 def _read(file: str) -> bytes | None:
