@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from diskkv.errors import CommandError
 from diskkv.store.events import Watcher
+from diskkv.store.residents import SHARDS
 
 if TYPE_CHECKING:
     import random
@@ -266,6 +267,7 @@ class Hidden:
     """Stands for a database where nothing may be looked up."""
 
     objects: Mapping[bytes, Any] = MappingProxyType({})
+    shards = (objects,) * SHARDS
     awaited: Mapping[bytes, Any] = MappingProxyType({})
     watched: Mapping[bytes, Any] = MappingProxyType({})
 
