@@ -61,7 +61,7 @@ def run(
     diskkv_options: Sequence[str],
     tell: Callable[[str], None],
 ) -> list[Measured]:
-    """Measure every workload at every depth, round by round, the servers taking turns at going first."""
+    """Measure every workload at every depth, the servers taking turns at going first; what comes out is told as soon as it is known."""
     if shutil.which("redis-benchmark") is None:
         raise NoBenchmark("redis-benchmark is not installed (Debian: apt-get install redis-tools)")
     results = [Measured(workload.name, workload.kind, depth) for depth in pipelines for workload in workloads]
@@ -71,22 +71,24 @@ def run(
             stack.enter_context(servers.diskkv("--appendfsync", "everysec", *diskkv_options, port=servers.free_port())),
             stack.enter_context(servers.redis("--appendonly", "yes", "--appendfsync", "everysec", "--hz", "10", port=servers.free_port())),
         ]
-        for number in range(rounds):
-            for result in results:
-                tell(f"round {number + 1} of {rounds}: {result.name} P={result.pipeline}")
+        for result in results:
+            workload = by_name[result.name]
+            count = requests * (PIPELINE_FACTOR if result.pipeline > 1 else 1)
+            for number in range(rounds):
+                if number == 0 or workload.uses_up:
+                    for server in both:
+                        prepare(server, workload, count)
                 for server in both if number % 2 == 0 else reversed(both):
-                    count = requests * (PIPELINE_FACTOR if result.pipeline > 1 else 1)
-                    rate, cpu = measure(server, by_name[result.name], result.pipeline, count)
+                    rate, cpu = measure(server, workload, result.pipeline, count)
                     result.rate[server.name].append(rate)
                     result.cpu[server.name].append(cpu)
+            row = result.row()
+            tell(f"{result.name} P={result.pipeline}: CPU {row['cpu_ratio']}, throughput {row['rps_ratio']} times Redis'")
     return results
 
 
-def measure(server: Server, workload: Workload, pipeline: int, requests: int) -> tuple[float, float]:
-    """Requests per second, and CPU microseconds per request, of a workload on a server that is emptied and filled for it.
-
-    The CPU time includes what the server still does after the last reply (log, checkpoint), and nothing of the preparation.
-    """
+def prepare(server: Server, workload: Workload, requests: int) -> None:
+    """Empty a server, fill it with what a workload needs, and wait until it has digested that."""
     connection = Connection(server.address, patience=120)
     try:
         fill(connection, iter([(b"FLUSHALL",)]))
@@ -99,9 +101,17 @@ def measure(server: Server, workload: Workload, pipeline: int, requests: int) ->
     finally:
         connection.close()
     wait_until_quiet(server.pid)
+
+
+def measure(server: Server, workload: Workload, pipeline: int, requests: int) -> tuple[float, float]:
+    """Requests per second, and CPU microseconds per request, of a workload on a server that has been prepared for it.
+
+    The CPU time of a write includes what the server still does after the last reply (log, checkpoint).
+    """
     before = cpu_seconds(server.pid)
     rate = _load(server, workload, pipeline, requests)
-    wait_until_quiet(server.pid)
+    if workload.kind == "write":
+        wait_until_quiet(server.pid)
     return rate, (cpu_seconds(server.pid) - before) / requests * 1e6
 
 

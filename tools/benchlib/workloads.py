@@ -60,6 +60,8 @@ class Workload:
     kind: str  # "read" or "write"
     prepare: Prepare
     command: tuple[bytes, ...]
+    # Requests find less to do the more there were: everything is prepared anew for each round.
+    uses_up: bool = False
 
 
 _RANDOM = b"__rand_int__"
@@ -71,10 +73,10 @@ WORKLOADS = (
     Workload("MSET10", "write", strings, (b"MSET", *((b"key:" + _RANDOM, VALUE) * 10))),
     Workload("HSET", "write", fields, (b"HSET", b"myhash", _ELEMENT, VALUE)),
     Workload("HGET", "read", fields, (b"HGET", b"myhash", _ELEMENT)),
-    Workload("LPUSH", "write", nothing, (b"LPUSH", b"mylist", VALUE)),
-    Workload("RPOP", "write", elements, (b"RPOP", b"mylist")),
-    Workload("SADD", "write", nothing, (b"SADD", b"myset", _ELEMENT)),
-    Workload("SPOP", "write", members, (b"SPOP", b"myset")),
+    Workload("LPUSH", "write", nothing, (b"LPUSH", b"mylist", VALUE), uses_up=True),
+    Workload("RPOP", "write", elements, (b"RPOP", b"mylist"), uses_up=True),
+    Workload("SADD", "write", nothing, (b"SADD", b"myset", _ELEMENT), uses_up=True),
+    Workload("SPOP", "write", members, (b"SPOP", b"myset"), uses_up=True),
     Workload("ZADD", "write", scored, (b"ZADD", b"myzset", _RANDOM, _ELEMENT)),
     Workload("ZRANGE", "read", scored, (b"ZRANGE", b"myzset", b"0", b"9")),
     Workload("LRANGE_100", "read", elements, (b"LRANGE", b"mylist", b"0", b"99")),
