@@ -366,7 +366,7 @@ class Store:
                 self._undo(os.strerror(error.errno or 0))
             writer = self.writer
             if writer.encoding:
-                writer.step()
+                writer.step(count)
             elif writer.due():
                 writer.freeze()
         if log.sync_asked:

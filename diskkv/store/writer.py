@@ -63,7 +63,10 @@ SLACK = 8 << 20
 # Keys encoded at a time, at the end of a tick: about 0.1 ms. The thread does it only when ticks are rare, because two threads that
 # both want the interpreter cost more than the encoding itself.
 SLICE = 96
+# A tick of many commands encodes twice as many keys, up to this: else ticks of 800 fill the backlog before the checkpoint is encoded.
+MOST = 2000
 PATIENCE = 0.01
+HURRY = 0.0005
 # Of the values that a checkpoint has written, so many are forgotten in a row.
 FORGOTTEN = 2000
 RETRY_SECONDS = 0.5
@@ -288,11 +291,13 @@ class Writer:
         self.frozen = [value for value in self.frozen if value.db is not db]
         self._values = [value for value in self._values if value.db is not db]
 
-    def step(self) -> None:
-        """Encode a few of the frozen keys. REQUIRES: `encoding`: a checkpoint is active and not all is encoded."""
+    def step(self, commands: int = 0) -> None:
+        """Encode a few of the frozen keys, or more when there were many commands. REQUIRES: `encoding`: a checkpoint is active and not all
+        is encoded."""
+        many = min(max(SLICE, 2 * commands), MOST)
         at, stamp, batch = self._at, self.frozen_stamp, self._batch
         try:
-            for value in self.frozen[at : at + SLICE]:
+            for value in self.frozen[at : at + many]:
                 if value.stamp == stamp and value.linked:
                     try:
                         value.save(batch)
@@ -305,7 +310,7 @@ class Writer:
             self._grow_tired(error)
             self._give_back(str(error))
             return
-        self._at = at + SLICE
+        self._at = at + many
         if self._at < len(self.frozen):
             return
         self.frozen_stamp = -1
@@ -383,11 +388,14 @@ class Writer:
         started = monotonic()
         store = self._store
         try:
-            while not self._encoded.wait(PATIENCE):
+            patience = PATIENCE
+            while not self._encoded.wait(patience):
                 with store.lock:
                     for _ in range(8):
                         if self.encoding:
                             self.step()
+                    # There is no tick that would encode anything while all writers wait for this.
+                    patience = HURRY if self.backlogged() else PATIENCE
             batch = self._batch
             if batch is None:
                 # A value could not be encoded: all was given back.

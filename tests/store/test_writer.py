@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from diskkv.store.writer import Writer
+from diskkv.store.writer import HURRY, MOST, PATIENCE, SLICE, Writer
 from tests.support.runner import Runner
 
 ENOUGH = 20
@@ -72,3 +72,53 @@ def test_space_is_reclaimed_between_checkpoints(busy: Runner) -> None:
     assert done.wait(60)
     busy.close()
     assert seen[0] < ENOUGH
+
+
+class Recorded(threading.Event):
+    """An event that knows for how long it was waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patience: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.patience.append(timeout)
+        return super().wait(timeout)
+
+
+@pytest.mark.parametrize("backlogged", [True, False])
+def test_the_thread_encodes_without_rests_while_writers_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backlogged: bool
+) -> None:
+    run = Runner(tmp_path / "store")
+    store = run.executor.store
+    for number in range(0, 4000, 100):
+        run("MSET", *(word for each in range(number, number + 100) for word in (f"key:{each}", "value")))
+    writer = store.writer
+    monkeypatch.setattr(writer, "backlogged", lambda: backlogged)
+    waited = Recorded()
+    monkeypatch.setattr(writer, "_encoded", waited)
+    with store.lock:
+        writer.freeze()
+        assert len(writer.frozen) == 4000
+    assert waited.wait(60)
+    with store.lock:
+        while writer.active:
+            store.landed.wait(60)
+    times = [patience for patience in waited.patience if patience != 60]
+    assert times[0] == PATIENCE
+    assert len(times) > 4000 // SLICE // 8
+    assert set(times[1:]) == {HURRY if backlogged else PATIENCE}
+    run.close()
+
+
+def test_a_tick_of_many_commands_encodes_many_keys(run: Runner) -> None:
+    store = run.executor.store
+    run("MSET", *(word for each in range(4000) for word in (f"key:{each}", "value")))
+    with store.lock:
+        store.writer.freeze()
+        at = store.writer._at
+        for commands, encoded in ((0, SLICE), (10, SLICE), (500, 1000), (100_000, MOST)):
+            store.writer.step(commands)
+            assert store.writer._at - at == encoded
+            at = store.writer._at
