@@ -59,6 +59,7 @@ class HugePages:
         # when each stretch was moved
         self._moved: dict[int, int] = {}
         self._seen = 0
+        self._busy = False
         self.unfinished = False
         if self._size:
             self._advise = ctypes.CDLL(None, use_errno=True).madvise
@@ -66,36 +67,42 @@ class HugePages:
 
     def due(self) -> bool:
         """Whether there may be something to gather. To be asked once a second."""
-        return self._advise is not None and (self.unfinished or abs(resident() - self._seen) > WORTH)
+        return self._advise is not None and not self._busy and (self.unfinished or abs(resident() - self._seen) > WORTH)
 
     def gather(self) -> None:
         """Move every stretch that is densely used and not yet on a large page, as far as the time goes."""
         advise = self._advise
         if advise is None:
             return
+        self._busy = True
+        try:
+            self._gather(advise)
+        except OSError:
+            # No look at the own pages is allowed here.
+            self._advise = None
+        finally:
+            self._busy = False
+
+    def _gather(self, advise: Callable[[int, int, int], int]) -> None:
         self._seen = resident()
         self.unfinished = self.exhausted = False
         left = MOST
         now = perf_ns()
         self._moved = {address: at for address, at in self._moved.items() if now - at < AGAIN}
-        try:
-            for address in self._dense():
-                if address in self._moved:
-                    continue
-                before = perf_ns()
-                if advise(address, self._size, MADV_COLLAPSE) and ctypes.get_errno() in EXHAUSTED:
-                    self.exhausted = True
+        for address in self._dense():
+            if address in self._moved:
+                continue
+            before = perf_ns()
+            if advise(address, self._size, MADV_COLLAPSE) and ctypes.get_errno() in EXHAUSTED:
+                self.exhausted = True
+                return
+            if perf_ns() - before > LONG:
+                self._moved[address] = now
+                left -= 1
+                if not left:
+                    self.unfinished = True
                     return
-                if perf_ns() - before > LONG:
-                    self._moved[address] = now
-                    left -= 1
-                    if not left:
-                        self.unfinished = True
-                        return
-                    sleep(PAUSE)
-        except OSError:
-            # No look at the own pages is allowed here.
-            self._advise = None
+                sleep(PAUSE)
 
     def _dense(self) -> Iterator[int]:
         """Where the stretches begin of which nearly all is in memory."""
