@@ -420,7 +420,8 @@ class Writer:
             self._failed(str(error))
             return
         with store.lock:
-            encoded = self.frozen
+            # Not that of a checkpoint which begins as soon as the lock is free: the log from here on is needed until that one has landed.
+            encoded, position = self.frozen, self._position
             self._land()
             self.last_ms = int((monotonic() - started) * 1000)
             store.landed.notify_all()
@@ -429,7 +430,7 @@ class Writer:
             del encoded[-FORGOTTEN:]
             sleep(0.001)
         try:
-            store.log.drop_before(self._position.segment)
+            store.log.drop_before(position.segment)
         except OSError as error:
             journal.error("an old log segment can't be deleted: %(error)s", {"error": error})
 

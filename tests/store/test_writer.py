@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from diskkv.engine import Engine
 from diskkv.store.writer import HURRY, MOST, PATIENCE, SLICE, Writer
+from tests.support.contents import copy_of
+from tests.support.engines import Held
 from tests.support.runner import Runner
 
 ENOUGH = 20
@@ -122,3 +125,40 @@ def test_a_tick_of_many_commands_encodes_many_keys(run: Runner) -> None:
             store.writer.step(commands)
             assert store.writer._at - at == encoded
             at = store.writer._at
+
+
+def test_the_log_stays_that_a_checkpoint_needs_which_begins_while_the_last_is_tidied_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines: list[Held] = []
+
+    def wrap(engine: Engine) -> Held:
+        engines.append(Held(engine))
+        return engines[-1]
+
+    run = Runner(tmp_path / "store", wrap=wrap)
+    store = run.executor.store
+    dropped = threading.Event()
+    drop = store.log.drop_before
+
+    def noted(segment: int) -> None:
+        drop(segment)
+        dropped.set()
+
+    def begin_the_next(seconds: float) -> None:
+        if not dropped.is_set() and not store.writer.active:
+            store.log.prepare()
+            run("SET", "later", 2)
+            with store.lock:
+                engines[-1].hold()
+                store.writer.freeze()
+
+    monkeypatch.setattr(store.log, "drop_before", noted)
+    monkeypatch.setattr("diskkv.store.writer.sleep", begin_the_next)
+    begin(run)
+    assert dropped.wait(60)
+    copy = Runner(copy_of(tmp_path / "store", tmp_path / "copy"))
+    assert (copy("GET", "key"), copy("GET", "later")) == (b"1", b"2")
+    copy.close()
+    engines[-1].release()
+    run.close()
