@@ -83,6 +83,8 @@ class String(Value):
             return
         delta = len(data) - len(self.data)
         self.data = data
+        # Two equal bytes objects may be one: Python has each of a single byte once, and in process a client may set what it got.
+        self.more = None
         if delta:
             self.resized(delta)
 
