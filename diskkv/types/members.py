@@ -7,8 +7,7 @@ exact `size`, and of `resident` this holds: a value is the truth, None means kno
 
 On disk a large object's members are records `MEMBER hash32(member) member`, hence in hash order, and that order is the one of
 `cursor_scan` and the space in which `_window` throws its dart. A walk merges the engine's records with the sorted subs of what is
-touched or flying; that list is kept, and grows by insertion, until a checkpoint freezes or lands (measured on 100,000 touched members:
-60 ms to build, then 15 us for a step of ten).
+touched or flying; these are kept, and grow, until a checkpoint freezes or lands (`overlays.py`).
 
 Random members. `Picks` is a list of all members, made when a large complete object is first asked for a random one; from then on
 additions and removals keep it right at O(1) each, so draws are exactly uniform. An incomplete object answers from a window of
@@ -23,8 +22,7 @@ beside the members (sorted sets) extends `put`, `drop` and `records`.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -32,6 +30,7 @@ from diskkv.format import MEMBER, keys
 from diskkv.format.meta import Meta, unpack_items
 from diskkv.format.ordered import pack_u32, unpack_u32
 from diskkv.store.value import Recorded, Value
+from diskkv.types.overlays import Overlay
 
 if TYPE_CHECKING:
     from random import Random
@@ -113,7 +112,7 @@ class Members(Recorded):
             self._gather()
         if self.complete:
             return self.resident.items()
-        if self._newer():
+        if self.touched or self.flying:
             return ((sub[4:], value) for sub, value in self.walk())
         # Nothing to merge: half of the time of a walk.
         prefix = keys.data_prefix(self.oid) + MEMBER
@@ -156,25 +155,22 @@ class Members(Recorded):
         prefix = keys.data_prefix(self.oid) + MEMBER
         width = len(prefix)
         unpack = self.unpack
-        newer = self._newer()
-        at = bisect_left(newer, start) if start else 0
-        count = len(newer)
-        following = newer[at] if at < count else None
+        newer = self._newer(start)
+        following = next(newer, None)
         for raw_key, raw in self.db.store.engine.scan(prefix + start, keys.after(prefix)):
             sub = raw_key[width:]
             while following is not None and following < sub:
                 value = self.resident.get(following[4:])
                 if value is not None:
                     yield following, value
-                at += 1
-                following = newer[at] if at < count else None
+                following = next(newer, None)
             if following != sub:
                 yield sub, unpack(raw)
-        while at < count:
-            value = self.resident.get(newer[at][4:])
+        while following is not None:
+            value = self.resident.get(following[4:])
             if value is not None:
-                yield newer[at], value
-            at += 1
+                yield following, value
+            following = next(newer, None)
 
     # -- changing members
 
@@ -275,7 +271,7 @@ class Members(Recorded):
     def enlarge(self) -> None:
         """Become large: every member is a change."""
         self.promote(dict(self.resident))
-        self.ceiling = max(self.db.cache.budget // 4, 2 * self.weight)
+        self.ceiling = max(self.db.cache.share, 2 * self.weight)
 
     # -- random members
 
@@ -436,7 +432,7 @@ class Members(Recorded):
         kept = self._pending()
         weigh, entry = self.weigh, self.ENTRY
         self._hold(kept, sum(entry + len(member) + (0 if value is None else weigh(value)) for member, value in kept.items()))
-        self.ceiling = max(self.db.cache.budget // 4, 2 * self.weight)
+        self.ceiling = max(self.db.cache.share, 2 * self.weight)
 
     def _pending(self) -> dict[bytes, Any]:
         """What the engine does not have yet: members and their values, None for the absent."""
@@ -448,12 +444,12 @@ class Members(Recorded):
         self.picks = None
         self.resized(self.limit - SMALL_BYTES + weight - self.weight)
 
-    def _newer(self) -> list[bytes]:
-        """The sorted subs of all that is touched or flying."""
+    def _newer(self, start: bytes) -> Iterator[bytes]:
+        """The subs of all that is touched or flying, in order from `start` on."""
         overlay = self.overlay
         if overlay is None or overlay.touched is not self.touched or overlay.flying is not self.flying:
             overlay = self.overlay = Overlay(self.touched, self.flying)
-        return overlay.subs(self.db.store.hash32)
+        return overlay.subs(self.db.store.hash32, start)
 
     # -- what the store needs
 
@@ -461,7 +457,7 @@ class Members(Recorded):
         if meta.body is None:
             self.size = meta.length
             self.complete = False
-            self.ceiling = self.db.cache.budget // 4
+            self.ceiling = self.db.cache.share
         else:
             items = unpack_items(meta.body)
             if items and items[0].__class__ is int:
@@ -479,7 +475,7 @@ class Members(Recorded):
     def landed(self) -> None:
         self.flying = {}
         self.overlay = None
-        if self.weight > self.db.cache.budget // 4 and self.linked:
+        if self.weight > self.db.cache.share and self.linked:
             self._spill()
 
     def verify(self) -> Iterator[str]:
@@ -565,33 +561,3 @@ class Picks:
             if member not in stale:
                 return member
             stale.remove(member)
-
-
-class Overlay:
-    """The subs of one generation of changes, sorted; those that come later are put in their places when next asked for."""
-
-    __slots__ = ("_seen", "_subs", "flying", "touched")
-
-    def __init__(self, touched: dict[Any, Any], flying: dict[Any, Any]) -> None:
-        self.touched = touched
-        self.flying = flying
-        self._seen = 0
-        self._subs: list[bytes] | None = None
-
-    def subs(self, hash32: Callable[[bytes], bytes]) -> list[bytes]:
-        """All of them. REQUIRES: nothing leaves `touched` within a generation, so what is new stands at its end."""
-        touched, flying, subs = self.touched, self.flying, self._subs
-        new = len(touched) - self._seen
-        added = [hash32(member) + member for member in islice(reversed(touched), new) if member not in flying]
-        self._seen += new
-        if subs is None:
-            subs = self._subs = [hash32(member) + member for member in flying]
-            subs += added
-            subs.sort()
-        elif len(added) < 100:
-            for sub in added:
-                insort(subs, sub)
-        else:
-            subs += added
-            subs.sort()
-        return subs
