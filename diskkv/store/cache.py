@@ -64,6 +64,12 @@ class Cache:
         self._ghosts: list[set[int]] = [set() for _ in range(SHARDS)]
         self._ghost_order: deque[int] = deque()
 
+    @property
+    def share(self) -> int:
+        """How many bytes one object may take: of one that takes more, what the engine has as well is let go of. A busy object is far
+        faster whole (SPOP 3.8 us, 13 otherwise), but others have a right to be in memory, too."""
+        return self.budget // 2
+
     def insert(self, value: Value) -> None:
         """A value has become resident."""
         weight = value.weight

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 # speed was 700 MB ahead of the keeper.
 ROUND = 16
 # With more bytes than this waiting, freeing goes on without rests: a client that makes large values and deletes them again would be ever
-# further ahead otherwise (28 MB for each FLUSHALL of five values of 60,000 elements).
+# further ahead otherwise (28 MB for each FLUSHALL of five values of 60,000 elements). With a small budget it is that part of the cache's.
 PLENTY = 32 << 20
+PART = 8
 
 
 class Graveyard:
@@ -36,6 +37,10 @@ class Graveyard:
         """How many are still to be freed."""
         return len(self._dead)
 
+    def plenty(self) -> bool:
+        """Whether so much waits that freeing it may not rest."""
+        return self.weight > PLENTY or self.weight > self._store.cache.budget // PART
+
     def add(self, dead: Value | DeadDatabase, weight: int = 0) -> None:
         """REQUIRES: the store's lock."""
         self._dead.append((dead, weight))
@@ -47,7 +52,7 @@ class Graveyard:
             if not self._dead:
                 return done > 0
             while not (free := self._dead[0][0].shed(steps)):
-                if not self.urgent and self.weight <= PLENTY:
+                if not self.urgent and not self.plenty():
                     break
             if not free:
                 break

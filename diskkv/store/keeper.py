@@ -8,7 +8,6 @@ import threading
 from typing import TYPE_CHECKING
 
 from diskkv.errors import LogFailed, StoreError
-from diskkv.store.graves import PLENTY
 
 if TYPE_CHECKING:
     from diskkv.store.store import Store
@@ -71,7 +70,7 @@ class Keeper:
                 store.cache.sweep(STEPS)
                 self.due = store.clock() + int(rest * 1000)
             if store.graves.work(STEPS):
-                rest = min(rest, 0.0005) if store.graves.weight <= PLENTY else 0
+                rest = 0 if store.graves.plenty() else min(rest, 0.0005)
 
     def _expire(self) -> float:
         """Expire what is due; for how many seconds there is nothing more to do."""

@@ -51,6 +51,8 @@ SECONDS = 5.0
 IDLE_SECONDS = 1.0
 # What a dirty object takes besides what the log takes for the changes in it.
 DIRTY_BYTES = 400
+# What a change in an object that is dirty already takes besides that, if it is one of another part of it.
+PART_BYTES = 100
 # Writers wait once so many times as much is not yet in the engine.
 BACKLOG = 1.4
 # Of small elements the log tells far too little, and what is ahead of the engine can't be evicted: so a checkpoint begins, and writers
@@ -157,7 +159,8 @@ class Writer:
             return False
         store = self._store
         count, log = len(store.dirty), store.log.written - self._log_mark + self.ahead
-        if self.commands + 2 * count >= store.log_work or log >= store.log_bytes or log + DIRTY_BYTES * count >= store.dirty_bytes:
+        commands = self.commands
+        if commands + 2 * count >= store.log_work or log >= store.log_bytes or log + _memory(count, commands) >= store.dirty_bytes:
             return True
         return log >= store.dirty_bytes // CROWDED and self._overfull(FULL)
 
@@ -175,8 +178,9 @@ class Writer:
         store = self._store
         count = len(store.dirty) + len(self.frozen)
         log = store.log.written - self._landed_mark + self.ahead + self._flying_ahead
-        work = self.commands + self._flying_commands + 2 * count
-        memory = log + DIRTY_BYTES * count
+        commands = self.commands + self._flying_commands
+        work = commands + 2 * count
+        memory = log + _memory(count, commands)
         if log >= store.dirty_bytes // CROWDED and self._overfull(FULLER):
             return True
         return work >= BACKLOG * store.log_work or log >= BACKLOG * store.log_bytes or memory >= BACKLOG * store.dirty_bytes
@@ -525,3 +529,8 @@ class Writer:
                     store.complaints.make("still no way to write: %(error)s", {"error": error})
                     self._setbacks += 1
                     store.landed.notify_all()
+
+
+def _memory(keys: int, commands: int) -> int:
+    """About what so many dirty keys take, after so many commands on them."""
+    return DIRTY_BYTES * keys + PART_BYTES * (commands - keys if commands > keys else 0)

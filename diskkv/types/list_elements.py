@@ -345,8 +345,8 @@ class Elements(Recorded):
         weight = OVERHEAD + len(self.key) + self.buckets_weight + sum(map(len, kept.values())) + ELEMENT_WEIGHT * len(kept)
         self.resized(weight - self.weight)
         # With what has to stay the bound rises: one command may push more than the budget, and each spill copies the dict.
-        budget = self.db.cache.budget
-        self.spill_at = max(budget // 4, weight + max(budget // 8, weight // 4))
+        cache = self.db.cache
+        self.spill_at = max(cache.share, weight + max(cache.budget // 8, weight // 4))
 
     # -- for the writer
 
@@ -370,7 +370,7 @@ class Elements(Recorded):
 
     def landed(self) -> None:
         super().landed()
-        self.spill_at = self.db.cache.budget // 4
+        self.spill_at = self.db.cache.share
 
     def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
         # That a list has become `loose` since does no harm: what is deleted for it is not there.

@@ -482,7 +482,7 @@ class List(Elements):
         self.loose = max(map(len, items), default=0) > LONG
         self.first, self.last = 0, (len(items) - 1) * STRIDE
         self.promote(dict(self.resident))
-        self.spill_at = self.db.cache.budget // 4
+        self.spill_at = self.db.cache.share
         self.resized((ELEMENT_WEIGHT - ITEM_WEIGHT) * len(items))
 
     # -- what the store needs
@@ -495,7 +495,7 @@ class List(Elements):
             self.loose = not len(meta.extras) % 8 or meta.extras[-1] != 0
             self.last = unpack_u64(meta.extras, 8) - MIDDLE if self.sparse else self.first + (self.count - 1) * STRIDE
             self.high = self.last
-            self.spill_at = self.db.cache.budget // 4
+            self.spill_at = self.db.cache.share
             return
         self.items = unpack_items(meta.body)
         self.size = sum(map(len, self.items))

@@ -49,7 +49,7 @@ class Page:
         self.members = members
         self.count = len(members)
         self.loaded = True
-        # the bytes of memory that its members take besides ITEM_COST
+        # the bytes of memory that its members take besides ITEM_COST; 0 while the zset has them in memory, too
         self.fetched = 0
 
 
@@ -341,11 +341,35 @@ class Ranked:
         self.changed_flying, self.pending_flying = {}, {}
 
     def unload(self) -> None:
-        """Let go of every page that the engine has as it is."""
+        """Let go of every page that the engine has as it is. The members of the others may be nobody else's from now on."""
         for page in self.pages:
-            if page.loaded and page not in self.changed and page not in self.changed_flying:
-                self.held -= ITEM_COST * page.count + page.fetched
-                page.scores, page.members, page.loaded, page.fetched = array("d"), [], False, 0
+            if not page.loaded:
+                continue
+            if page not in self.changed and page not in self.changed_flying:
+                self._empty(page)
+            elif not page.fetched and page.members:
+                page.fetched = (FETCHED_COST + len(page.members[0])) * page.count
+                self.held += page.fetched
+
+    def surrender(self, stored: Mapping[bytes, float | None], now: Mapping[bytes, float | None]) -> None:
+        """Let go of every page: keep of each what is not in the engine yet. `stored` has the scores that the engine knows the changed
+        members by, None for new ones, and `now` their present ones. REQUIRES: nothing flies."""
+        pages = self.pages
+        for member, old in stored.items():
+            new = now.get(member)
+            if new == old:
+                continue
+            if old is not None and (page := pages[self._find(old, member)]).loaded:
+                self._note(page, (old, member), False)
+            if new is not None and (page := pages[self._find(new, member)]).loaded:
+                self._note(page, (new, member), True)
+        for page in pages:
+            if page.loaded:
+                self._empty(page)
+
+    def _empty(self, page: Page) -> None:
+        self.held -= ITEM_COST * page.count + page.fetched
+        page.scores, page.members, page.loaded, page.fetched = array("d"), [], False, 0
 
     def shed(self, count: int) -> bool:
         """Free about `count` items of a dead index; True when none are left."""

@@ -130,7 +130,7 @@ class Stream(Recorded):
 
     def _enlarge(self) -> None:
         self.promote(dict(self.resident))
-        self.spill_at = self.db.cache.budget // 4
+        self.spill_at = self.db.cache.share
 
     def delete(self, numbers: Sequence[int]) -> int:
         """Delete entries by their ids; how many there were."""
@@ -451,7 +451,7 @@ class Stream(Recorded):
             self.known_groups = None if self.group_count else {}
             self.tail = self.last + 1
             self.written = self.high = self.last
-            self.spill_at = self.db.cache.budget // 4
+            self.spill_at = self.db.cache.share
             return
         items = unpack_items(meta.body)
         self._read_extras(items[0])

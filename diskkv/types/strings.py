@@ -180,8 +180,8 @@ class String(Value):
         for index in [index for index in large.pieces if index != keep and index not in large.touched and index not in large.flying]:
             self._forget(index)
         # With what has to stay the bound rises: one command may write more than the budget, and each look goes through all pieces.
-        budget = self.db.cache.budget
-        large.ceiling = max(budget // 4, self.weight + max(budget // 8, self.weight // 4))
+        cache = self.db.cache
+        large.ceiling = max(cache.share, self.weight + max(cache.budget // 8, self.weight // 4))
 
     # -- what the store needs
 
@@ -216,14 +216,14 @@ class String(Value):
         self.saved = 0
 
     def begin(self, changes: dict[Any, Any]) -> None:
-        self.more = Large(changes, self.db.cache.budget // 4)
+        self.more = Large(changes, self.db.cache.share)
 
     def freeze(self) -> tuple[bytes, Callable[[dict[Any, Any]], Iterator[tuple[bytes, bytes | None]]], dict[Any, Any]]:
         return keys.data_prefix(self.oid), self.records, take(self.more)
 
     def landed(self) -> None:
         self.more.flying = {}
-        self.more.ceiling = self.db.cache.budget // 4
+        self.more.ceiling = self.db.cache.share
 
     def give_back(self) -> None:
         give_back(self.more)

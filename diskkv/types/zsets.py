@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from diskkv.store.database import Database
 
 SETTLE = 512
+# What a change takes in memory until it has landed, in the index and in `stored`.
+MOVED_BYTES = 240
+# Of so many changes the index's pages are made into notes at once: 30 ms. Of more only if it takes far too much memory.
+PROMPT = 10_000
 # Beside the kinds of records, in what `freeze` hands to `records`.
 DOUBTFUL = b""
 # Redis' limits for `listpack`.
@@ -190,6 +194,7 @@ class ZSet(Members):
                 self.db.store.spoiled = "sorting a damaged sorted set"
                 raise
             if self.oid:
+                self.db.store.writer.ahead += MOVED_BYTES * len(moved)
                 stored = self.stored
                 for member, old in moved.items():
                     if member not in stored:
@@ -345,6 +350,13 @@ class ZSet(Members):
         if index is not None:
             index.unload()
             self._account(index)
+            share = self.db.cache.share
+            if self.counted > share // 2 and not index.changed_flying and (len(self.stored) < PROMPT or self.counted > share):
+                # Changes all over a large zset leave no page clean.
+                self._keep_up()
+                if self.broken is None and not self.moved:
+                    index.surrender(self.stored, self.resident)
+                    self._account(index)
         super()._spill()
 
     def _hold(self, resident: dict[bytes, Any], weight: int) -> None:

@@ -162,3 +162,22 @@ def test_the_log_stays_that_a_checkpoint_needs_which_begins_while_the_last_is_ti
     copy.close()
     engines[-1].release()
     run.close()
+
+
+def test_a_command_that_changes_much_is_much_work(run: Runner) -> None:
+    """Replayed after a crash it takes as long as many, and as much of it waits for the engine."""
+    store = run.executor.store
+    store.log_work = 10_000
+    for start in range(0, 18_000, 1000):
+        run("SADD", "set", *range(start, start + 1000))
+        assert store.writer.checkpoints == 0 and not store.writer.active
+    for start in range(18_000, 22_000, 1000):
+        run("SADD", "set", *range(start, start + 1000))
+    run.checkpoint()
+    assert store.writer.checkpoints > 1
+    store.log_work, store.dirty_bytes = 1 << 30, 600_000
+    before = store.writer.checkpoints
+    for number in range(10_000):
+        run("SADD", "another", number)
+    run.checkpoint()
+    assert store.writer.checkpoints > before + 1

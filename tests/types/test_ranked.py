@@ -80,7 +80,12 @@ def test_against_a_sorted_list(monkeypatch: pytest.MonkeyPatch, seed: int) -> No
         elif kind < 0.8:
             compare(index, scores, rng)
         elif kind < 0.88:
-            index.unload()
+            if frozen is None and not index.changed_flying and rng.random() < 0.5:
+                known = {member: score for score, member in records.items}
+                index.surrender({name: known.get(name) for name in {*known, *scores}}, scores)
+                assert not any(page.loaded for page in index.pages) and index.held == 0
+            else:
+                index.unload()
         elif frozen is None:
             failed = {**failed, **index.freeze()}
             frozen = ({(score, member) for member, score in scores.items()}, failed)

@@ -257,3 +257,22 @@ def test_adding_to_an_evicted_zset_loads_no_page(run: Runner) -> None:
     assert sum(page.loaded for page in pages(zset)) == 1
     run.evict()
     assert run("ZRANGE", "z", 11, 12) == [b"member:10", b"new:1"]
+
+
+def test_a_zset_that_grows_everywhere_lets_go_of_its_index(run: Runner) -> None:
+    """No page of it is ever clean, because something comes to each while a checkpoint is under way."""
+    store = run.executor.store
+    store.cache.budget = 2_000_000
+    for start in range(0, 40_000, 2000):
+        with store.lock:
+            store.commit()
+            store.writer.freeze()
+        run("ZADD", "z", *(part for number in range(start, start + 2000) for part in (number * 7919 % 40_009, f"member:{number}")))
+        with store.lock:
+            store.writer.finish()
+        assert sum(page.count for page in pages(zset_of(run)) if page.loaded) <= 20_000
+        assert zset_of(run).weight < 2_000_000
+    order = sorted((number * 7919 % 40_009, f"member:{number}".encode()) for number in range(40_000))
+    assert run("ZRANGE", "z", 0, -1) == [member for _, member in order]
+    run.checkpoint()
+    verify_records(run, {member: float(score) for score, member in order})
