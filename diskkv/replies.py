@@ -157,3 +157,15 @@ class Blocked:
     vanishing: bool = False
     again: int | None = None
     run: Any = None
+
+
+def without_waiting(reply: Any) -> Any:
+    """A reply where nobody can wait: Blocked becomes its timeout reply."""
+    return reply.refusal if reply.__class__ is Blocked else reply
+
+
+class Postponed:
+    """Not a reply: the command may not run now (CLIENT PAUSE, writers waiting for a checkpoint). The front tries it again later."""
+
+
+POSTPONED = Postponed()

@@ -21,7 +21,7 @@ from diskkv.client.shared import Shared
 from diskkv.client.short import METHODS, Short, call_long
 from diskkv.client.sync import finish, follow_select, plain_utf8, sort_options
 from diskkv.client.wire import Line, argument_list, is_push, login, new_encoder, pool_options
-from diskkv.dispatch.executor import POSTPONED
+from diskkv.replies import POSTPONED
 
 
 class LoopAlarm:

@@ -13,10 +13,9 @@ from redis.exceptions import RedisError
 from diskkv.client.plain import PLAIN, exception
 from diskkv.client.shared import Shut
 from diskkv.clock import sleep
-from diskkv.dispatch.executor import POSTPONED, Postponed
 from diskkv.dispatch.table import Flag
 from diskkv.errors import CommandError, LogFailed, WrongPass
-from diskkv.replies import Blocked, Followed, Several
+from diskkv.replies import POSTPONED, Blocked, Followed, Postponed, Several
 
 if TYPE_CHECKING:
     from diskkv.client.shared import Shared

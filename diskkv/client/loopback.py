@@ -8,9 +8,9 @@ from typing import Any
 
 from diskkv.client.caller import LONGEST
 from diskkv.dispatch.blocking import Waiter
-from diskkv.dispatch.executor import POSTPONED, Executor
+from diskkv.dispatch.executor import Executor
 from diskkv.errors import LogFailed, ProtocolError
-from diskkv.replies import Blocked
+from diskkv.replies import POSTPONED, Blocked
 from diskkv.resp.encode import ENCODERS
 from diskkv.resp.parse import RequestParser
 

@@ -19,8 +19,8 @@ import redis
 
 from diskkv.client.caller import Caller
 from diskkv.commands.strings import put
-from diskkv.dispatch.executor import POSTPONED
 from diskkv.errors import LogFailed
+from diskkv.replies import POSTPONED
 from diskkv.store.residents import SHIFT
 from diskkv.store.value import Gone
 from diskkv.types.hashes import Hash

@@ -20,7 +20,7 @@ from diskkv.client.plain import decode
 from diskkv.client.shared import Shared
 from diskkv.client.short import METHODS, Short, call_long
 from diskkv.client.wire import Line, argument_list, is_push, login, new_encoder, pool_options
-from diskkv.dispatch.executor import POSTPONED
+from diskkv.replies import POSTPONED
 
 
 class LocalConnection(Line):

@@ -20,13 +20,13 @@ from diskkv.dispatch.observers import Observers
 from diskkv.dispatch.pausing import Pausing
 from diskkv.dispatch.positions import NoKeys, key_positions
 from diskkv.dispatch.pubsub import PubSub
-from diskkv.dispatch.quota import Quota
+from diskkv.dispatch.quota import Quota, takes_memory
 from diskkv.dispatch.session import HIDDEN, Front, Session
 from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
 from diskkv.errors import Busy, CommandError, Damaged, ExecAborted, LogFailed, NoAuth, TooMuch, UnknownCommand, WrongArity
-from diskkv.lib.multibulk import HEADS, UNBOUNDED
-from diskkv.replies import NO_REPLY, QUEUED, Blocked, Followed, Several, Simple
+from diskkv.lib.multibulk import HEADS, UNBOUNDED, TooLong
+from diskkv.replies import NO_REPLY, POSTPONED, QUEUED, Blocked, Encoded, Followed, Several, Simple, without_waiting
 from diskkv.store.checking import Checks
 from diskkv.store.store import Store
 from diskkv.transfer.peers import Peers
@@ -37,19 +37,11 @@ journal = logging.getLogger("diskkv")
 # How long a reply is short, and the kinds of reply that always are.
 SHORT = 4096
 PLAIN = frozenset({int, type(None), Simple})
-# A command of more arguments changes so many things that a replay of it, and what of it waits for a checkpoint, is that of many commands:
-# about one for two of them.
+# A command of more arguments than this is as much work, and as much waits for a checkpoint, as with half as many commands.
 BULKY = 32
 
 MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 EXEC = b"*1\r\n$4\r\nEXEC\r\n"
-
-
-class Postponed:
-    """Not a reply: the command may not run now (CLIENT PAUSE, writers waiting for a checkpoint). The front tries it again later."""
-
-
-POSTPONED = Postponed()
 
 
 class Executor:
@@ -57,7 +49,7 @@ class Executor:
 
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
-        "_moment", "_nested", "_next_id", "_usage", "busy", "call", "checks", "clock_mark", "counting", "cursors", "frequencies", "gated",
+        "_moment", "_nested", "_next_id", "busy", "call", "checks", "clock_mark", "counting", "cursors", "frequencies", "gated",
         "keeper", "longest", "mark", "observers", "pausing", "peers", "pubsub", "pulse", "purge", "quota", "renames", "replication_id",
         "run_id", "saver", "scripts", "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "stats", "store", "table",
         "users", "waiters",
@@ -85,7 +77,6 @@ class Executor:
         self.saver = Saver(store, settings)
         self.checks = Checks(store)
         self.peers = Peers(store)
-        self._usage = self.stats.usage
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick
         self.gated = False
         self.quota = Quota(store)
@@ -171,20 +162,61 @@ class Executor:
 
         A front need not look at the short replies of commands that read or write keys: they change nothing of what it keeps.
         """
-        table = self.table
+        if self.gated or session.gated or self.observers.in_the_way:
+            for argv in requests:
+                return argv, self.execute(session, argv)
+            return None
+        table, perform, stats = self.table, self.perform, self.stats
+        # A client that pipelines mostly sends the same command many times: they are counted together.
+        last: Command | None = None
+        calls = 0
+        began = mark = self.clock_mark
         for argv in requests:
             command = table.get(argv[0])
-            if command is None or not command.data or not command.low <= len(argv) <= command.high or session.gated or self.gated:
+            if command is not last:
+                if calls:
+                    stats.count(last, calls, mark - began)
+                calls, began, last = 0, mark, command
+            if command is None or not command.data or not command.low <= len(argv) <= command.high:
+                stats.count(last, calls, mark - began)
                 return argv, self.execute(session, argv)
-            reply = self.call(session, command, argv)
+            reply = perform(session, command, argv)
             kind = reply.__class__
             if kind is bytes and len(reply) < SHORT:
                 out.append(HEADS[len(reply)] + reply + b"\r\n")
             elif kind in PLAIN:
                 out.append(encoders[kind](reply))
             else:
-                return argv, reply
+                encoded = None
+                if kind is list:
+                    try:
+                        encoded = encoders[list](reply)
+                    except TooLong:
+                        pass  # The front finds it out once more, and says so.
+                    else:
+                        if len(encoded) >= SHORT:
+                            reply, encoded = Encoded(encoded), None
+                if encoded is None:
+                    stats.count(command, calls, mark - began)
+                    self._note(session, command, argv, reply)
+                    return argv, reply
+                out.append(encoded)
+            before, mark = mark, perf_ns()
+            self.clock_mark = mark
+            calls += 1
+            if mark - before > stats.slow_after:
+                stats.note(command, argv, mark - before, reply, session)
+        stats.count(last, calls, mark - began)
         return None
+
+    def _note(self, session: Session, command: Command, argv: list[bytes], reply: Any) -> None:
+        """A command was called, which has failed, waits, was slow, or has a long reply."""
+        clock = perf_ns()
+        spent = clock - self.clock_mark
+        self.clock_mark = clock
+        self.stats.count(command, 1, spent)
+        if spent > self.stats.slow_after or reply.__class__ in ERRORS:
+            self.stats.note(command, argv, spent, reply, session)
 
     def execute(self, session: Session, argv: list[bytes]) -> Any:
         """Run one command: a reply value, a CommandError (returned, not raised), Blocked, or POSTPONED."""
@@ -226,6 +258,12 @@ class Executor:
 
     def call_unobserved(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """Run a command that has passed the gates."""
+        reply = self.perform(session, command, argv)
+        self._note(session, command, argv, reply)
+        return reply
+
+    def perform(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        """As `call_unobserved`, but nobody counts it."""
         store = self.store
         before = store.changes
         reply: Any
@@ -249,7 +287,12 @@ class Executor:
         if store.changes != before:
             effects = session.effects
             if effects is None:
-                store.record(session.index, argv)
+                # As `Store.record` does it.
+                log = store.log
+                if log.database == session.index:
+                    log.parts.append(argv)
+                else:
+                    store.record(session.index, argv)
             else:
                 for effect in effects:
                     store.record(session.index, effect)
@@ -258,16 +301,6 @@ class Executor:
                 self.waiters.serve()
         elif session.effects is not None:
             session.effects = None
-        clock = perf_ns()
-        spent = clock - self.clock_mark
-        self.clock_mark = clock
-        usage = self._usage.get(command)
-        if usage is None:
-            usage = self.stats.usage_of(command)
-        usage.nanoseconds += spent
-        usage.buckets[spent.bit_length()] += 1
-        if spent > self.stats.slow_after or reply.__class__ in ERRORS:
-            self.stats.note(command, usage, argv, spent, reply, session)
         return reply
 
     @property
@@ -365,7 +398,7 @@ class Executor:
             refused = self.users.refusal(session, command, argv)
             if refused is not None:
                 return self._refuse(session, refused, command)
-        if self.quota.starved and _takes_memory(session, command):
+        if self.quota.starved and takes_memory(session, command):
             return self._refuse(session, self.quota.refusal(), command)
         if command.writes and (self.store.failed is not None or self.store.log.sync_error is not None):
             try:
@@ -558,30 +591,10 @@ class Executor:
             raise reply
 
 
-def _takes_memory(session: Session, command: Command) -> bool:
-    """Whether a command may add to what there is, if only to a queue."""
-    if command.flags & Flag.DENYOOM:
-        return True
-    queue = session.queue
-    if queue is None:
-        return False
-    if command.name == "exec":
-        return any(queued.flags & Flag.DENYOOM for queued, _ in queue)
-    return command.name not in LEAVING
-
-
-def without_waiting(reply: Any) -> Any:
-    """A reply where nobody can wait: Blocked becomes its timeout reply."""
-    return reply.refusal if reply.__class__ is Blocked else reply
-
-
 def _error_classes(root: type[CommandError] = CommandError) -> frozenset[type]:
     return frozenset({root}.union(*(_error_classes(kind) for kind in root.__subclasses__())))
 
 
-# Commands by which a client leaves MULTI, which may always be done.
-LEAVING = frozenset({"discard", "quit", "reset"})
 # How a request begins that a browser was made to send; Redis, too, hangs up.
 BROWSERS = frozenset({b"post", b"host:"})
-# An exact set, because isinstance costs three times as much.
-ERRORS = _error_classes()
+ERRORS = _error_classes()  # an exact set, because isinstance costs three times as much

@@ -11,14 +11,19 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from diskkv.dispatch.table import Flag
 from diskkv.errors import DiskQuota, OutOfMemory
 from diskkv.lib.directories import bytes_in
 
 if TYPE_CHECKING:
+    from diskkv.dispatch.session import Session
+    from diskkv.dispatch.table import Command
     from diskkv.store.store import Store
 
 journal = logging.getLogger("diskkv")
 
+# Commands by which a client leaves MULTI, which may always be done.
+LEAVING = frozenset({"discard", "quit", "reset"})
 INTERVAL = 1000
 # So often, in ms, everything is compacted while there is no room.
 COMPACTING = 10_000
@@ -116,3 +121,15 @@ class Quota:
 
     def _take(self, written: int, size: int) -> None:
         self._log_then, self.measured = written, size
+
+
+def takes_memory(session: Session, command: Command) -> bool:
+    """Whether a command may add to what there is, if only to a queue."""
+    if command.flags & Flag.DENYOOM:
+        return True
+    queue = session.queue
+    if queue is None:
+        return False
+    if command.name == "exec":
+        return any(queued.flags & Flag.DENYOOM for queued, _ in queue)
+    return command.name not in LEAVING

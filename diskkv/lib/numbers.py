@@ -47,6 +47,8 @@ def parse_float(raw: bytes) -> float | None:
     Hexadecimal floats and `inf` in any spelling are numbers. A number too great for a double, or one so small that it would
     become zero, is refused, as by Redis; a subnormal one is taken.
     """
+    if raw.isdigit() and len(raw) < 300:
+        return float(raw)
     try:
         number = float(raw)
     except ValueError:

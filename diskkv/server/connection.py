@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from diskkv.dispatch.blocking import Waiter
-from diskkv.dispatch.executor import POSTPONED, SHORT, Postponed
+from diskkv.dispatch.executor import SHORT
 from diskkv.dispatch.session import QUEUED_COST, QUEUED_WORD_COST, NoFront, Session
 from diskkv.errors import CommandError, ProtocolError
 from diskkv.lib.multibulk import TooLong
-from diskkv.replies import Blocked
+from diskkv.replies import POSTPONED, Blocked, Postponed
 from diskkv.resp.encode import ENCODERS
 from diskkv.resp.parse import RequestParser
 
@@ -436,11 +436,13 @@ class Connection(asyncio.Protocol):
         out = self.out
         if out:
             if self.connected:
-                if self._produced:
+                if len(out) == 1:
+                    self.transport.write(out[0])
+                elif self._produced:
                     # Long replies: one system call takes them from where they lie.
                     self.transport.writelines(out)
                 else:
-                    self.transport.write(out[0] if len(out) == 1 else b"".join(out))
+                    self.transport.write(b"".join(out))
             self.out = []
             if self.transport.get_write_buffer_size():
                 self.check_output()

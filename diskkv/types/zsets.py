@@ -196,9 +196,9 @@ class ZSet(Members):
             if self.oid:
                 self.db.store.writer.ahead += MOVED_BYTES * len(moved)
                 stored = self.stored
-                for member, old in moved.items():
-                    if member not in stored:
-                        stored[member] = old
+                known = {member: stored[member] for member in moved.keys() & stored.keys()}
+                stored.update(moved)
+                stored.update(known)
         if index.held != self.counted:
             self._account(index)
         return index

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from diskkv.dispatch.executor import POSTPONED
 from diskkv.errors import CommandError, Unblocked
-from diskkv.replies import NO_REPLY, OK, PONG, QUEUED, Blocked, Simple
+from diskkv.replies import NO_REPLY, OK, PONG, POSTPONED, QUEUED, Blocked, Simple
 from tests.support.listening import Listener
 from tests.support.oracle import plain, start
 from tests.support.runner import Runner

@@ -15,9 +15,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from diskkv.dispatch.executor import POSTPONED
 from diskkv.errors import BadFormat, CommandError, Damaged, LogFailed, StoreError
-from diskkv.replies import OK
+from diskkv.replies import OK, POSTPONED
 from diskkv.store import writer
 from tests.support.contents import copy_of
 from tests.support.runner import Runner

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from diskkv.dispatch.executor import POSTPONED
 from diskkv.errors import LogFailed, StoreError
-from diskkv.replies import OK
+from diskkv.replies import OK, POSTPONED
 from diskkv.store import writer
 from diskkv.store.store import PROBE_MS
 from tests.support.contents import contents, copy_of

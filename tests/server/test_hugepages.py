@@ -3,6 +3,9 @@
 import ctypes
 import mmap
 import re
+import time
+
+import pytest
 
 from diskkv.server import hugepages
 from diskkv.server.hugepages import HugePages
@@ -59,9 +62,16 @@ def test_what_is_densely_used_is_moved_and_keeps_its_content() -> None:
     assert pages.due()
     gather_all(pages)
     assert memory[:] == content
-    # Where the system has large pages and had some left, most of it lies in them now.
-    if hugepages._size() and not pages.exhausted:
-        assert kept(memory, "AnonHugePages") >= SIZE // 2
+    # Where the system has large pages and had some left, most of it lies in them now, or does when pages that were just being looked at
+    # by others have been tried again.
+    for _ in range(50):
+        if not hugepages._size() or pages.exhausted or kept(memory, "AnonHugePages") >= SIZE // 2:
+            break
+        time.sleep(0.1)
+        pages = HugePages()
+        gather_all(pages)
+    else:
+        pytest.fail("it is not moved")
     assert not pages.due() or not hugepages._size()
 
 

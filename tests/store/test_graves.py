@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from diskkv.dispatch.executor import POSTPONED
+from diskkv.replies import POSTPONED
 from diskkv.store import graves
 from diskkv.store.writer import FULLER, SLACK
 from diskkv.types.hashes import Hash
