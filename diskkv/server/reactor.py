@@ -20,6 +20,8 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Protocol
 
+from diskkv.clock import perf_ns
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -30,6 +32,9 @@ IN, OUT, GONE = (select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP) if AVAILABL
 
 # How many sockets a round serves: a round is short, and who is left over is in the next.
 MOST = 256
+# Of whom a packet takes so long, in ns, is slow: its next one waits for all who are not, and the round ends after so long.
+SLOW = 100_000
+LONG = 2_000_000
 # How many bytes are read at once: as a client is seen to send more, more. (Python reserves them all for each read.)
 LITTLE = 4096
 MUCH = 1 << 18
@@ -66,26 +71,49 @@ class Reactor:
         self.loop = loop
         self.epoll = select.epoll()
         self.ends: dict[int, Wire | Port] = {}
+        # those whose turn comes when all others have had theirs, in order
+        self._late: dict[int, None] = {}
 
     def start(self, turn: Callable[[], None]) -> None:
         """Have the event loop call `turn`, which calls `serve`, when something is ready."""
         self.loop.add_reader(self.epoll.fileno(), turn)
 
     def serve(self) -> None:
-        """Read from, and write to, whatever is ready now."""
-        ends = self.ends
+        """Read from, and write to, whatever is ready now; of those who have kept everybody waiting before, as many as the time allows.
+
+        So a client that asks for little waits for one of these rounds, and not until each of fifty others has had a long pipeline executed.
+        """
+        ends, late = self.ends, self._late
+        begun = now = perf_ns()
         for number, events in self.epoll.poll(0, MOST):
             end = ends.get(number)
             if end is None:
                 continue  # it was closed earlier in this round
-            try:
-                if events & OUT:
-                    end.drain()
-                if events != OUT:
-                    end.ready()
-            except Exception as error:
-                journal.exception("a client's connection failed")
-                end.fail(error)
+            if end.slow and not events & OUT:
+                late[number] = None
+                continue
+            before, now = now, self._serve(end, events)
+            end.slow = now - before > SLOW
+        while late:
+            number = next(iter(late))
+            del late[number]
+            end = ends.get(number)
+            if end is not None:
+                before, now = now, self._serve(end, IN)
+                end.slow = now - before > SLOW
+                if now - begun > LONG:
+                    return  # What they sent is still there to be read, so there is another round at once.
+
+    def _serve(self, end: Wire | Port, events: int) -> int:
+        try:
+            if events & OUT:
+                end.drain()
+            if events != OUT:
+                end.ready()
+        except Exception as error:
+            journal.exception("a client's connection failed")
+            end.fail(error)
+        return perf_ns()
 
     def listen(self, raw: socket.socket, receiver: Callable[[], Receiver]) -> Port:
         """Accept clients on a listening socket from now on."""
@@ -99,6 +127,8 @@ class Reactor:
 
 class Port:
     """A listening socket. Named as asyncio names its server's methods."""
+
+    slow = False
 
     def __init__(self, reactor: Reactor, raw: socket.socket, receiver: Callable[[], Receiver]) -> None:
         self._reactor = reactor
@@ -154,7 +184,7 @@ class Wire:
 
     __slots__ = (
         "_appetite", "_closing", "_ended", "_full", "_high", "_number", "_over", "_peer", "_raw", "_reactor", "_reading", "_receiver",
-        "_size", "_waiting", "_watched",
+        "_size", "_waiting", "_watched", "slow",
     )  # fmt: skip
 
     def __init__(self, reactor: Reactor, raw: socket.socket, peer: Any, receiver: Receiver) -> None:
@@ -164,6 +194,8 @@ class Wire:
         self._receiver = receiver
         self._number = raw.fileno()
         self._appetite = LITTLE
+        # for the reactor: its last packet took long
+        self.slow = False
         # what could not be sent yet; nothing, for nearly all clients nearly always
         self._waiting: deque[bytes | memoryview] | None = None
         self._size = 0
