@@ -333,8 +333,10 @@ class Elements(Recorded):
     def _spill(self) -> None:
         """Too much of one list is in memory: keep what has pending changes only."""
         touched, flying = self.touched, self.flying
-        kept = {place: value for place, value in flying.items() if value is not None and place.__class__ is int and place not in touched}
-        kept.update((place, value) for place, value in touched.items() if value is not None and place.__class__ is int)
+        ahead = {**flying, **touched}
+        # The loop is done without where that is possible: there may be hundreds of thousands.
+        gone = self.sparse or None in ahead.values()
+        kept = {place: value for place, value in ahead.items() if value is not None and place.__class__ is int} if gone else ahead
         if self.buckets is not None:
             self.buckets.forget(lambda low: (low,) in touched or (low,) in flying)
             self.weigh()

@@ -94,6 +94,10 @@ class Members(Recorded):
         """Fill `resident` and add to `weight` from the entries of the inline form."""
         raise NotImplementedError
 
+    def weigh_all(self, members: dict[bytes, Any]) -> int:
+        """The bytes of all values there, of which any may be None."""
+        return sum(map(len, filter(None, members.values())))
+
     # -- looking at members
 
     def __len__(self) -> int:
@@ -430,8 +434,8 @@ class Members(Recorded):
         remains.resident = self.resident
         self.db.store.free_later(remains, self.weight)
         kept = self._pending()
-        weigh, entry = self.weigh, self.ENTRY
-        self._hold(kept, sum(entry + len(member) + (0 if value is None else weigh(value)) for member, value in kept.items()))
+        # No loop of Python's: there may be hundreds of thousands.
+        self._hold(kept, self.ENTRY * len(kept) + sum(map(len, kept)) + self.weigh_all(kept))
         self.ceiling = max(self.db.cache.share, 2 * self.weight)
 
     def _pending(self) -> dict[bytes, Any]:
