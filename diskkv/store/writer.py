@@ -70,10 +70,10 @@ SLICE = 96
 MOST = 2000
 PATIENCE = 0.01
 HURRY = 0.0005
-# Of what large objects handed over the thread encodes so many records at a time, which takes 0.1 to 0.2 ms, and then lets others have the
-# interpreter for as long: they would get it back each time that they give it up, as for every system call, only after 0.2 ms otherwise.
-PARTS = 256
-BREATH = 0.0002
+# Of what large objects handed over the thread encodes so many records at a time, which takes 0.1 ms, and then lets others have the
+# interpreter for longer: they would get it back each time that they give it up, as for every system call, only after 0.2 ms otherwise.
+PARTS = 128
+BREATH = 0.0003
 # Of the values that a checkpoint has written, so many are forgotten in a row.
 FORGOTTEN = 2000
 RETRY_SECONDS = 0.5
