@@ -40,9 +40,9 @@ class Graveyard:
         """How many are still to be freed."""
         return len(self._dead)
 
-    def plenty(self) -> bool:
-        """Whether so much waits that freeing it may not rest."""
-        return self.weight > PLENTY or self.weight > self._store.cache.budget // PART
+    def plenty(self, times: int = 1) -> bool:
+        """Whether so much waits, or so many times as much, that freeing it is urgent."""
+        return self.weight > times * PLENTY or self.weight > times * self._store.cache.budget // PART
 
     def add(self, dead: Value | DeadDatabase, weight: int = 0) -> None:
         """REQUIRES: the store's lock."""
@@ -55,7 +55,7 @@ class Graveyard:
             if not self._dead:
                 return done > 0
             while not (free := self._dead[0][0].shed(HASTE * steps if self.plenty() else steps)):
-                if self.urgent:
+                if self.urgent or self.plenty(2):
                     continue
                 if not self.plenty():
                     break
