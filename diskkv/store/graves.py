@@ -40,9 +40,9 @@ class Graveyard:
         """How many are still to be freed."""
         return len(self._dead)
 
-    def plenty(self, times: int = 1) -> bool:
-        """Whether so much waits, or so many times as much, that freeing it is urgent."""
-        return self.weight > times * PLENTY or self.weight > times * self._store.cache.budget // PART
+    def plenty(self) -> bool:
+        """Whether so much waits that freeing it is urgent."""
+        return self.weight > PLENTY or self.weight > self._store.cache.budget // PART
 
     def add(self, dead: Value | DeadDatabase, weight: int = 0) -> None:
         """REQUIRES: the store's lock."""
@@ -51,15 +51,17 @@ class Graveyard:
 
     def work(self, steps: int) -> bool:
         """Free some, of each about `steps` pieces; whether there was anything to do. Called without the store's lock."""
+        cache = self._store.cache
         for done in range(ROUND):
             if not self._dead:
                 return done > 0
             while not (free := self._dead[0][0].shed(HASTE * steps if self.plenty() else steps)):
-                if self.urgent or self.plenty(2):
+                if self.urgent or self.weight > cache.share + cache.budget // PART:
                     continue
                 if not self.plenty():
                     break
                 # A longer rest than the work before it: with none, all others get the interpreter only once in 0.2 ms, for one system call.
+                # It has to be done without when more waits than what one object may have given up.
                 sleep(BREATH)
             if not free:
                 break
