@@ -32,8 +32,8 @@ IN, OUT, GONE = (select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP) if AVAILABL
 
 # How many sockets a round serves: a round is short, and who is left over is in the next.
 MOST = 256
-# Of whom a packet takes so long, in ns, is slow: its next one waits for all who are not, and the round ends after so long.
-SLOW = 100_000
+# Of whom a packet takes so long, in ns, is slow: its next one waits for all who are not, and the round ends after so long of such.
+SLOW = 30_000
 LONG = 2_000_000
 # How many bytes are read at once: as a client is seen to send more, more. (Python reserves them all for each read.)
 LITTLE = 4096
@@ -84,7 +84,7 @@ class Reactor:
         So a client that asks for little waits for one of these rounds, and not until each of fifty others has had a long pipeline executed.
         """
         ends, late = self.ends, self._late
-        begun = now = perf_ns()
+        now = perf_ns()
         for number, events in self.epoll.poll(0, MOST):
             end = ends.get(number)
             if end is None:
@@ -94,6 +94,7 @@ class Reactor:
                 continue
             before, now = now, self._serve(end, events)
             end.slow = now - before > SLOW
+        begun = now
         while late:
             number = next(iter(late))
             del late[number]
