@@ -73,6 +73,8 @@ class Reactor:
         self.ends: dict[int, Wire | Port] = {}
         # those whose turn comes when all others have had theirs, in order
         self._late: dict[int, None] = {}
+        # the last round had none of them
+        self._left_out = False
 
     def start(self, turn: Callable[[], None]) -> None:
         """Have the event loop call `turn`, which calls `serve`, when something is ready."""
@@ -82,8 +84,10 @@ class Reactor:
         """Read from, and write to, whatever is ready now; of those who have kept everybody waiting before, as many as the time allows.
 
         So a client that asks for little waits for one of these rounds, and not until each of fifty others has had a long pipeline executed.
+        Its reply leaves at the round's end: so of two rounds one leaves out those who are slow, if it has served others.
         """
         ends, late = self.ends, self._late
+        quick = False
         now = perf_ns()
         for number, events in self.epoll.poll(0, MOST):
             end = ends.get(number)
@@ -92,8 +96,12 @@ class Reactor:
             if end.slow and not events & OUT:
                 late[number] = None
                 continue
+            quick = True
             before, now = now, self._serve(end, events)
             end.slow = now - before > SLOW
+        self._left_out = bool(late) and quick and not self._left_out
+        if self._left_out:
+            return  # What the others sent is still there to be read, so there is another round at once.
         begun = now
         while late:
             number = next(iter(late))
@@ -103,7 +111,7 @@ class Reactor:
                 before, now = now, self._serve(end, IN)
                 end.slow = now - before > SLOW
                 if now - begun > LONG:
-                    return  # What they sent is still there to be read, so there is another round at once.
+                    return
 
     def _serve(self, end: Wire | Port, events: int) -> int:
         try:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from diskkv.server.reactor import AVAILABLE, LITTLE, OUT, Reactor, Wire
+from diskkv.server import reactor
+from diskkv.server.reactor import AVAILABLE, LITTLE, LONG, OUT, SLOW, Reactor, Wire
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="there is no epoll here, and so no reactor")
 
@@ -42,10 +43,22 @@ class Loop:
             call(*args)
 
 
-class Receiver:
-    """Writes down what it is told."""
+class Clock:
+    """In ns: moves when a receiver says that it has worked."""
 
     def __init__(self) -> None:
+        self.now = 0
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class Receiver:
+    """Writes down what it is told. What it receives takes it `cost` ns."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.cost = 0
         self.wire: Any = None
         self.told: list[Any] = []
         self.broken = False
@@ -60,6 +73,7 @@ class Receiver:
     def receive(self, data: bytes) -> None:
         if self.broken:
             raise ValueError("a mistake in the server")
+        self.clock.now += self.cost
         self.told.append(data)
 
     def end_received(self) -> bool:
@@ -75,7 +89,8 @@ class Receiver:
 class Bench:
     """A reactor with one listening socket, and those who connect to it."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, clock: Clock) -> None:
+        self.clock = clock
         self.loop: Any = Loop()
         self.reactor = Reactor(self.loop)
         self.receivers: list[Receiver] = []
@@ -87,7 +102,7 @@ class Bench:
         self.clients: list[socket.socket] = []
 
     def _receiver(self) -> Receiver:
-        self.receivers.append(Receiver())
+        self.receivers.append(Receiver(self.clock))
         return self.receivers[-1]
 
     def connect(self) -> tuple[socket.socket, Receiver]:
@@ -104,8 +119,10 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Any) -> Iterator[Bench]:
-    bench = Bench(str(tmp_path / "socket"))
+def bench(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    clock = Clock()
+    monkeypatch.setattr(reactor, "perf_ns", clock)
+    bench = Bench(str(tmp_path / "socket"), clock)
     yield bench
     for client in bench.clients:
         client.close()
@@ -346,3 +363,72 @@ def test_a_client_that_sends_no_more_may_be_answered_first(bench: Bench) -> None
     assert client.recv(100) == b"answer"
     assert client.recv(100) == b""
     assert receiver.told == [b"question", ("lost", type(None))]
+
+
+def slow_clients(bench: Bench, count: int, cost: int) -> tuple[list[socket.socket], list[Receiver]]:
+    """Clients who are known to be slow."""
+    clients, receivers = [], []
+    for _ in range(count):
+        client, receiver = bench.connect()
+        receiver.cost = cost
+        client.send(b"first")
+        clients.append(client)
+        receivers.append(receiver)
+    bench.serve()
+    assert [receiver.told for receiver in receivers] == [[b"first"]] * count
+    return clients, receivers
+
+
+def test_who_is_slow_has_its_turn_when_others_have_had_theirs(bench: Bench) -> None:
+    [slow], [patient] = slow_clients(bench, 1, SLOW + 1)
+    quick, receiver = bench.connect()
+    for number in (b"1", b"2"):
+        slow.send(number)
+        quick.send(number)
+        bench.serve()
+        assert (receiver.told[-1], len(patient.told)) == (number, int(number))
+        # However much the others ask for, it is left out of every second round only.
+        quick.send(b"more")
+        bench.serve()
+        assert (receiver.told[-1], patient.told[-1]) == (b"more", number)
+    slow.send(b"alone")
+    bench.serve()
+    assert patient.told[-1] == b"alone"
+    # Who has become quick is in its place again.
+    patient.cost = 0
+    slow.send(b"3")
+    bench.serve()
+    slow.send(b"4")
+    quick.send(b"4")
+    bench.serve()
+    assert (receiver.told[-1], patient.told[-1]) == (b"4", b"4")
+
+
+def test_a_round_of_those_who_are_slow_is_not_long_and_the_next_goes_on(bench: Bench) -> None:
+    clients, receivers = slow_clients(bench, 4, LONG * 2 // 3)
+    for client in clients:
+        client.send(b"second")
+    bench.serve()
+    done = [at for at, receiver in enumerate(receivers) if len(receiver.told) == 2]
+    waiting = [at for at, receiver in enumerate(receivers) if len(receiver.told) == 1]
+    assert (len(done), len(waiting)) == (2, 2)
+    # The first come again, but not before those who wait.
+    for at in done:
+        clients[at].send(b"third")
+    bench.serve()
+    assert [receivers[at].told[-1] for at in (*done, *waiting)] == [b"second"] * 4
+    bench.serve()
+    assert [receivers[at].told[-1] for at in (*done, *waiting)] == [b"third"] * 2 + [b"second"] * 2
+
+
+def test_who_is_slow_and_gone_is_passed_over(bench: Bench) -> None:
+    clients, receivers = slow_clients(bench, 3, LONG + 1)
+    for client in clients:
+        client.send(b"second")
+    bench.serve()
+    receivers[1].wire.abort()
+    bench.loop.run()
+    bench.serve()
+    assert [len(receiver.told) for receiver in receivers] == [2, 2, 2]
+    assert receivers[1].told[-1] == ("lost", type(None))
+    assert receivers[2].told[-1] == b"second"
