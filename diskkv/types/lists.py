@@ -60,6 +60,10 @@ class List(Elements):
             end = self.first - len(values) * STRIDE
             if len(values) > 1 or end // SPAN not in self.opened:
                 self.open_runs(end, self.first - STRIDE)
+            elif not self.sparse:
+                self._push(end, values[0])
+                self.first = end
+                return self.count
         self.touch()
         if not self.oid:
             items = self.items
@@ -85,6 +89,10 @@ class List(Elements):
             end = self.last + len(values) * STRIDE
             if len(values) > 1 or end // SPAN not in self.opened:
                 self.open_runs(self.last + STRIDE, end)
+            elif not self.sparse:
+                self._push(end, values[0])
+                self.last = end
+                return self.count
         self.touch()
         if not self.oid:
             items = self.items
@@ -103,6 +111,28 @@ class List(Elements):
                 buckets.push_right(place)
         self.last = place
         return self._pushed(values, size)
+
+    def _push(self, place: int, value: bytes) -> None:
+        """Put one value at a free place beyond an end, whose run is open. Queues do it all day: `touch` and `resized` are written out."""
+        db = self.db
+        store, cache = db.store, db.cache
+        if self.stamp != store.stamp:
+            store.stamp_value(self)
+        store.changes += 1
+        if db.heeded:
+            db.signal(self.key)
+        self.resident[place] = self.touched[place] = value
+        self.count += 1
+        size = len(value)
+        if size > LONG:
+            self.loose = True
+        size += ELEMENT_WEIGHT
+        self.weight += size
+        cache.used += size
+        if self.linked == 1:
+            cache.small_bytes += size
+        if self.weight > self.spill_at:
+            self.limit()
 
     def _grown(self, values: Sequence[bytes]) -> int:
         size = 0
@@ -135,9 +165,11 @@ class List(Elements):
         if self.sparse:
             return self._pop_sparse(self.first)
         place = self.first
-        value = self._about_to_pop(place)
+        value = self._pop(place)
         self.first = place + STRIDE
-        return self._popped(place, value)
+        if not self.count:
+            self.vanish()
+        return value
 
     def pop_right(self) -> bytes:
         """Take the last element."""
@@ -147,9 +179,11 @@ class List(Elements):
         if self.sparse:
             return self._pop_sparse(self.last)
         place = self.last
-        value = self._about_to_pop(place)
+        value = self._pop(place)
         self.last = place - STRIDE
-        return self._popped(place, value)
+        if not self.count:
+            self.vanish()
+        return value
 
     def _shrunk(self, value: bytes) -> bytes:
         self.size -= len(value)
@@ -168,16 +202,35 @@ class List(Elements):
         self.touch()
         return value
 
-    def _popped(self, place: int, value: bytes) -> bytes:
-        if self.resident.pop(place, None) is not None:
-            self.resized(-ELEMENT_WEIGHT - len(value))
+    def _pop(self, place: int) -> bytes:
+        """Take the element at an end of a list that is not sparse. As `_push`, it is written out."""
+        if place // SPAN not in self.opened:
+            self.open_run(run_of(place))
+        resident = self.resident
+        value = resident.get(place)
+        size = 0
+        if value is None:
+            value = self.read(place)
+        else:
+            size = len(value) + ELEMENT_WEIGHT
+        db = self.db
+        store, cache = db.store, db.cache
+        if self.stamp != store.stamp:
+            store.stamp_value(self)
+        store.changes += 1
+        if db.heeded:
+            db.signal(self.key)
+        if size:
+            del resident[place]
+            self.weight -= size
+            cache.used -= size
+            if self.linked == 1:
+                cache.small_bytes -= size
         if place > self.high or place < self.low:
             del self.touched[place]
         else:
             self.touched[place] = None
         self.count -= 1
-        if not self.count:
-            self.vanish()
         return value
 
     def _pop_sparse(self, place: int) -> bytes:
