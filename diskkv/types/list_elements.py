@@ -331,8 +331,10 @@ class Elements(Recorded):
             self._spill()
 
     def _spill(self) -> None:
-        """Too much of one list is in memory: keep what has pending changes only."""
+        """Too much of one list is in memory: keep what has pending changes only. While much flies that is put off if it can be."""
         touched, flying = self.touched, self.flying
+        if flying and self.weight < self.spill_at * 3 // 2:
+            return
         ahead = {**flying, **touched}
         # The loop is done without where that is possible: there may be hundreds of thousands.
         gone = self.sparse or None in ahead.values()
@@ -373,6 +375,8 @@ class Elements(Recorded):
     def landed(self) -> None:
         super().landed()
         self.spill_at = self.db.cache.share
+        if self.linked:
+            self.limit()
 
     def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
         # That a list has become `loose` since does no harm: what is deleted for it is not there.

@@ -425,7 +425,12 @@ class Members(Recorded):
         self.complete = True
 
     def _spill(self) -> None:
-        """Too much of one object is in memory: keep only what the engine does not have yet."""
+        """Too much of one object is in memory: keep only what the engine does not have yet. While much flies that is put off if it can be:
+        it takes far less time when that has landed, which is soon."""
+        if not self.flying or self.weight > self.ceiling * 3 // 2:
+            self._let_go()
+
+    def _let_go(self) -> None:
         if self.complete:
             self.size = len(self.resident)
             self.complete = False

@@ -348,7 +348,7 @@ class ZSet(Members):
         if self.oid and self.weight > self.ceiling:
             self._spill()
 
-    def _spill(self) -> None:
+    def _let_go(self) -> None:
         index = self.index
         if index is not None:
             index.unload()
@@ -360,7 +360,7 @@ class ZSet(Members):
                 if self.broken is None and not self.moved:
                     index.surrender(self.stored, self.resident)
                     self._account(index)
-        super()._spill()
+        super()._let_go()
 
     def _hold(self, resident: dict[bytes, Any], weight: int) -> None:
         super()._hold(resident, weight + self.counted)
