@@ -331,10 +331,13 @@ class Elements(Recorded):
             self._spill()
 
     def _spill(self) -> None:
-        """Too much of one list is in memory: keep what has pending changes only. While much flies that is put off if it can be."""
+        """Too much of one list is in memory: keep what has pending changes only. While much flies that is put off if it can be: it takes
+        far less time when that has landed, which is soon."""
+        if not self.flying or self.weight > self.spill_at * 3 // 2:
+            self._let_go()
+
+    def _let_go(self) -> None:
         touched, flying = self.touched, self.flying
-        if flying and self.weight < self.spill_at * 3 // 2:
-            return
         ahead = {**flying, **touched}
         # The loop is done without where that is possible: there may be hundreds of thousands.
         gone = self.sparse or None in ahead.values()

@@ -60,7 +60,7 @@ class List(Elements):
             end = self.first - len(values) * STRIDE
             if len(values) > 1 or end // SPAN not in self.opened:
                 self.open_runs(end, self.first - STRIDE)
-            elif not self.sparse:
+            elif values and not self.sparse:
                 self._push(end, values[0])
                 self.first = end
                 return self.count
@@ -89,7 +89,7 @@ class List(Elements):
             end = self.last + len(values) * STRIDE
             if len(values) > 1 or end // SPAN not in self.opened:
                 self.open_runs(self.last + STRIDE, end)
-            elif not self.sparse:
+            elif values and not self.sparse:
                 self._push(end, values[0])
                 self.last = end
                 return self.count

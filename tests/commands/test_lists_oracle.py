@@ -178,7 +178,7 @@ def test_replies_are_those_of_redis_where_all_bounds_are_tiny(
         elif chance < 0.15:
             for value in list(runner.executor.store.databases[0].objects.values()):
                 if isinstance(value, List) and value.oid:
-                    value._spill()
+                    value._let_go()
     for key in KEYS:
         assert runner("LRANGE", key, 0, -1) == redis.run("LRANGE", key, 0, -1)
     verify(runner)

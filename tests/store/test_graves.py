@@ -53,7 +53,7 @@ def test_what_a_large_value_gives_up_weighs_what_it_did(run: Runner) -> None:
         assert isinstance(value, List | Set | Hash | ZSet)
         with run.executor.store.lock:
             before, weight = graves.weight, value.weight
-            value._spill()
+            value._let_go()
             assert value.weight < weight / 10
             assert graves.weight - before > 0.8 * (weight - value.weight)
 

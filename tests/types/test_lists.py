@@ -460,7 +460,7 @@ def test_a_checkpoint_may_land_while_positions_are_read(tmp_path: Path, before: 
         run.executor.store.writer.encode_all()
         value = get(run)
         assert value.buckets is not None
-        value._spill()
+        value._let_go()
         engine.at_scan = "own"
         assert value.range(390, 410)[10] == after.encode()
         assert engine.at_scan is None
