@@ -49,7 +49,7 @@ class Executor:
 
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
-        "_moment", "_nested", "_next_id", "busy", "call", "checks", "clock_mark", "counting", "cursors", "frequencies", "gated",
+        "_moment", "_nested", "_next_id", "_usage", "busy", "call", "checks", "clock_mark", "counting", "cursors", "frequencies", "gated",
         "keeper", "longest", "mark", "observers", "pausing", "peers", "pubsub", "pulse", "purge", "quota", "renames", "replication_id",
         "run_id", "saver", "scripts", "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "stats", "store", "table",
         "users", "waiters",
@@ -74,6 +74,7 @@ class Executor:
         # an LFU policy is selected: every command goes through the gates, to be counted
         self.counting = False
         self.stats = Stats()
+        self._usage = self.stats.usage
         self.saver = Saver(store, settings)
         self.checks = Checks(store)
         self.peers = Peers(store)
@@ -162,61 +163,28 @@ class Executor:
 
         A front need not look at the short replies of commands that read or write keys: they change nothing of what it keeps.
         """
-        if self.gated or session.gated or self.observers.in_the_way:
-            for argv in requests:
-                return argv, self.execute(session, argv)
-            return None
-        table, perform, stats = self.table, self.perform, self.stats
-        # A client that pipelines mostly sends the same command many times: they are counted together.
-        last: Command | None = None
-        calls = 0
-        began = mark = self.clock_mark
+        table = self.table
         for argv in requests:
             command = table.get(argv[0])
-            if command is not last:
-                if calls:
-                    stats.count(last, calls, mark - began)
-                calls, began, last = 0, mark, command
-            if command is None or not command.data or not command.low <= len(argv) <= command.high:
-                stats.count(last, calls, mark - began)
+            if command is None or not command.data or not command.low <= len(argv) <= command.high or session.gated or self.gated:
                 return argv, self.execute(session, argv)
-            reply = perform(session, command, argv)
+            reply = self.call(session, command, argv)
             kind = reply.__class__
             if kind is bytes and len(reply) < SHORT:
                 out.append(HEADS[len(reply)] + reply + b"\r\n")
             elif kind in PLAIN:
                 out.append(encoders[kind](reply))
-            else:
-                encoded = None
-                if kind is list:
-                    try:
-                        encoded = encoders[list](reply)
-                    except TooLong:
-                        pass  # The front finds it out once more, and says so.
-                    else:
-                        if len(encoded) >= SHORT:
-                            reply, encoded = Encoded(encoded), None
-                if encoded is None:
-                    stats.count(command, calls, mark - began)
-                    self._note(session, command, argv, reply)
-                    return argv, reply
+            elif kind is list:
+                try:
+                    encoded = encoders[list](reply)
+                except TooLong:
+                    return argv, reply  # Its front finds it out once more, and says so.
+                if len(encoded) >= SHORT:
+                    return argv, Encoded(encoded)
                 out.append(encoded)
-            before, mark = mark, perf_ns()
-            self.clock_mark = mark
-            calls += 1
-            if mark - before > stats.slow_after:
-                stats.note(command, argv, mark - before, reply, session)
-        stats.count(last, calls, mark - began)
+            else:
+                return argv, reply
         return None
-
-    def _note(self, session: Session, command: Command, argv: list[bytes], reply: Any) -> None:
-        """A command was called, which has failed, waits, was slow, or has a long reply."""
-        clock = perf_ns()
-        spent = clock - self.clock_mark
-        self.clock_mark = clock
-        self.stats.count(command, 1, spent)
-        if spent > self.stats.slow_after or reply.__class__ in ERRORS:
-            self.stats.note(command, argv, spent, reply, session)
 
     def execute(self, session: Session, argv: list[bytes]) -> Any:
         """Run one command: a reply value, a CommandError (returned, not raised), Blocked, or POSTPONED."""
@@ -258,12 +226,6 @@ class Executor:
 
     def call_unobserved(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """Run a command that has passed the gates."""
-        reply = self.perform(session, command, argv)
-        self._note(session, command, argv, reply)
-        return reply
-
-    def perform(self, session: Session, command: Command, argv: list[bytes]) -> Any:
-        """As `call_unobserved`, but nobody counts it."""
         store = self.store
         before = store.changes
         reply: Any
@@ -301,6 +263,16 @@ class Executor:
                 self.waiters.serve()
         elif session.effects is not None:
             session.effects = None
+        clock = perf_ns()
+        spent = clock - self.clock_mark
+        self.clock_mark = clock
+        usage = self._usage.get(command)
+        if usage is None:
+            usage = self.stats.usage_of(command)
+        usage.nanoseconds += spent
+        usage.buckets[spent.bit_length()] += 1
+        if spent > self.stats.slow_after or reply.__class__ in ERRORS:
+            self.stats.note(command, usage, argv, spent, reply, session)
         return reply
 
     @property

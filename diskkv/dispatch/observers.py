@@ -38,14 +38,14 @@ class Observers:
         # what has happened in the command that is running; None while none is, or nobody wants to know
         self._story: Story | None = None
         # whether `call` is in the place of the executor's
-        self.in_the_way = False
+        self._in_the_way = False
 
     def arrange(self) -> None:
         """Be in the way, or not, after somebody has begun or ceased to look on."""
         executor = self._executor
         wanted = self.notices.on or bool(self.monitors.sessions) or self.hot_keys.on
-        if wanted != self.in_the_way:
-            self.in_the_way = wanted
+        if wanted != self._in_the_way:
+            self._in_the_way = wanted
             executor.call = self.call if wanted else executor.call_unobserved
         executor.store.listener = self if self.notices.on or self.tracking.sessions else None
         for db in executor.store.databases:

@@ -77,21 +77,11 @@ class Stats:
         self._next_slow = 0
 
     def usage_of(self, command: Command) -> Usage:
-        """A command's figures; see `count`."""
+        """A command's figures; the executor counts calls and time in them itself."""
         return self.usage.setdefault(command, Usage())
 
-    def count(self, command: Command | None, calls: int, nanoseconds: int) -> None:
-        """A command was called so many times in a row, perhaps never, which took so long altogether: each its part."""
-        if command is not None and calls:
-            usage = self.usage.get(command)
-            if usage is None:
-                usage = self.usage_of(command)
-            usage.nanoseconds += nanoseconds
-            usage.buckets[(nanoseconds // calls).bit_length()] += calls
-
-    def note(self, command: Command, argv: list[bytes], nanoseconds: int, reply: Any, session: Session) -> None:
+    def note(self, command: Command, usage: Usage, argv: list[bytes], nanoseconds: int, reply: Any, session: Session) -> None:
         """A command has failed or was slow."""
-        usage = self.usage_of(command)
         if isinstance(reply, CommandError):
             usage.failed += 1
             if not (isinstance(reply, ScriptError) and reply.counted):
