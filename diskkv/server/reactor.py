@@ -71,8 +71,8 @@ class Reactor:
         self.loop = loop
         self.epoll = select.epoll()
         self.ends: dict[int, Wire | Port] = {}
-        # those whose turn comes when all others have had theirs, in order
-        self._late: dict[int, None] = {}
+        # those with something to read whose turn comes when all others have had theirs, in order
+        self.late: dict[int, None] = {}
 
     def start(self, turn: Callable[[], None]) -> None:
         """Have the event loop call `turn`, which calls `serve`, when something is ready."""
@@ -83,17 +83,18 @@ class Reactor:
 
         So a client that asks for little waits for one of these rounds, and not until each of fifty others has had a long pipeline executed.
         """
-        ends, late = self.ends, self._late
-        begun = now = perf_ns()
+        ends, late = self.ends, self.late
+        now = perf_ns()
         for number, events in self.epoll.poll(0, MOST):
             end = ends.get(number)
             if end is None:
                 continue  # it was closed earlier in this round
-            if end.slow and not events & OUT:
+            if end.slow and events == IN:
                 late[number] = None
                 continue
             before, now = now, self._serve(end, events)
             end.slow = now - before > SLOW
+        begun = now
         while late:
             number = next(iter(late))
             del late[number]
@@ -308,6 +309,7 @@ class Wire:
         if ends.get(self._number) is not self:
             return  # it has ended before
         del ends[self._number]
+        self._reactor.late.pop(self._number, None)
         self._reading = False
         self._watch()
         self._raw.close()
@@ -372,6 +374,8 @@ class Wire:
     def pause_reading(self) -> None:
         if not self._ended:
             self._reading = False
+            # Else its turn would be taken for the news that the client sends no more, which is all that is still watched for.
+            self._reactor.late.pop(self._number, None)
             self._watch()
 
     def resume_reading(self) -> None:
