@@ -354,7 +354,9 @@ class ZSet(Members):
             index.unload()
             self._account(index)
             share = self.db.cache.share
-            if self.counted > share // 2 and not index.changed_flying and (len(self.stored) < PROMPT or self.counted > share):
+            # The index does not know of all that flies: of a page that was joined to another it has let go.
+            flies = self.buckets_flying or self.stored_flying
+            if self.counted > share // 2 and not flies and (len(self.stored) < PROMPT or self.counted > share):
                 # Changes all over a large zset leave no page clean.
                 self._keep_up()
                 if self.broken is None and not self.moved:
