@@ -311,3 +311,38 @@ def test_pages_that_fly_are_kept_also_when_they_have_been_joined_to_others(run: 
     verify_replies(run, model, random.Random(1))
     run.checkpoint()
     verify_records(run, model)
+
+
+def test_an_engine_that_can_not_be_read_when_a_checkpoint_lands(run: Runner, small_pages: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is let go of then is not read for it: the writer's thread lives on."""
+    store = run.executor.store
+    model = {b"m%03d" % number: float(number) for number in range(300)}
+    run("ZADD", "z", *(part for member, score in model.items() for part in (score, member)))
+    run.evict()
+    run("ZRANK", "z", "m000")
+    with store.lock:
+        run("ZADD", "z", 0.5, "flies")
+        store.commit()
+        store.writer.freeze()
+        run("ZADD", "z", 1.5, "first")
+        zset_of(run).settle()
+        for number in range(40):
+            run("ZADD", "z", 200.5, f"new{number}")
+        store.commit()
+
+        def unreadable(*_: Any, **__: Any) -> Iterator[bytes]:
+            raise StoreError("too many open files")
+
+        store.cache.budget = 0
+        landed = store.writer.checkpoints + 1
+        patience = time.monotonic() + 60
+        with monkeypatch.context() as patch:
+            patch.setattr(store.engine, "scan_keys", unreadable)
+            while store.writer.checkpoints < landed and time.monotonic() < patience:
+                store.landed.wait(0.1)
+        assert store.writer.checkpoints == landed
+        assert not any(page.loaded for page in pages(zset_of(run)))
+    model.update({b"flies": 0.5, b"first": 1.5, **{b"new%d" % number: 200.5 for number in range(40)}})
+    verify_replies(run, model, random.Random(1))
+    run.checkpoint()
+    verify_records(run, model)
