@@ -71,8 +71,8 @@ class Reactor:
         self.loop = loop
         self.epoll = select.epoll()
         self.ends: dict[int, Wire | Port] = {}
-        # those whose turn comes when all others have had theirs, in order
-        self._late: dict[int, None] = {}
+        # those with something to read whose turn comes when all others have had theirs, in order
+        self.late: dict[int, None] = {}
         # the last round had none of them
         self._left_out = False
 
@@ -86,14 +86,14 @@ class Reactor:
         So a client that asks for little waits for one of these rounds, and not until each of fifty others has had a long pipeline executed.
         Its reply leaves at the round's end: so of two rounds one leaves out those who are slow, if it has served others.
         """
-        ends, late = self.ends, self._late
+        ends, late = self.ends, self.late
         quick = False
         now = perf_ns()
         for number, events in self.epoll.poll(0, MOST):
             end = ends.get(number)
             if end is None:
                 continue  # it was closed earlier in this round
-            if end.slow and not events & OUT:
+            if end.slow and events == IN:
                 late[number] = None
                 continue
             quick = True
@@ -317,6 +317,7 @@ class Wire:
         if ends.get(self._number) is not self:
             return  # it has ended before
         del ends[self._number]
+        self._reactor.late.pop(self._number, None)
         self._reading = False
         self._watch()
         self._raw.close()
@@ -381,6 +382,8 @@ class Wire:
     def pause_reading(self) -> None:
         if not self._ended:
             self._reading = False
+            # Else its turn would be taken for the news that the client sends no more, which is all that is still watched for.
+            self._reactor.late.pop(self._number, None)
             self._watch()
 
     def resume_reading(self) -> None:

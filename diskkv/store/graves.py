@@ -35,6 +35,8 @@ class Graveyard:
         self.freed = 0
         # somebody waits for it: the keeper is not to rest before all is free
         self.urgent = False
+        # the store is being closed: what is still here goes with it
+        self.ended = False
 
     def __len__(self) -> int:
         """How many are still to be freed."""
@@ -56,6 +58,8 @@ class Graveyard:
             if not self._dead:
                 return done > 0
             while not (free := self._dead[0][0].shed(HASTE * steps if self.plenty() else steps)):
+                if self.ended:
+                    return False
                 if self.urgent or self.weight > cache.share + cache.budget // PART:
                     continue
                 if not self.plenty():

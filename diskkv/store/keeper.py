@@ -41,7 +41,7 @@ class Keeper:
 
     def stop(self) -> None:
         """End the thread. Called without the lock."""
-        self._stop = True
+        self._stop = self._store.graves.ended = True
         self._wake.set()
         if self._thread is not None:
             self._thread.join()

@@ -467,11 +467,16 @@ class Store:
 
     def wait_for_room(self) -> None:
         """Wait while too much is not yet in the engine, if that can be written. REQUIRES: no tick is open; the lock, given up meanwhile."""
-        while self.writer.backlogged() and self.failed is None and not self.writer.stuck:
-            if not self.writer.active and not self.writer.healing and not self.log.parts and not self.held:
-                self.writer.freeze()
-            # With a limit, because an engine that has to be opened anew first lets nothing land meanwhile.
-            self.landed.wait(0.05)
+        writer = self.writer
+        writer.awaited += 1
+        try:
+            while writer.backlogged() and self.failed is None and not writer.stuck:
+                if not writer.active and not writer.healing and not self.log.parts and not self.held:
+                    writer.freeze()
+                # With a limit, because an engine that has to be opened anew first lets nothing land meanwhile.
+                self.landed.wait(0.05)
+        finally:
+            writer.awaited -= 1
 
     # -- what objects need
 

@@ -188,12 +188,12 @@ class Saver:
         while True:
             with store.lock:
                 if self._may_freeze():
-                    store.writer.finish()
+                    store.writer.finish(hurried=False)
                 # The lock was free meanwhile.
                 if self._may_freeze():
                     mark, at = store.writer.recorded, store.clock()
                     store.writer.freeze()
-                    store.writer.finish()
+                    store.writer.finish(hurried=False)
                     if store.writer.error is not None:
                         raise StoreError(f"the checkpoint failed: {store.writer.error}")
                     snapshot = Snapshot(store)

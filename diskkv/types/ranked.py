@@ -71,7 +71,8 @@ class Ranked:
         self.starts: list[int] | None = None
         self.total = 0
         self.held = 0
-        # pages that changed since the last freeze or are in flight; they may not leave memory, and their buckets are to be written
+        # pages that changed since the last freeze or are in flight; their buckets are to be written, and they do not leave memory but with
+        # `surrender`
         self.changed: dict[Page, None] = {first: None}
         self.changed_flying: dict[Page, None] = {}
         # changes to pages that are not in memory: page -> item -> whether it came (True) or went
@@ -353,7 +354,7 @@ class Ranked:
 
     def surrender(self, stored: Mapping[bytes, float | None], now: Mapping[bytes, float | None]) -> None:
         """Let go of every page: keep of each what is not in the engine yet. `stored` has the scores that the engine knows the changed
-        members by, None for new ones, and `now` their present ones. REQUIRES: nothing flies."""
+        members by, None for new ones, and `now` those that this index knows them by. REQUIRES: nothing flies."""
         pages = self.pages
         for member, old in stored.items():
             new = now.get(member)

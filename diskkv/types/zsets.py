@@ -354,12 +354,14 @@ class ZSet(Members):
             index.unload()
             self._account(index)
             share = self.db.cache.share
-            if self.counted > share // 2 and not index.changed_flying and (len(self.stored) < PROMPT or self.counted > share):
-                # Changes all over a large zset leave no page clean.
-                self._keep_up()
-                if self.broken is None and not self.moved:
-                    index.surrender(self.stored, self.resident)
-                    self._account(index)
+            # The index does not know of all that flies: of a page that was joined to another it has let go.
+            flies = self.buckets_flying or self.stored_flying
+            if self.broken is None and not flies and self.counted > share // 2 and (len(self.stored) < PROMPT or self.counted > share):
+                # Changes all over a large zset leave no page clean. The index is not brought up to date for it: that may read the engine,
+                # which may fail, and this is also done when a checkpoint lands.
+                moved, resident = self.moved or {}, self.resident
+                index.surrender(self.stored, {name: moved[name] if name in moved else resident.get(name) for name in self.stored})
+                self._account(index)
         super()._let_go()
 
     def _hold(self, resident: dict[bytes, Any], weight: int) -> None:

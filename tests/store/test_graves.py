@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -41,6 +42,33 @@ def test_large_values_are_freed_whichever_way_they_went(tmp_path: Path, monkeypa
         time.sleep(0.001)
     assert (len(store.graves), store.graves.weight) == (0, 0)
     run.close()
+
+
+def test_closing_does_not_wait_until_all_is_freed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set of ten million members takes seconds, with rests."""
+    run = Runner(tmp_path / "store")
+    store = run.executor.store
+    closing = threading.Thread(target=store.close)
+    rests = 0
+
+    def rest(_: float) -> None:
+        nonlocal rests
+        rests += 1
+        if rests == 1:
+            closing.start()
+            while not store.keeper._stop:
+                time.sleep(0.001)
+
+    monkeypatch.setattr(graves, "PLENTY", 0)
+    monkeypatch.setattr(graves, "sleep", rest)
+    run("SADD", "key", *range(20_000))
+    run("DEL", "key")
+    store.keeper.rouse()
+    patience = time.monotonic() + 60
+    while not store.keeper._stop and time.monotonic() < patience:
+        time.sleep(0.001)
+    closing.join(60)
+    assert (rests, len(store.graves)) == (1, 1)
 
 
 def test_what_a_large_value_gives_up_weighs_what_it_did(run: Runner) -> None:

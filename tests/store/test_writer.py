@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from diskkv.engine import Engine
+from diskkv.store import writer
 from diskkv.store.writer import HURRY, MOST, PATIENCE, SLICE, Writer
 from tests.support.contents import copy_of
 from tests.support.engines import Held
@@ -181,3 +183,36 @@ def test_a_command_that_changes_much_is_much_work(run: Runner) -> None:
         run("SADD", "another", number)
     run.checkpoint()
     assert store.writer.checkpoints > before + 1
+
+
+def test_a_checkpoint_that_is_waited_for_does_not_rest(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = run.executor.store
+    rests: list[float] = []
+    monkeypatch.setattr(writer, "sleep", rests.append)
+
+    def fill(key: str) -> None:
+        run("SADD", key, *range(10 * writer.PARTS))
+        rests.clear()
+
+    def rested() -> int:
+        return rests.count(writer.BREATH)
+
+    # With the lock, so that no checkpoint begins by itself.
+    with store.lock:
+        fill("waited for")
+        run.checkpoint()
+        assert rested() == 0
+        fill("in the background")
+        store.writer.freeze()
+    patience = time.monotonic() + 60
+    while store.writer.active and time.monotonic() < patience:
+        time.sleep(0.001)
+    assert rested() == 10
+    with store.lock:
+        fill("too much")
+        store.writer.freeze()
+        store.dirty_bytes = 10_000
+        assert store.writer.backlogged()
+        store.wait_for_room()
+        assert not store.writer.active
+        assert rested() == 0

@@ -276,3 +276,73 @@ def test_a_zset_that_grows_everywhere_lets_go_of_its_index(run: Runner) -> None:
     assert run("ZRANGE", "z", 0, -1) == [member for _, member in order]
     run.checkpoint()
     verify_records(run, {member: float(score) for score, member in order})
+
+
+def test_pages_that_fly_are_kept_also_when_they_have_been_joined_to_others(run: Runner, small_pages: None) -> None:
+    """The index has forgotten then that anything flies, but the engine does not have it yet."""
+    store = run.executor.store
+    model = {b"m%d" % number: float(number) for number in range(300)}
+    run("ZADD", "z", *(part for member, score in model.items() for part in (score, member)))
+    for number in range(300):
+        if number % 16 > 7:
+            run("ZREM", "z", b"m%d" % number)
+            del model[b"m%d" % number]
+    run.evict()
+    verify_replies(run, model, random.Random(1))
+    index = zset_of(run).index
+    assert index is not None
+    page = index.pages[3]
+    before, *others = list(page.members)
+    with store.lock:
+        model[b"new"] = model[before] + 0.5
+        run("ZADD", "z", model[b"new"], "new")
+        store.commit()
+        store.writer.freeze()
+        assert list(index.changed_flying) == [page]
+        for member in others[:4]:
+            run("ZREM", "z", member)
+            del model[member]
+        zset_of(run).settle()
+        assert page not in index.pages and not index.changed_flying
+        store.cache.budget = 2000
+        zset_of(run)._spill()
+        verify_replies(run, model, random.Random(1))
+        store.writer.finish()
+    verify_replies(run, model, random.Random(1))
+    run.checkpoint()
+    verify_records(run, model)
+
+
+def test_an_engine_that_can_not_be_read_when_a_checkpoint_lands(run: Runner, small_pages: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is let go of then is not read for it: the writer's thread lives on."""
+    store = run.executor.store
+    model = {b"m%03d" % number: float(number) for number in range(300)}
+    run("ZADD", "z", *(part for member, score in model.items() for part in (score, member)))
+    run.evict()
+    run("ZRANK", "z", "m000")
+    with store.lock:
+        run("ZADD", "z", 0.5, "flies")
+        store.commit()
+        store.writer.freeze()
+        run("ZADD", "z", 1.5, "first")
+        zset_of(run).settle()
+        for number in range(40):
+            run("ZADD", "z", 200.5, f"new{number}")
+        store.commit()
+
+        def unreadable(*_: Any, **__: Any) -> Iterator[bytes]:
+            raise StoreError("too many open files")
+
+        store.cache.budget = 0
+        landed = store.writer.checkpoints + 1
+        patience = time.monotonic() + 60
+        with monkeypatch.context() as patch:
+            patch.setattr(store.engine, "scan_keys", unreadable)
+            while store.writer.checkpoints < landed and time.monotonic() < patience:
+                store.landed.wait(0.1)
+        assert store.writer.checkpoints == landed
+        assert not any(page.loaded for page in pages(zset_of(run)))
+    model.update({b"flies": 0.5, b"first": 1.5, **{b"new%d" % number: 200.5 for number in range(40)}})
+    verify_replies(run, model, random.Random(1))
+    run.checkpoint()
+    verify_records(run, model)
