@@ -67,7 +67,7 @@ class Cache:
     @property
     def share(self) -> int:
         """How many bytes one object may take: of one that takes more, what the engine has as well is let go of. A busy object is far
-        faster whole (SPOP 3.8 us, 13 otherwise), but others have a right to be in memory, too."""
+        faster whole (SPOP 4 us, 13 to 20 otherwise), but others have a right to be in memory, too."""
         return self.budget // 2
 
     def insert(self, value: Value) -> None:

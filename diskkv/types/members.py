@@ -455,6 +455,8 @@ class Members(Recorded):
 
     def _newer(self, start: bytes) -> Iterator[bytes]:
         """The subs of all that is touched or flying, in order from `start` on."""
+        if not self.touched and not self.flying:
+            return iter(())
         overlay = self.overlay
         if overlay is None or overlay.touched is not self.touched or overlay.flying is not self.flying:
             overlay = self.overlay = Overlay(self.touched, self.flying)
