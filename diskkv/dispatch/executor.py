@@ -74,10 +74,10 @@ class Executor:
         # an LFU policy is selected: every command goes through the gates, to be counted
         self.counting = False
         self.stats = Stats()
-        self._usage = self.stats.usage
         self.saver = Saver(store, settings)
         self.checks = Checks(store)
         self.peers = Peers(store)
+        self._usage = self.stats.usage
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick
         self.gated = False
         self.quota = Quota(store)
@@ -249,12 +249,7 @@ class Executor:
         if store.changes != before:
             effects = session.effects
             if effects is None:
-                # As `Store.record` does it.
-                log = store.log
-                if log.database == session.index:
-                    log.parts.append(argv)
-                else:
-                    store.record(session.index, argv)
+                store.record(session.index, argv)
             else:
                 for effect in effects:
                     store.record(session.index, effect)
@@ -569,4 +564,5 @@ def _error_classes(root: type[CommandError] = CommandError) -> frozenset[type]:
 
 # How a request begins that a browser was made to send; Redis, too, hangs up.
 BROWSERS = frozenset({b"post", b"host:"})
-ERRORS = _error_classes()  # an exact set, because isinstance costs three times as much
+# An exact set, because isinstance costs three times as much.
+ERRORS = _error_classes()

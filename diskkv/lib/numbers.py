@@ -47,6 +47,7 @@ def parse_float(raw: bytes) -> float | None:
     Hexadecimal floats and `inf` in any spelling are numbers. A number too great for a double, or one so small that it would
     become zero, is refused, as by Redis; a subnormal one is taken.
     """
+    # The commonest, and none of what is looked for below: fewer digits than the greatest double has.
     if raw.isdigit() and len(raw) < 300:
         return float(raw)
     try:

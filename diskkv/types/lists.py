@@ -165,11 +165,9 @@ class List(Elements):
         if self.sparse:
             return self._pop_sparse(self.first)
         place = self.first
-        value = self._pop(place)
+        value = self._about_to_pop(place)
         self.first = place + STRIDE
-        if not self.count:
-            self.vanish()
-        return value
+        return self._popped(place, value)
 
     def pop_right(self) -> bytes:
         """Take the last element."""
@@ -179,11 +177,9 @@ class List(Elements):
         if self.sparse:
             return self._pop_sparse(self.last)
         place = self.last
-        value = self._pop(place)
+        value = self._about_to_pop(place)
         self.last = place - STRIDE
-        if not self.count:
-            self.vanish()
-        return value
+        return self._popped(place, value)
 
     def _shrunk(self, value: bytes) -> bytes:
         self.size -= len(value)
@@ -202,35 +198,16 @@ class List(Elements):
         self.touch()
         return value
 
-    def _pop(self, place: int) -> bytes:
-        """Take the element at an end of a list that is not sparse. As `_push`, it is written out."""
-        if place // SPAN not in self.opened:
-            self.open_run(run_of(place))
-        resident = self.resident
-        value = resident.get(place)
-        size = 0
-        if value is None:
-            value = self.read(place)
-        else:
-            size = len(value) + ELEMENT_WEIGHT
-        db = self.db
-        store, cache = db.store, db.cache
-        if self.stamp != store.stamp:
-            store.stamp_value(self)
-        store.changes += 1
-        if db.heeded:
-            db.signal(self.key)
-        if size:
-            del resident[place]
-            self.weight -= size
-            cache.used -= size
-            if self.linked == 1:
-                cache.small_bytes -= size
+    def _popped(self, place: int, value: bytes) -> bytes:
+        if self.resident.pop(place, None) is not None:
+            self.resized(-ELEMENT_WEIGHT - len(value))
         if place > self.high or place < self.low:
             del self.touched[place]
         else:
             self.touched[place] = None
         self.count -= 1
+        if not self.count:
+            self.vanish()
         return value
 
     def _pop_sparse(self, place: int) -> bytes:

@@ -6,7 +6,7 @@ import gc
 import os
 import socket
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -421,14 +421,88 @@ def test_a_round_of_those_who_are_slow_is_not_long_and_the_next_goes_on(bench: B
     assert [receivers[at].told[-1] for at in (*done, *waiting)] == [b"third"] * 2 + [b"second"] * 2
 
 
-def test_who_is_slow_and_gone_is_passed_over(bench: Bench) -> None:
-    clients, receivers = slow_clients(bench, 3, LONG + 1)
+def taking(bench: Bench, log: list[Any], name: str, spent: int, then: Callable[[], None] = lambda: None) -> socket.socket:
+    """A client each of whose packets takes so long, which is noted in the log, and has this happen."""
+    client, receiver = bench.connect()
+
+    def receive(data: bytes) -> None:
+        log.append(name)
+        bench.clock.now += spent
+        then()
+
+    receiver.receive = receive  # type: ignore[method-assign]
+    return client
+
+
+def send(*clients: socket.socket) -> None:
     for client in clients:
-        client.send(b"second")
+        client.send(b"packet")
+
+
+def test_the_slow_have_their_time_however_long_the_others_took(bench: Bench) -> None:
+    log: list[Any] = []
+    slow = [taking(bench, log, "slow", LONG // 4) for _ in range(4)]
+    fast = [taking(bench, log, "fast", SLOW) for _ in range(2 * LONG // SLOW)]
+    send(*slow)
     bench.serve()
-    receivers[1].wire.abort()
-    bench.loop.run()
+    log.clear()
+    send(*slow, *fast)
     bench.serve()
-    assert [len(receiver.told) for receiver in receivers] == [2, 2, 2]
-    assert receivers[1].told[-1] == ("lost", type(None))
-    assert receivers[2].told[-1] == b"second"
+    send(*fast)
+    bench.serve()
+    assert log == ["fast"] * 2 * len(fast) + ["slow"] * 4
+
+
+def test_who_has_been_paused_before_its_turn_is_not_read_from(bench: Bench) -> None:
+    log: list[Any] = []
+    slow = taking(bench, log, "slow", 2 * LONG)
+    wire = bench.receivers[-1].wire
+    other = taking(bench, log, "other", 1, wire.pause_reading)
+    send(slow)
+    bench.serve()
+    send(slow, other)
+    bench.serve()
+    bench.serve()
+    assert log == ["slow", "other"]
+    wire.resume_reading()
+    bench.serve()
+    assert log == ["slow", "other", "slow"]
+    wire.pause_reading()
+    send(slow)
+    bench.serve()
+    assert log == ["slow", "other", "slow"], "pausing works as before"
+
+
+def test_who_is_left_over_may_go_and_another_have_its_descriptor(bench: Bench) -> None:
+    log: list[Any] = []
+    slow = [taking(bench, log, f"slow {number}", 2 * LONG) for number in range(2)]
+    wires = [receiver.wire for receiver in bench.receivers]
+    send(*slow)
+    bench.serve()
+    send(*slow)
+    bench.serve()
+    left = wires[1 - int(log[2][-1])]
+    # It knocks first, so that the lowest free number is not its own end's.
+    another = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    bench.clients.append(another)
+    another.connect(bench.path)
+    left.abort()
+    bench.serve()
+    assert bench.receivers[-1].wire._number == left._number
+    send(another)
+    bench.serve()
+    assert bench.receivers[-1].told == [b"packet"]
+    assert len(log) == 3
+
+
+def test_a_slow_client_that_is_paused_is_seen_to_end(bench: Bench) -> None:
+    log: list[Any] = []
+    slow = taking(bench, log, "slow", 2 * LONG)
+    receiver = bench.receivers[-1]
+    send(slow)
+    bench.serve()
+    receiver.wire.pause_reading()
+    slow.close()
+    for _ in range(3):
+        bench.serve()
+    assert receiver.told == [("lost", type(None))]
