@@ -230,7 +230,9 @@ class Database:
         self.alert(value.key)
 
     def replace(self, key: bytes, kind: type[V]) -> V:
-        """A fresh, linked value in place of whatever the key has (SET, the STORE commands). It does not expire."""
+        """A linked value in place of whatever the key has (SET, the STORE commands): a fresh one, or the one there, if it can be `renewed`.
+        It does not expire."""
+        old: Any
         try:
             old = self.find(key, remember=False)
         except Damaged as error:
@@ -239,6 +241,8 @@ class Database:
             value = kind(self, key)
             self.link(value)
             return value
+        if old.__class__ is kind and old.renewed():
+            return old
         value = kind(self, key)
         self._bury(old)
         self._supersede(old, value)

@@ -99,8 +99,8 @@ class DeadDatabase:
             for _ in range(min(count, len(self._objects))):
                 _, value = self._objects.popitem()
                 if value.linked:
-                    cache.forget(value)
                     if value.oid:
                         # The cache's queues may go on naming it for long: what it holds has to go by itself.
                         self._store.graves.add(value, value.weight)
+                    cache.forget(value)
         return not self._objects

@@ -137,6 +137,10 @@ class Value(Looked):
         """Free about `count` pieces of a dead value's memory; True when none are left. So a huge one is freed little by little."""
         return True
 
+    def renewed(self) -> bool:
+        """Be what a fresh value would be to one who is about to set all of the content; False for one that can't."""
+        return False
+
     def due(self) -> int | None:
         """A time before which none of its parts expires, None when none will. For `timed` values."""
         return None

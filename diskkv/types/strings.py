@@ -88,6 +88,15 @@ class String(Value):
         if delta:
             self.resized(delta)
 
+    def renewed(self) -> bool:
+        # One that was read to be replaced would else stay in the cache's queue as long as its successor: twice the memory.
+        if self.oid:
+            return False
+        if self.expire is not None:
+            self.db.set_expire(self, None)
+        self.set(b"")
+        return True
+
     def append(self, data: bytes) -> int:
         """Add to the end; the new length."""
         if not self.oid and len(self.data) + len(data) <= LARGE:

@@ -35,3 +35,36 @@ def test_where_all_is_hot_a_tick_evicts_for_a_while_and_the_next_goes_on(tmp_pat
     assert list(held.verify()) == []
     assert run.findings() == []
     run.close()
+
+
+def test_a_string_that_is_read_to_be_replaced_is_in_memory_once(tmp_path: Path) -> None:
+    run = Runner(tmp_path / "store")
+    for number in range(100):
+        run("SET", f"key{number}", "x" * 500, *(("EX", 1000) if number % 2 else ()))
+    run.reopen()
+    held = run.executor.store.cache
+    for number in range(100):
+        run("SET", f"key{number}", "y" * 500)
+    assert held.statistics().small + held.statistics().main == 100
+    assert held.used == sum(value.weight for value in run.executor.store.databases[0].objects.values())
+    assert [run("TTL", f"key{number}") for number in range(100)] == [-1] * 100
+    assert run("GET", "key7") == b"y" * 500
+    assert list(held.verify()) == []
+    assert run.findings() == []
+    run.close()
+
+
+def test_the_dead_count_until_their_turn_has_come(tmp_path: Path) -> None:
+    run = Runner(tmp_path / "store", maxmemory="1mb")
+    held = run.executor.store.cache
+    for number in range(20_000):
+        run("SET", f"key{number % 10}", "x" * 1000)
+        run("DEL", f"key{number % 10}")
+        queued = held.statistics().small + held.statistics().main
+        assert queued * 360 <= held.used
+        if number % 500 == 0:
+            run.checkpoint()
+    assert queued > 100
+    assert held.used <= held.budget
+    assert list(held.verify()) == []
+    run.close()
