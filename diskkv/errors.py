@@ -238,3 +238,8 @@ class TooMuch(CommandError):
 
 class ProtocolError(DiskkvError):
     """A client's bytes are not RESP: it is told so and disconnected."""
+
+
+def error_classes(root: type[CommandError] = CommandError) -> frozenset[type]:
+    """A class of errors and all that are derived from it, as of now."""
+    return frozenset({root}.union(*(error_classes(kind) for kind in root.__subclasses__())))

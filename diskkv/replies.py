@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+# Up to how many bytes a reply is short: nobody counts what it takes until it has been sent.
+SHORT = 4096
+
 
 class Simple:
     """A status line, `+text`."""

@@ -305,7 +305,7 @@ def setrange(ctx: Session, key: bytes, offset: bytes, data: bytes) -> int:
     return len(value)
 
 
-def _increment(ctx: Session, key: bytes, amount: int) -> int:
+def increment(ctx: Session, key: bytes, amount: int) -> int:
     value = ctx.db.open(key, String)
     data = value.data
     if not data and not value.linked:
@@ -326,19 +326,19 @@ def _increment(ctx: Session, key: bytes, amount: int) -> int:
 @command("INCR key", WRITE | DENYOOM | FAST, since="1.0.0")
 def incr(ctx: Session, key: bytes) -> int:
     """Add one to an integer and return it."""
-    return _increment(ctx, key, 1)
+    return increment(ctx, key, 1)
 
 
 @command("DECR key", WRITE | DENYOOM | FAST, since="1.0.0")
 def decr(ctx: Session, key: bytes) -> int:
     """Subtract one from an integer and return it."""
-    return _increment(ctx, key, -1)
+    return increment(ctx, key, -1)
 
 
 @command("INCRBY key increment", WRITE | DENYOOM | FAST, since="1.0.0")
 def incrby(ctx: Session, key: bytes, amount: bytes) -> int:
     """Add to an integer and return it."""
-    return _increment(ctx, key, integer(amount))
+    return increment(ctx, key, integer(amount))
 
 
 @command("DECRBY key decrement", WRITE | DENYOOM | FAST, since="1.0.0")
@@ -347,7 +347,7 @@ def decrby(ctx: Session, key: bytes, amount: bytes) -> int:
     number = integer(amount)
     if number == INT_MIN:
         raise CommandError("decrement would overflow")
-    return _increment(ctx, key, -number)
+    return increment(ctx, key, -number)
 
 
 @command("INCRBYFLOAT key increment", WRITE | DENYOOM | FAST, since="2.6.0")

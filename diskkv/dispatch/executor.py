@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from diskkv.clock import microseconds, perf_ns, sleep, system_clock
@@ -17,6 +17,7 @@ from diskkv.dispatch.cursors import Cursors
 from diskkv.dispatch.damage import failure, isolate_written, lost, tree_full
 from diskkv.dispatch.frequencies import Frequencies
 from diskkv.dispatch.observers import Observers
+from diskkv.dispatch.packets import BULKY, ERRORS, Packets
 from diskkv.dispatch.pausing import Pausing
 from diskkv.dispatch.positions import NoKeys, key_positions
 from diskkv.dispatch.pubsub import PubSub
@@ -25,20 +26,14 @@ from diskkv.dispatch.session import HIDDEN, Front, Session
 from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
 from diskkv.errors import Busy, CommandError, Damaged, ExecAborted, LogFailed, NoAuth, TooMuch, UnknownCommand, WrongArity
-from diskkv.lib.multibulk import HEADS, UNBOUNDED, TooLong
-from diskkv.replies import NO_REPLY, POSTPONED, QUEUED, Blocked, Encoded, Followed, Several, Simple, without_waiting
+from diskkv.lib.multibulk import UNBOUNDED
+from diskkv.replies import NO_REPLY, POSTPONED, QUEUED, Blocked, Followed, Several, without_waiting
 from diskkv.store.checking import Checks
 from diskkv.store.store import Store
 from diskkv.transfer.peers import Peers
 from diskkv.transfer.saving import Saver
 
 journal = logging.getLogger("diskkv")
-
-# How long a reply is short, and the kinds of reply that always are.
-SHORT = 4096
-PLAIN = frozenset({int, type(None), Simple})
-# A command of more arguments than this is as much work, and as much waits for a checkpoint, as with half as many commands.
-BULKY = 32
 
 MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 EXEC = b"*1\r\n$4\r\nEXEC\r\n"
@@ -50,9 +45,9 @@ class Executor:
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
         "_moment", "_nested", "_next_id", "_usage", "busy", "call", "checks", "clock_mark", "counting", "cursors", "frequencies", "gated",
-        "keeper", "longest", "mark", "observers", "pausing", "peers", "pubsub", "pulse", "purge", "quota", "renames", "replication_id",
-        "run_id", "saver", "scripts", "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "stats", "store", "table",
-        "users", "waiters",
+        "keeper", "longest", "mark", "observed", "observers", "packets", "pausing", "peers", "pubsub", "pulse", "purge", "quota", "renames",
+        "replication_id", "run_id", "saver", "scripts", "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "stats",
+        "store", "table", "users", "waiters",
     )  # fmt: skip
 
     def __init__(self, store: Store, settings: Settings) -> None:
@@ -67,8 +62,9 @@ class Executor:
         self.pubsub = PubSub()
         self.waiters = Waiters(self)
         self.cursors = Cursors()
-        # runs a command that has passed the gates; the observers put themselves here while somebody looks on
+        # runs a command that has passed the gates; the observers put themselves here while somebody looks on, which is then `observed`
         self.call: Callable[[Session, Command, list[bytes]], Any] = self.call_unobserved
+        self.observed = False
         self.observers = Observers(self)
         self.frequencies = Frequencies(self)
         # an LFU policy is selected: every command goes through the gates, to be counted
@@ -78,6 +74,7 @@ class Executor:
         self.checks = Checks(store)
         self.peers = Peers(store)
         self._usage = self.stats.usage
+        self.packets = Packets(self)
         # gated: some commands may not run now, whoever sends them; recomputed at the beginning of every tick
         self.gated = False
         self.quota = Quota(store)
@@ -155,37 +152,6 @@ class Executor:
             # The keeper has expired a key that somebody waits for more in.
             self.waiters.serve()
 
-    def run(
-        self, session: Session, requests: Iterator[list[bytes]], out: list[bytes], encoders: Mapping[type, Callable[[Any], bytes]]
-    ) -> tuple[list[bytes], Any] | None:
-        """Execute requests one after the other and put the encoded replies into `out`, until there is one that its front has to look at:
-        that request and its reply, which is then not in `out`. None when all of them were executed.
-
-        A front need not look at the short replies of commands that read or write keys: they change nothing of what it keeps.
-        """
-        table = self.table
-        for argv in requests:
-            command = table.get(argv[0])
-            if command is None or not command.data or not command.low <= len(argv) <= command.high or session.gated or self.gated:
-                return argv, self.execute(session, argv)
-            reply = self.call(session, command, argv)
-            kind = reply.__class__
-            if kind is bytes and len(reply) < SHORT:
-                out.append(HEADS[len(reply)] + reply + b"\r\n")
-            elif kind in PLAIN:
-                out.append(encoders[kind](reply))
-            elif kind is list:
-                try:
-                    encoded = encoders[list](reply)
-                except TooLong:
-                    return argv, reply  # Its front finds it out once more, and says so.
-                if len(encoded) >= SHORT:
-                    return argv, Encoded(encoded)
-                out.append(encoded)
-            else:
-                return argv, reply
-        return None
-
     def execute(self, session: Session, argv: list[bytes]) -> Any:
         """Run one command: a reply value, a CommandError (returned, not raised), Blocked, or POSTPONED."""
         command = self.table.get(argv[0])
@@ -254,8 +220,6 @@ class Executor:
                 for effect in effects:
                     store.record(session.index, effect)
                 session.effects = None
-            if store.ready_keys and not self._nested:
-                self.waiters.serve()
         elif session.effects is not None:
             session.effects = None
         clock = perf_ns()
@@ -268,6 +232,8 @@ class Executor:
         usage.buckets[spent.bit_length()] += 1
         if spent > self.stats.slow_after or reply.__class__ in ERRORS:
             self.stats.note(command, usage, argv, spent, reply, session)
+        if store.ready_keys and not self._nested:
+            self.waiters.serve()
         return reply
 
     @property
@@ -558,11 +524,5 @@ class Executor:
             raise reply
 
 
-def _error_classes(root: type[CommandError] = CommandError) -> frozenset[type]:
-    return frozenset({root}.union(*(_error_classes(kind) for kind in root.__subclasses__())))
-
-
 # How a request begins that a browser was made to send; Redis, too, hangs up.
 BROWSERS = frozenset({b"post", b"host:"})
-# An exact set, because isinstance costs three times as much.
-ERRORS = _error_classes()

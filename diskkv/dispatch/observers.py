@@ -37,16 +37,14 @@ class Observers:
         self.running: Session | None = None
         # what has happened in the command that is running; None while none is, or nobody wants to know
         self._story: Story | None = None
-        # whether `call` is in the place of the executor's
-        self._in_the_way = False
 
     def arrange(self) -> None:
         """Be in the way, or not, after somebody has begun or ceased to look on."""
         executor = self._executor
         wanted = self.notices.on or bool(self.monitors.sessions) or self.hot_keys.on
-        if wanted != self._in_the_way:
-            self._in_the_way = wanted
+        if wanted != executor.observed:
             executor.call = self.call if wanted else executor.call_unobserved
+            executor.observed = wanted
         executor.store.listener = self if self.notices.on or self.tracking.sessions else None
         for db in executor.store.databases:
             db.heed()

@@ -26,3 +26,4 @@ def rename(executor: Executor, renames: Sequence[tuple[str, str]]) -> None:
                 raise SettingError(f"rename-command {old} {new}: Target command name already exists")
             executor.renames[wanted] = held
         executor.table = table
+        executor.stats.plans.clear()

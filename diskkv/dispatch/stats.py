@@ -13,6 +13,7 @@ from diskkv.errors import CommandError, ScriptError
 from diskkv.replies import Blocked
 
 if TYPE_CHECKING:
+    from diskkv.dispatch.packets import Plan
     from diskkv.dispatch.session import Session
     from diskkv.dispatch.table import Command
 
@@ -62,6 +63,8 @@ class Stats:
 
     def __init__(self) -> None:
         self.usage: dict[Command, Usage] = {}
+        # by name what `packets.py` knows of commands, which their figures are part of
+        self.plans: dict[bytes, Plan] = {}
         self.errors: dict[str, int] = {}
         self.slow: deque[SlowEntry] = deque()
         self.latencies = Latencies()
@@ -110,6 +113,7 @@ class Stats:
     def reset(self) -> None:
         """CONFIG RESETSTAT."""
         self.usage.clear()
+        self.plans.clear()
         self.errors.clear()
         self.connections = self.rejected_connections = self.evicted_clients = 0
 

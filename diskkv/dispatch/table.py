@@ -14,9 +14,12 @@ import enum
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from diskkv.replies import Simple
+
+if TYPE_CHECKING:
+    from diskkv.dispatch.session import Session
 
 Handler = Callable[..., Any]
 H = TypeVar("H", bound=Handler)
@@ -110,7 +113,23 @@ class Command:
     subcommands: dict[bytes, Command] = field(default_factory=dict)
 
 
+# Executes requests of one command, from a place on, as long as they have its simplest form: appends the reply to each, encoded, to the list
+# and returns where the first stands that is left. See `packets.py`, which calls it.
+Row = Callable[["Session", "list[list[bytes]]", int, "list[bytes]"], int]
+R = TypeVar("R", bound=Row)
+
 TABLE: dict[bytes, Command] = {}
+ROWS: dict[str, Row] = {}
+
+
+def row(*names: str) -> Callable[[R], R]:
+    """The decorator of a function that executes several requests of a command at once."""
+
+    def declare(function: R) -> R:
+        ROWS.update(dict.fromkeys(names, function))
+        return function
+
+    return declare
 
 
 def group(name: str) -> Callable[..., Callable[[H], H]]:

@@ -6,15 +6,13 @@ import asyncio
 import socket
 import threading
 from collections import deque
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from diskkv.dispatch.blocking import Waiter
-from diskkv.dispatch.executor import SHORT
 from diskkv.dispatch.session import QUEUED_COST, QUEUED_WORD_COST, NoFront, Session
 from diskkv.errors import CommandError, ProtocolError
 from diskkv.lib.multibulk import TooLong
-from diskkv.replies import POSTPONED, Blocked, Postponed
+from diskkv.replies import POSTPONED, SHORT, Blocked, Postponed
 from diskkv.resp.encode import ENCODERS
 from diskkv.resp.parse import RequestParser
 
@@ -174,17 +172,18 @@ class Connection(asyncio.Protocol):
             self._refuse(error)
             return
         server, session, out = self.server, self.session, self.out
-        run, log = server.executor.run, server.store.log
+        run, log = server.executor.packets.run, server.store.log
         encoders = server.encoders
         mark = len(log.parts)
-        pending = iter(requests)
-        while (stop := run(session, pending, out, encoders[session.protocol])) is not None:
-            argv, reply = stop
+        at = 0
+        while (stop := run(session, requests, at, out, encoders[session.protocol])) is not None:
+            at, reply = stop
             kind = reply.__class__
             if kind is Blocked or kind is Postponed:
-                self._hold(argv, reply)
-                self._put_off(pending, len(data))
+                self._hold(requests[at], reply)
+                self._put_off(requests[at + 1 :], len(data))
                 return
+            at += 1
             encoded = self._encoded(reply)
             out.append(encoded)
             # Only long replies count: no packet asks for many megabytes of shorter ones.
@@ -192,7 +191,7 @@ class Connection(asyncio.Protocol):
                 self._produced += len(encoded)
                 server.spent += len(encoded)
                 if server.spent > TURN:
-                    self._put_off(pending, len(data))
+                    self._put_off(requests[at:], len(data))
                     self._whole = False
                     return
             if self.closing:
@@ -216,7 +215,7 @@ class Connection(asyncio.Protocol):
             if parser.buffered() > self.server.settings["client-query-buffer-limit"]:
                 self.close()
 
-    def _put_off(self, requests: Iterator[list[bytes]], size: int) -> None:
+    def _put_off(self, requests: list[list[bytes]], size: int) -> None:
         """Keep what was read with a command that others wait behind; it came in so many bytes."""
         self._todo.extend(requests)
         self._ahead = size + QUEUED_COST * len(self._todo) + QUEUED_WORD_COST * sum(map(len, self._todo))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from diskkv.dispatch import executor as module
-from diskkv.replies import Encoded
+from diskkv.dispatch import executor, packets
+from diskkv.replies import Blocked, Encoded
 from diskkv.resp.encode import ENCODERS
 from tests.support.runner import Runner
 
@@ -25,21 +24,22 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
         now += TAKES
         return now
 
-    monkeypatch.setattr(module, "perf_ns", tick)
+    for module in (executor, packets):
+        monkeypatch.setattr(module, "perf_ns", tick)
 
 
 def execute(run: Runner, *lines: str) -> list[Any]:
     """The replies that a front has to look at, after all was executed as one packet."""
     requests = [line.encode().split() for line in lines]
-    pending: Iterator[list[bytes]] = iter(requests)
     looked: list[Any] = []
-    executor = run.executor
-    with executor.store.lock:
-        executor.begin()
+    with run.executor.store.lock:
+        run.executor.begin()
         out: list[bytes] = []
-        while (stop := executor.run(run.session, pending, out, ENCODERS[2])) is not None:
+        at = 0
+        while (stop := run.executor.packets.run(run.session, requests, at, out, ENCODERS[2])) is not None:
+            at = stop[0] + 1
             looked.append(stop[1])
-        executor.store.commit()
+        run.executor.store.commit()
     assert len(out) + len(looked) == len(requests)
     return looked
 
@@ -57,10 +57,15 @@ def test_each_call_is_counted_once_with_its_time(run: Runner, ticking: None) -> 
     expected = {"set": (2, 0, 0), "get": (6, 0, 1), "lpush": (1, 1, 0), "ping": (1, 0, 0), "rpush": (1, 0, 0), "lrange": (4, 0, 0)}
     usage = {command.name: figures for command, figures in stats.usage.items()}
     assert {name: (figures.calls, figures.failed, figures.rejected) for name, figures in usage.items()} == expected
+    # Two rows of two took as long as one command, and count as two of half of that.
+    rows = {"set": 1, "get": 1}
     assert {name: figures.nanoseconds for name, figures in usage.items()} == {
-        name: TAKES * calls for name, (calls, _, _) in expected.items()
+        name: TAKES * (calls - rows.get(name, 0)) for name, (calls, _, _) in expected.items()
     }
-    assert all(figures.buckets[TAKES.bit_length()] == figures.calls for figures in usage.values())
+    for name, figures in usage.items():
+        halves = 2 * rows.get(name, 0)
+        assert figures.buckets[(TAKES // 2).bit_length()] == halves
+        assert figures.buckets[TAKES.bit_length()] == figures.calls - halves
     assert stats.errors == {"WRONGTYPE": 1, "ERR": 2}
 
 
@@ -72,3 +77,29 @@ def test_each_slow_command_is_noted(run: Runner, ticking: None) -> None:
     execute(run, *lines)
     assert [b" ".join(entry.argv).decode() for entry in reversed(stats.slow)] == lines
     assert {entry.microseconds for entry in stats.slow} == {TAKES // 1000}
+
+
+def test_a_slow_row_is_noted_once(run: Runner, ticking: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    stats = run.executor.stats
+    monkeypatch.setattr(packets, "ROW_TIME", TAKES // 2)
+    stats.set_limits(TAKES // 1000, 0)
+    monkeypatch.setattr(stats, "slow_after", TAKES - 1)
+    monkeypatch.setattr(stats, "slow_log_after", TAKES - 1)
+    stats.slow.clear()
+    execute(run, "SET a 1", "SET b 2", "SET c 3")
+    assert [entry.argv for entry in stats.slow] == [(b"SET", b"a", b"1")]
+
+
+def test_who_is_served_by_a_push_does_not_add_to_its_time(run: Runner, ticking: None) -> None:
+    stats = run.executor.stats
+    other = run.executor.open_session()
+    blocked = run("BLPOP", "l", 0, session=other)
+    assert isinstance(blocked, Blocked)
+    served: list[Any] = []
+    with run.executor.store.lock:
+        run.executor.waiters.park(other, [b"BLPOP", b"l", b"0"], blocked, served.append)
+    stats.reset()
+    execute(run, "RPUSH l a")
+    assert served == [[b"l", b"a"]]
+    usage = {command.name: figures.nanoseconds for command, figures in stats.usage.items()}
+    assert usage == {"rpush": TAKES, "blpop": TAKES}

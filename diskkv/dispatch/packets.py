@@ -1,0 +1,219 @@
+"""Packets: commands that came together, executed one after the other.
+
+Nearly all that is asked of a server are commands that read or write keys, and simply run: no transaction, no rights to look at, nobody who
+looks on. They are executed here, without a call of anything but their functions: half of what a hot GET costs is what stands around it.
+All others are the executor's.
+
+A client that pipelines mostly sends the same command again and again (to fill a hash, to read a hundred keys). Such a row can be executed
+as one where its command has a function for rows (`table.row`), which does in a loop what the command does, for the requests of its simplest
+form; what is not, it leaves. A row is counted as so many calls of the same length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from diskkv.clock import perf_ns
+from diskkv.dispatch.damage import failure
+from diskkv.dispatch.table import ROWS, Command
+from diskkv.errors import CommandError, error_classes
+from diskkv.lib.multibulk import HEADS, TooLong
+from diskkv.replies import SHORT, Encoded, Simple
+
+if TYPE_CHECKING:
+    from diskkv.dispatch.executor import Executor
+    from diskkv.dispatch.session import Session
+    from diskkv.dispatch.stats import Usage
+
+# The kinds of reply that are always short.
+PLAIN = frozenset({int, type(None), Simple})
+# An exact set, because isinstance costs three times as much.
+ERRORS = error_classes()
+# A command of more arguments than this is as much work, and as much waits for a checkpoint, as with half as many commands.
+BULKY = 32
+# Who wants to know of commands that took less than this, in ns, wants to know of each by itself.
+ROW_TIME = 1_000_000
+
+Encode = Mapping[type, Callable[[Any], bytes]]
+
+
+class Plan:
+    """What is to be known of a command to run it, by the name that a client gave it."""
+
+    __slots__ = ("command", "handler", "high", "low", "row", "usage")
+
+    def __init__(self, command: Command, usage: Usage) -> None:
+        self.command = command
+        self.handler = command.handler
+        self.low = command.low
+        self.high = command.high
+        self.row = ROWS.get(command.name)
+        self.usage = usage
+
+
+class Packets:
+    """Runs packets on an executor. Every method requires the store's lock."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._plans = executor.stats.plans
+
+    def run(self, session: Session, requests: list[list[bytes]], at: int, out: list[bytes], encoders: Encode) -> tuple[int, Any] | None:
+        """Execute the requests from `at` on and put the encoded replies into `out`, until there is one that its front has to look at: where
+        that request stands, and its reply, which is then not in `out`. None when all of them were executed.
+
+        A front need not look at the short replies of commands that read or write keys: they change nothing of what it keeps.
+        """
+        executor = self._executor
+        if session.gated or executor.gated or executor.observed:
+            return self._run_gated(session, requests, at, out, encoders)
+        plans = self._plans
+        store = executor.store
+        log, slow = store.log, executor.stats.slow_after
+        mark, before = executor.clock_mark, store.changes
+        end = len(requests)
+        rows = end > 1 and slow >= ROW_TIME and not session.db.heeded
+        reply: Any
+        while at < end:
+            argv = requests[at]
+            plan = plans.get(argv[0]) or self._plan(argv[0])
+            count = len(argv)
+            if plan is None or not plan.low <= count <= plan.high:
+                executor.clock_mark = mark
+                return at, executor.execute(session, argv)
+            if rows and plan.row is not None and at + 1 < end and requests[at + 1][0] == argv[0]:
+                executor.clock_mark = mark
+                done = self._run_row(session, plan, requests, at, out)
+                mark, before = executor.clock_mark, store.changes
+                if done > at:
+                    at = done
+                    continue
+                rows = False
+            try:
+                # Spelled out for the commonest numbers of arguments: unpacking a slice costs a tenth of a microsecond.
+                if count == 2:
+                    reply = plan.handler(session, argv[1])
+                elif count == 3:
+                    reply = plan.handler(session, argv[1], argv[2])
+                else:
+                    reply = plan.handler(session, *argv[1:])
+            except CommandError as error:
+                reply = error
+            except Exception as error:
+                reply = failure(session, plan.command, argv, error)
+                if store.changes != before:
+                    store.spoiled = plan.command.name
+            if store.changes != before:
+                before = store.changes
+                if count > BULKY:
+                    store.writer.commands += count // 2
+                if session.effects is not None:
+                    for effect in session.effects:
+                        store.record(session.index, effect)
+                    session.effects = None
+                elif log.database == session.index:
+                    log.parts.append(argv)
+                else:
+                    store.record(session.index, argv)
+            elif session.effects is not None:
+                session.effects = None
+            clock = perf_ns()
+            spent, mark = clock - mark, clock
+            usage = plan.usage
+            usage.nanoseconds += spent
+            usage.buckets[spent.bit_length()] += 1
+            kind = reply.__class__
+            if spent > slow or kind in ERRORS:
+                executor.stats.note(plan.command, usage, argv, spent, reply, session)
+            if store.ready_keys and not executor.nested:
+                executor.clock_mark = mark
+                executor.waiters.serve()
+                mark, before = executor.clock_mark, store.changes
+            if kind is bytes and len(reply) < SHORT:
+                out.append(HEADS[len(reply)] + reply + b"\r\n")
+            elif kind in PLAIN:
+                out.append(encoders[kind](reply))
+            elif kind is list:
+                try:
+                    encoded = encoders[list](reply)
+                except TooLong:
+                    break  # Its front finds it out once more, and says so.
+                if len(encoded) >= SHORT:
+                    reply = Encoded(encoded)
+                    break
+                out.append(encoded)
+            else:
+                break
+            at += 1
+        else:
+            executor.clock_mark = mark
+            return None
+        executor.clock_mark = mark
+        return at, reply
+
+    def _plan(self, name: bytes) -> Plan | None:
+        """What is to be known of the command of that name, if it is run here."""
+        command = self._executor.table.get(name)
+        # A script's own commands are counted one by one.
+        if command is None or not command.data or command.skip != 1 or command.group == "scripting":
+            return None
+        plan = self._plans[name] = Plan(command, self._executor.stats.usage_of(command))
+        return plan
+
+    def _run_row(self, session: Session, plan: Plan, requests: list[list[bytes]], at: int, out: list[bytes]) -> int:
+        """Execute the requests from `at` on as a row; where the first stands that was not."""
+        executor = self._executor
+        store = executor.store
+        before = store.changes
+        replied = len(out)
+        assert plan.row is not None
+        try:
+            done = plan.row(session, requests, at, out)
+        except Exception as error:
+            session.effects = None
+            if store.changes == before:
+                # Nothing has happened: one by one it will be seen whose fault it was.
+                del out[replied:]
+                return at
+            failure(session, plan.command, requests[at], error)
+            store.spoiled = plan.command.name
+            # All of the tick is about to be undone, and every reply to be the error that says so.
+            out[replied:] = [b""] * (len(requests) - at)
+            return len(requests)
+        if done == at:
+            return at
+        if store.changes != before:
+            if session.effects is None:
+                store.record(session.index, requests[at])
+                store.log.parts += requests[at + 1 : done]
+            else:
+                for effect in session.effects:
+                    store.record(session.index, effect)
+        session.effects = None
+        clock = perf_ns()
+        spent = clock - executor.clock_mark
+        executor.clock_mark = clock
+        usage = plan.usage
+        usage.nanoseconds += spent
+        usage.buckets[(spent // (done - at)).bit_length()] += done - at
+        if spent > executor.stats.slow_after:
+            executor.stats.note(plan.command, usage, requests[at], spent, None, session)
+        if store.ready_keys and not executor.nested:
+            executor.waiters.serve()
+        return done
+
+    def _run_gated(
+        self, session: Session, requests: list[list[bytes]], at: int, out: list[bytes], encoders: Encode
+    ) -> tuple[int, Any] | None:
+        """As `run`, while some commands may not run, or somebody looks on."""
+        executor = self._executor
+        table = executor.table
+        for place in range(at, len(requests)):
+            argv = requests[place]
+            reply = executor.execute(session, argv)
+            command = table.get(argv[0])
+            if reply.__class__ not in PLAIN or command is None or not command.data or session.gated:
+                return place, reply
+            out.append(encoders[reply.__class__](reply))
+        return None

@@ -1,0 +1,227 @@
+"""Requests executed as a row are answered, and change the store and the log, as if they had been executed one by one."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from diskkv.dispatch import packets
+from diskkv.dispatch.table import ROWS
+from diskkv.errors import Damaged, LogFailed
+from diskkv.resp.encode import ENCODERS, encode
+from diskkv.store.database import Database
+from diskkv.types.lists import List
+from tests.support.runner import Runner
+
+KEYS = [b"s1", b"s2", b"n", b"h1", b"h2", b"l1", b"l2", b"set1", b"set2", b"z1", b"z2", b"none", b"gone"]
+
+
+def execute(run: Runner, requests: list[list[bytes]], protocol: int = 2) -> list[bytes]:
+    """The encoded replies to requests that came in one packet."""
+    run.session.protocol = protocol
+    with run.executor.store.lock:
+        run.executor.store.wait_for_room()
+        run.executor.begin()
+        out: list[bytes] = []
+        at = 0
+        while (stop := run.executor.packets.run(run.session, requests, at, out, ENCODERS[protocol])) is not None:
+            at = stop[0] + 1
+            out.append(encode(stop[1], protocol))
+        run.executor.store.commit()
+    return out
+
+
+def data(rng: random.Random, big: bool) -> bytes:
+    size = rng.choice([0, 1, 8, 40, 400, 600, 4095, 4096, 70_000] if big else [0, 1, 8, 8, 40, 100])
+    return bytes([rng.randrange(256)]) * size
+
+
+def member(rng: random.Random) -> bytes:
+    return b"m%d" % rng.randrange(30) if rng.random() < 0.95 else b"M" * rng.choice([600, 4096, 5000])
+
+
+COMMANDS = {
+    b"GET": KEYS[:3], b"SET": KEYS[:3], b"INCR": KEYS[2:3], b"HGET": KEYS[3:5], b"HSET": KEYS[3:5], b"LPUSH": KEYS[5:7],
+    b"RPUSH": KEYS[5:7], b"LPOP": KEYS[5:7], b"RPOP": KEYS[5:7], b"SADD": KEYS[7:9], b"ZADD": KEYS[9:11],
+}  # fmt: skip
+
+
+def row(rng: random.Random, big: bool) -> list[list[bytes]]:
+    """Some requests of one command, mostly in its simplest form and to one key."""
+    name = rng.choice(list(COMMANDS))
+    home = COMMANDS[name]
+    key = rng.choice(home) if rng.random() < 0.95 else rng.choice(KEYS)
+    found = []
+    for _ in range(rng.choice([1, 2, 2, 3, 8, 40])):
+        if rng.random() < 0.05:
+            key = rng.choice(home)
+        words = [rng.choice(KEYS[:3]) if name in (b"GET", b"SET") else key]
+        if name == b"SET":
+            words.append(b"%d" % rng.randrange(100) if rng.random() < 0.5 else data(rng, big))
+            words += rng.choice([[]] * 30 + [[b"KEEPTTL"], [b"PX", b"100"], [b"NX"]])
+        elif name in (b"HGET", b"SADD"):
+            words.append(member(rng))
+        elif name == b"HSET":
+            words += [member(rng), data(rng, big)]
+        elif name in (b"LPUSH", b"RPUSH"):
+            words.append(data(rng, big))
+        elif name == b"ZADD":
+            words += [rng.choice([b"1", b"2.5", b"-7", b"1e3", b"%d" % rng.randrange(50), b"inf"] * 4 + [b"x", b"nan"]), member(rng)]
+        if rng.random() < 0.03:
+            words += rng.choice([[b"extra"], [b"1"], [b"a", b"b"]])
+        if rng.random() < 0.01:
+            words = []
+        found.append([rng.choice([name, name, name, name, name.lower()]) if rng.random() < 0.1 else name, *words])
+    return found
+
+
+def requests(rng: random.Random, big: bool) -> list[list[bytes]]:
+    found: list[list[bytes]] = []
+    for _ in range(rng.choice([1, 1, 2, 5])):
+        found += row(rng, big)
+    if rng.random() < 0.3:
+        found.append(rng.choice([[b"DEL", rng.choice(KEYS)], [b"PEXPIRE", rng.choice(KEYS), b"50"], [b"LRANGE", b"l1", b"0", b"-1"]]))
+    if rng.random() < 0.1:
+        found.append([b"HPEXPIRE", rng.choice(KEYS[3:5]), b"30", b"FIELDS", b"1", member(rng)])
+    return found
+
+
+def content(run: Runner) -> list[Any]:
+    """All that is in a store."""
+    asked = [
+        ["TYPE"], ["PTTL"], ["GET"], ["HGETALL"], ["LRANGE", 0, -1], ["ZRANGE", 0, -1, "WITHSCORES"], ["SMEMBERS"], ["OBJECT", "ENCODING"],
+    ]  # fmt: skip
+    found = [repr(run("DBSIZE"))]
+    for key in KEYS:
+        for name, *words in asked:
+            argv = [name, key, *words] if name != "OBJECT" else [name, *words, key]
+            reply = run(*argv)
+            if isinstance(reply, dict):
+                reply = set(reply.items())
+            found.append(repr((*argv, sorted(reply) if isinstance(reply, set) else reply)))
+    return found
+
+
+def crashed(run: Runner, path: Path) -> Runner:
+    """What a store is after kill -9."""
+    shutil.copytree(run.path, path)
+    return Runner(path, clock=run.clock)
+
+
+@pytest.mark.parametrize(
+    ("seed", "big", "budget"), [(1, False, "64mb"), (2, True, "64mb"), (3, True, "64mb"), (4, False, "1mb"), (5, True, "1mb")]
+)
+def test_a_row_is_what_its_requests_are_one_by_one(
+    seed: int, big: bool, budget: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(seed)
+    together = Runner(tmp_path / "together", maxmemory=budget)
+    apart = Runner(tmp_path / "apart", maxmemory=budget)
+    executed = dict.fromkeys(ROWS, 0)
+
+    def counted(name: str) -> Any:
+        def counting(ctx: Any, packet: list[list[bytes]], at: int, out: list[bytes]) -> int:
+            done = ROWS[name](ctx, packet, at, out)
+            executed[name] += done - at
+            return done
+
+        return counting
+
+    monkeypatch.setattr(packets, "ROWS", {name: counted(name) for name in ROWS})
+    for number in range(600):
+        packet = requests(rng, big)
+        protocol = rng.choice([2, 3])
+        together.clock.advance(number % 7)
+        apart.clock.advance(number % 7)
+        replies = execute(together, packet, protocol)
+        assert replies == [reply for argv in packet for reply in execute(apart, [argv], protocol)], packet
+        if number % 50 == 49:
+            together.evict()
+            apart.evict()
+    # Elements that may be long are popped one by one.
+    assert all(executed[name] > 100 for name in ROWS if name != "spop" and not (big and name.endswith("pop")))
+    assert content(together) == content(apart)
+    later = crashed(together, tmp_path / "later")
+    assert content(later) == content(together)
+    assert later.findings() == together.findings() == apart.findings() == []
+    for run in (together, apart, later):
+        run.close()
+
+
+def test_a_row_makes_as_many_changes_as_its_requests_one_by_one(tmp_path: Path) -> None:
+    together, apart = Runner(tmp_path / "together"), Runner(tmp_path / "apart")
+    rng = random.Random(7)
+    for _ in range(300):
+        packet = row(rng, False)
+        execute(together, packet)
+        for argv in packet:
+            execute(apart, [argv])
+        assert together.executor.store.changes == apart.executor.store.changes, packet
+    together.close()
+    apart.close()
+
+
+@pytest.mark.parametrize(("count", "size", "evicted"), [(10, 3, False), (400, 3, False), (400, 3, True), (30, 5000, False)])
+def test_a_row_of_spops_takes_members_once(count: int, size: int, evicted: bool, tmp_path: Path) -> None:
+    run = Runner(tmp_path / "store")
+    members = {b"%d" % number * size for number in range(count)}
+    run("SADD", "set", *members)
+    if evicted:
+        run.evict()
+    popped = execute(run, [[b"SPOP", b"set"]] * (count - 3))
+    assert len(popped) == count - 3
+    left = run("SMEMBERS", "set")
+    assert {encode(member, 2) for member in members} == {*popped, *(encode(member, 2) for member in left)}
+    assert len(left) == 3
+    later = crashed(run, tmp_path / "later")
+    assert later("SMEMBERS", "set") == left
+    rest = execute(run, [[b"SPOP", b"set"]] * 5)
+    assert {*rest[:3]} == {encode(member, 2) for member in left}
+    assert rest[3:] == [b"$-1\r\n"] * 2
+    assert run.findings() == later.findings() == []
+    run.close()
+    later.close()
+
+
+def test_what_a_row_can_not_read_is_answered_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Runner(tmp_path / "store")
+    for number in range(5):
+        run("SET", f"k{number}", number)
+    real = run.executor.store.databases[0].find
+
+    def find(key: bytes, **options: Any) -> Any:
+        if key == b"broken":
+            raise Damaged("a checksum is wrong")
+        return real(key, **options)
+
+    monkeypatch.setattr(Database, "find", lambda db, key, **options: find(key, **options))
+    replies = execute(run, [[b"INCR", key] for key in (b"k0", b"k1", b"broken", b"k2")])
+    assert replies[:2] + replies[3:] == [b":1\r\n", b":2\r\n", b":3\r\n"]
+    assert b"checksum" in replies[2]
+    assert run("MGET", "k0", "k1", "k2") == [b"1", b"2", b"3"]
+    run.close()
+
+
+def test_a_row_that_fails_halfway_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Runner(tmp_path / "store")
+    run("RPUSH", "l", "a")
+
+    real = List.push_right
+
+    def fail(self: List, elements: Any) -> int:
+        if len(elements) == 1:
+            return real(self, elements)
+        self.touch()
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(List, "push_right", fail)
+    with pytest.raises(LogFailed):
+        execute(run, [[b"RPUSH", b"l", b"b"], [b"RPUSH", b"l", b"c"], [b"SET", b"k", b"v"]])
+    assert run("LRANGE", "l", 0, -1) == [b"a"]
+    assert run("EXISTS", "k") == 0
+    assert run.findings() == []
+    run.close()
