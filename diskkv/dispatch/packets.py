@@ -7,10 +7,14 @@ All others are the executor's.
 A client that pipelines mostly sends the same command again and again (to fill a hash, to read a hundred keys). Such a row can be executed
 as one where its command has a function for rows (`table.row`), which does in a loop what the command does, for the requests of its simplest
 form; what is not, it leaves. A row is counted as so many calls of the same length.
+
+Many clients of a leaderboard or a feed ask for the same range all the time. The encoded reply to the last such request about a list or
+sorted set is kept with it, from the second time on, until it changes.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +24,8 @@ from diskkv.dispatch.table import ROWS, Command
 from diskkv.errors import CommandError, error_classes
 from diskkv.lib.multibulk import HEADS, TooLong
 from diskkv.replies import SHORT, Encoded, Simple
+from diskkv.store.residents import SHIFT
+from diskkv.store.value import Recorded
 
 if TYPE_CHECKING:
     from diskkv.dispatch.executor import Executor
@@ -35,13 +41,29 @@ BULKY = 32
 # Who wants to know of commands that took less than this, in ns, wants to know of each by itself.
 ROW_TIME = 1_000_000
 
+# The commands of which replies are kept (lists of bytes, which depend on nothing but what the key has), and up to how many bytes. All
+# together take no more than that part of the cache's budget.
+REPEATED = frozenset({"lrange", "zrange", "zrevrange"})
+KEPT = 16384
+PART = 64
+
 Encode = Mapping[type, Callable[[Any], bytes]]
+
+
+class Memo:
+    """A request, and the encoded reply, None if it was asked but once."""
+
+    __slots__ = ("argv", "reply")
+
+    def __init__(self, argv: list[bytes]) -> None:
+        self.argv = argv
+        self.reply: Encoded | None = None
 
 
 class Plan:
     """What is to be known of a command to run it, by the name that a client gave it."""
 
-    __slots__ = ("command", "handler", "high", "low", "row", "usage")
+    __slots__ = ("command", "handler", "high", "low", "repeated", "row", "usage")
 
     def __init__(self, command: Command, usage: Usage) -> None:
         self.command = command
@@ -49,6 +71,7 @@ class Plan:
         self.low = command.low
         self.high = command.high
         self.row = ROWS.get(command.name)
+        self.repeated = command.name in REPEATED
         self.usage = usage
 
 
@@ -58,6 +81,9 @@ class Packets:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._plans = executor.stats.plans
+        # the memos with a reply, those made first to the left, and how many bytes that has
+        self._memos: deque[tuple[Memo, int]] = deque()
+        self._memo_bytes = 0
 
     def run(self, session: Session, requests: list[list[bytes]], at: int, out: list[bytes], encoders: Encode) -> tuple[int, Any] | None:
         """Execute the requests from `at` on and put the encoded replies into `out`, until there is one that its front has to look at: where
@@ -91,8 +117,10 @@ class Packets:
                     continue
                 rows = False
             try:
+                if plan.repeated and (kept := _recall(session, argv)) is not None:
+                    reply = kept
                 # Spelled out for the commonest numbers of arguments: unpacking a slice costs a tenth of a microsecond.
-                if count == 2:
+                elif count == 2:
                     reply = plan.handler(session, argv[1])
                 elif count == 3:
                     reply = plan.handler(session, argv[1], argv[2])
@@ -139,10 +167,14 @@ class Packets:
                     encoded = encoders[list](reply)
                 except TooLong:
                     break  # Its front finds it out once more, and says so.
+                if plan.repeated and len(encoded) <= KEPT:
+                    self._remember(session, argv, encoded)
                 if len(encoded) >= SHORT:
                     reply = Encoded(encoded)
                     break
                 out.append(encoded)
+            elif kind is Encoded and len(reply.wire) < SHORT:
+                out.append(reply.wire)
             else:
                 break
             at += 1
@@ -160,6 +192,23 @@ class Packets:
             return None
         plan = self._plans[name] = Plan(command, self._executor.stats.usage_of(command))
         return plan
+
+    def _remember(self, session: Session, argv: list[bytes], encoded: bytes) -> None:
+        """Keep a reply if it is the second time that it was asked for."""
+        value = session.db.objects.get(argv[1])
+        if not isinstance(value, Recorded):
+            return
+        memo = value.memo
+        if memo is None or memo.argv != argv:
+            value.memo = Memo(argv)
+        elif memo.reply is None:
+            memo.reply = Encoded(encoded)
+            self._memos.append((memo, len(encoded)))
+            self._memo_bytes += len(encoded)
+            while self._memo_bytes > self._executor.store.cache.budget // PART:
+                oldest, size = self._memos.popleft()
+                oldest.reply = None
+                self._memo_bytes -= size
 
     def _run_row(self, session: Session, plan: Plan, requests: list[list[bytes]], at: int, out: list[bytes]) -> int:
         """Execute the requests from `at` on as a row; where the first stands that was not."""
@@ -217,3 +266,15 @@ class Packets:
                 return place, reply
             out.append(encoders[reply.__class__](reply))
         return None
+
+
+def _recall(session: Session, argv: list[bytes]) -> Encoded | None:
+    """The reply to a request, if it was kept."""
+    value = session.db.shards[hash(argv[1]) >> SHIFT].get(argv[1])
+    if value is None or value.memo is None or value.expire is not None or value.memo.argv != argv:
+        return None
+    if value.freq < 3:
+        value.freq += 1
+    value.seen = session.store.moment
+    reply: Encoded | None = value.memo.reply
+    return reply

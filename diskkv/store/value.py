@@ -49,6 +49,8 @@ class Value(Looked):
     __slots__ = ("db", "key", "linked", "saved", "weight")
 
     tag: ClassVar[int] = 0
+    # What a front keeps of the last reply about it, until it is touched; None for nothing. Of what has records only.
+    memo: Any = None
     # Parts of it expire by themselves: whoever looks it up asks `due` first. Said by a class of its own, to which such a value changes
     # (see `types/hashes.py`), so that all others need not be asked.
     timed: ClassVar[bool] = False
@@ -247,10 +249,24 @@ def give_back(ahead: Ahead) -> None:
 class Recorded(Value):
     """A value that knows by itself what of it is ahead: of every type but strings, most of which are short."""
 
-    __slots__ = ("flying", "touched")
+    __slots__ = ("flying", "memo", "touched")
 
     touched: dict[Any, Any]
     flying: dict[Any, Any]
+
+    def __init__(self, db: Database, key: bytes) -> None:
+        super().__init__(db, key)
+        self.memo = None
+
+    def touch(self) -> None:
+        db = self.db
+        store = db.store
+        self.memo = None
+        if self.stamp != store.stamp:
+            store.stamp_value(self)
+        store.changes += 1
+        if db.heeded:
+            db.signal(self.key)
 
     def begin(self, changes: dict[Any, Any]) -> None:
         self.touched = changes

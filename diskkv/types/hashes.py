@@ -284,6 +284,7 @@ class TimedHash(Hash):
         else:
             # What was due is no longer: not a change to anybody, but the expiry record has to go.
             store = self.db.store
+            self.memo = None
             if self.stamp != store.stamp:
                 store.stamp_value(self)
         if not len(self):

@@ -116,6 +116,7 @@ class List(Elements):
         """Put one value at a free place beyond an end, whose run is open. Queues do it all day: `touch` and `resized` are written out."""
         db = self.db
         store, cache = db.store, db.cache
+        self.memo = None
         if self.stamp != store.stamp:
             store.stamp_value(self)
         store.changes += 1

@@ -92,7 +92,7 @@ def requests(rng: random.Random, big: bool) -> list[list[bytes]]:
 
 def content(run: Runner) -> list[Any]:
     """All that is in a store."""
-    asked = [
+    asked: list[list[Any]] = [
         ["TYPE"], ["PTTL"], ["GET"], ["HGETALL"], ["LRANGE", 0, -1], ["ZRANGE", 0, -1, "WITHSCORES"], ["SMEMBERS"], ["OBJECT", "ENCODING"],
     ]  # fmt: skip
     found = [repr(run("DBSIZE"))]
