@@ -136,7 +136,14 @@ class Connection(asyncio.Protocol):
         elif self._chunks:
             self._chunks.append(data)
         before = store.changes
-        self._feed(data)
+        if self.session.gated:
+            self._feed(data)
+        else:
+            parser = self.parser
+            parser.authenticated = True
+            self._run(data)
+            if parser.more and not (self._todo or self._waiter is not None or self.closing):
+                self._feed(b"")
         if store.changes != before:
             self._wrote = True
 
@@ -157,7 +164,7 @@ class Connection(asyncio.Protocol):
         """Execute what these bytes complete. REQUIRES: nothing that came before them waits."""
         session, parser = self.session, self.parser
         for _ in range(STRANGERS):
-            # Everybody who is not let in is gated.
+            # Everybody who is not let in is gated. (For all others this comes to what `receive` does by itself.)
             parser.authenticated = not session.gated or session.admitted()
             self._run(data)
             if not parser.more or self._todo or self._waiter is not None or self.closing:
@@ -198,7 +205,7 @@ class Connection(asyncio.Protocol):
                 return
         if requests:
             session.last_command = requests[-1][0]
-        if session.queued + session.name_size > READ_AHEAD:
+        if at and session.queued + session.name_size > READ_AHEAD:
             self._weigh()
         parser = self.parser
         if parser.verbatim:

@@ -97,7 +97,16 @@ class Reactor:
                 late[number] = None
                 continue
             quick = True
-            before, now = now, self._serve(end, events)
+            before = now
+            try:
+                if events & OUT:
+                    end.drain()
+                if events != OUT:
+                    end.ready()
+            except Exception as error:
+                journal.exception("a client's connection failed")
+                end.fail(error)
+            now = perf_ns()
             end.slow = now - before > SLOW
         self._left_out = bool(late) and quick and not self._left_out
         if self._left_out:
@@ -108,21 +117,16 @@ class Reactor:
             del late[number]
             end = ends.get(number)
             if end is not None:
-                before, now = now, self._serve(end, IN)
+                before = now
+                try:
+                    end.ready()
+                except Exception as error:
+                    journal.exception("a client's connection failed")
+                    end.fail(error)
+                now = perf_ns()
                 end.slow = now - before > SLOW
                 if now - begun > LONG:
                     return
-
-    def _serve(self, end: Wire | Port, events: int) -> int:
-        try:
-            if events & OUT:
-                end.drain()
-            if events != OUT:
-                end.ready()
-        except Exception as error:
-            journal.exception("a client's connection failed")
-            end.fail(error)
-        return perf_ns()
 
     def listen(self, raw: socket.socket, receiver: Callable[[], Receiver]) -> Port:
         """Accept clients on a listening socket from now on."""
