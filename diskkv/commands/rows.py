@@ -8,13 +8,14 @@ key is the same, so that it is looked up once.
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
 from diskkv.commands.strings import increment, put
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import row
 from diskkv.errors import CommandError, Damaged
 from diskkv.lib.multibulk import HEADS
-from diskkv.lib.numbers import parse_float
+from diskkv.lib.numbers import INT_MAX, parse_float, parse_int
 from diskkv.replies import SHORT
 from diskkv.store.residents import SHIFT
 from diskkv.store.value import Gone
@@ -92,13 +93,26 @@ def set_(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
 
 @row("incr")
 def incr(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
-    """INCRs."""
-    name = requests[at][0]
+    """INCRs. Those of short strings in memory are written out: counters are counted all day."""
+    shards, moment, name = ctx.db.shards, ctx.store.moment, requests[at][0]
     try:
         for argv in islice(requests, at, None):
             if len(argv) != 2 or argv[0] != name:
                 break
-            out.append(b":%d\r\n" % increment(ctx, argv[1], 1))
+            key = argv[1]
+            value: Any = shards[hash(key) >> SHIFT].get(key)
+            if value.__class__ is String and value.expire is None and not value.oid:
+                number = parse_int(value.data)
+                if number is None or number == INT_MAX:
+                    break
+                data = b"%d" % (number + 1)
+                value.set(data)
+                if value.freq < 3:
+                    value.freq += 1
+                value.seen = moment
+                out.append(b":" + data + b"\r\n")
+            else:
+                out.append(b":%d\r\n" % increment(ctx, key, 1))
             at += 1
     except (CommandError, Damaged):
         pass

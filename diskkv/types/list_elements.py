@@ -265,6 +265,11 @@ class Elements(Recorded):
         for number in range(run_of(first), run_of(last) + 1):
             self.open_run(number)
 
+    def open_ends(self, places: Sequence[int]) -> None:
+        """The same for the runs of the first and the last of some positions: `erase` will need them, and `values` then has them at hand."""
+        self.open_run(run_of(places[0]))
+        self.open_run(run_of(places[-1]))
+
     def _at_hand(self, base: int) -> dict[int, bytes | None]:
         """A run of a list without holes, if all of it is in memory; else nothing."""
         if self.sparse:
@@ -281,18 +286,27 @@ class Elements(Recorded):
         flying = self.flying
         return {place: flying[place] for place in range(base, base + SPAN, STRIDE) if place in flying}
 
-    def _join(self, run: Mapping[int, bytes | None]) -> None:
+    def _join(self, run: Mapping[int, Any]) -> None:
         """The elements of a run, as they were before they changed, are among the changes from now on."""
         resident, touched = self.resident, self.touched
-        grown = joined = 0
-        for place, value in run.items():
-            if value is None or place in touched or len(value) > LONG:
-                continue
-            touched[place] = value
-            joined += len(value) + ELEMENT_WEIGHT
-            if place not in resident:
-                resident[place] = value
-                grown += len(value) + ELEMENT_WEIGHT
+        values = run.values()
+        if run and touched.keys().isdisjoint(run) and None not in values and max(map(len, values)) <= LONG:
+            # As nearly always. All of it is in memory, or nothing, but for what has been popped or put since.
+            joined = sum(map(len, values)) + ELEMENT_WEIGHT * len(run)
+            held = [resident[place] for place in run if place in resident]
+            grown = joined - sum(map(len, held)) - ELEMENT_WEIGHT * len(held)
+            touched.update(run)
+            resident.update(run)
+        else:
+            grown = joined = 0
+            for place, value in run.items():
+                if value is None or place in touched or len(value) > LONG:
+                    continue
+                touched[place] = value
+                joined += len(value) + ELEMENT_WEIGHT
+                if place not in resident:
+                    resident[place] = value
+                    grown += len(value) + ELEMENT_WEIGHT
         self.resized(grown)
         self.db.store.writer.ahead += joined
 
@@ -309,9 +323,12 @@ class Elements(Recorded):
 
     def erase(self, places: Sequence[int], *, row: bool) -> None:
         """Forget elements that were taken out. `row`: nothing is left between the first and the last of them."""
-        for place in (places[0], places[-1]) if row else places:
-            if row or not place % STRIDE:
-                self.open_run(run_of(place))
+        if row:
+            self.open_ends(places)
+        else:
+            for place in places:
+                if not place % STRIDE:
+                    self.open_run(run_of(place))
         resident, touched, low, high = self.resident, self.touched, self.low, self.high
         freed = 0
         for place in places:

@@ -244,6 +244,8 @@ class List(Elements):
     def _take_left(self, count: int, *, vanish: bool = True) -> list[bytes]:
         """Take elements from the left of a large list; when none are left it vanishes, unless told otherwise."""
         places = self.places(0, count)
+        if not self.sparse:
+            self.open_ends(places)
         values = self.values(places)
         if count < self.count:
             if self.sparse:
@@ -264,6 +266,8 @@ class List(Elements):
     def _take_right(self, count: int, *, vanish: bool = True) -> list[bytes]:
         """As `_take_left`, from the right; the last comes first."""
         places = self.places(self.count - count, self.count)
+        if not self.sparse:
+            self.open_ends(places)
         values = self.values(places)
         values.reverse()
         if count < self.count:
