@@ -284,6 +284,8 @@ class Elements(Recorded):
     def _flown(self, base: int) -> dict[int, bytes | None]:
         """What a running checkpoint writes of a run; all of it, or nothing."""
         flying = self.flying
+        if not flying:
+            return {}
         return {place: flying[place] for place in range(base, base + SPAN, STRIDE) if place in flying}
 
     def _join(self, run: Mapping[int, Any]) -> None:

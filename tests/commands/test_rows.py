@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from diskkv.errors import Damaged, LogFailed
 from diskkv.resp.encode import ENCODERS, encode
 from diskkv.store.database import Database
 from diskkv.types.lists import List
+from tests.support import oracle
 from tests.support.runner import Runner
 
 KEYS = [b"s1", b"s2", b"n", b"h1", b"h2", b"l1", b"l2", b"set1", b"set2", b"z1", b"z2", b"none", b"gone"]
@@ -224,4 +227,35 @@ def test_a_row_that_fails_halfway_is_undone(tmp_path: Path, monkeypatch: pytest.
     assert run("LRANGE", "l", 0, -1) == [b"a"]
     assert run("EXISTS", "k") == 0
     assert run.findings() == []
+    run.close()
+
+
+def packed(packet: list[list[bytes]]) -> bytes:
+    return b"".join(b"*%d\r\n" % len(argv) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in argv) for argv in packet)
+
+
+def answered(connection: socket.socket, packet: list[list[bytes]]) -> bytes:
+    """The bytes that Redis answers to a packet."""
+    connection.sendall(packed([*packet, [b"ECHO", b"that was all"]]))
+    end, found = b"$12\r\nthat was all\r\n", b""
+    while not found.endswith(end):
+        found += connection.recv(1 << 20)
+    return found.removesuffix(end)
+
+
+@pytest.mark.parametrize(("seed", "big"), [(11, False), (12, True)])
+def test_packets_are_answered_as_by_redis(seed: int, big: bool, tmp_path: Path) -> None:
+    rng = random.Random(seed)
+    run = Runner(tmp_path / "store", maxmemory="4mb")
+    redis = oracle.start()
+    with contextlib.closing(redis.connect()) as connection:
+        for number in range(1500):
+            # Redis' clock can not be set.
+            packet = [argv for argv in requests(rng, big) if not argv[0].endswith(b"EXPIRE") and b"PX" not in argv]
+            if packet and number % 50:
+                assert b"".join(execute(run, packet)) == answered(connection, packet), packet
+            else:
+                execute(run, [[b"FLUSHALL"]])
+                answered(connection, [[b"FLUSHALL"]])
+    redis.close()
     run.close()
