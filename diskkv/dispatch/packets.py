@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from diskkv.clock import perf_ns
 from diskkv.dispatch.damage import failure
 from diskkv.dispatch.table import ROWS, Command
-from diskkv.errors import CommandError, error_classes
+from diskkv.errors import ERRORS, CommandError
 from diskkv.lib.multibulk import HEADS, TooLong
 from diskkv.replies import SHORT, Encoded, Simple
 from diskkv.store.residents import SHIFT
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 # The kinds of reply that are always short.
 PLAIN = frozenset({int, type(None), Simple})
-# An exact set, because isinstance costs three times as much.
-ERRORS = error_classes()
 # A command of more arguments than this is as much work, and as much waits for a checkpoint, as with half as many commands.
 BULKY = 32
 # Who wants to know of commands that took less than this, in ns, wants to know of each by itself.

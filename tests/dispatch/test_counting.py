@@ -103,3 +103,13 @@ def test_who_is_served_by_a_push_does_not_add_to_its_time(run: Runner, ticking: 
     assert served == [[b"l", b"a"]]
     usage = {command.name: figures.nanoseconds for command, figures in stats.usage.items()}
     assert usage == {"rpush": TAKES, "blpop": TAKES}
+
+
+def test_errors_of_every_class_are_counted(run: Runner) -> None:
+    stats = run.executor.stats
+    run("SET", "s", "x")
+    run("ZADD", "z", 1, "a")
+    stats.reset()
+    execute(run, "PFADD s a", "ZUNIONSTORE t 1 z WEIGHTS x", "ZINTERCARD 1 z LIMIT -1")
+    assert stats.errors == {"WRONGTYPE": 1, "ERR": 2}
+    assert {command.name: figures.failed for command, figures in stats.usage.items()} == {"pfadd": 1, "zunionstore": 1, "zintercard": 1}
