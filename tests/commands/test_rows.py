@@ -14,6 +14,7 @@ from diskkv.dispatch.table import ROWS
 from diskkv.errors import Damaged, LogFailed
 from diskkv.resp.encode import ENCODERS, encode
 from diskkv.store.database import Database
+from diskkv.types import list_runs
 from diskkv.types.lists import List
 from tests.support.runner import Runner
 
@@ -203,6 +204,28 @@ def test_what_a_row_can_not_read_is_answered_for_itself(tmp_path: Path, monkeypa
     assert replies[:2] + replies[3:] == [b":1\r\n", b":2\r\n", b":3\r\n"]
     assert b"checksum" in replies[2]
     assert run("MGET", "k0", "k1", "k2") == [b"1", b"2", b"3"]
+    run.close()
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("name", [b"LPOP", b"RPOP"])
+def test_pops_that_can_not_be_read_undo_nothing(name: bytes, sparse: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Runner(tmp_path / "store")
+    run("RPUSH", "l", *range(1000))
+    if sparse:
+        run("LREM", "l", 1, 500)
+    run.evict()
+
+    def fail(*args: Any) -> Any:
+        raise Damaged("a checksum is wrong")
+
+    monkeypatch.setattr(list_runs, "read_run", fail)
+    replies = execute(run, [[b"SET", b"k", b"v"], [name, b"l"], [name, b"l"], [name, b"l"], [name, b"l", b"3"], [b"GET", b"k"]])
+    assert (replies[0], replies[-1]) == (b"+OK\r\n", b"$1\r\nv\r\n")
+    assert [b"checksum" in reply for reply in replies] == [False, True, True, True, True, False]
+    monkeypatch.undo()
+    assert run("LLEN", "l") == 1000 - sparse
+    assert run.findings() == []
     run.close()
 
 
