@@ -40,10 +40,13 @@ BULKY = 32
 ROW_TIME = 1_000_000
 
 # The commands of which replies are kept (lists of bytes, which depend on nothing but what the key has), and up to how many bytes. All
-# together take no more than that part of the cache's budget.
+# together take no more than that part of the cache's budget; each takes so much more than its reply. (Most are of a few bytes.)
 REPEATED = frozenset({"lrange", "zrange", "zrevrange"})
 KEPT = 16384
 PART = 64
+MEMO_COST = 500
+# A longer request, in bytes, is not remembered: BYLEX may come with bounds of any length, and nobody counts what it takes.
+REQUEST = 256
 
 Encode = Mapping[type, Callable[[Any], bytes]]
 
@@ -198,11 +201,12 @@ class Packets:
             return
         memo = value.memo
         if memo is None or memo.argv != argv:
-            value.memo = Memo(argv)
+            value.memo = Memo(argv) if sum(map(len, argv)) <= REQUEST else None
         elif memo.reply is None:
             memo.reply = Encoded(encoded)
-            self._memos.append((memo, len(encoded)))
-            self._memo_bytes += len(encoded)
+            size = len(encoded) + MEMO_COST
+            self._memos.append((memo, size))
+            self._memo_bytes += size
             while self._memo_bytes > self._executor.store.cache.budget // PART:
                 oldest, size = self._memos.popleft()
                 oldest.reply = None
