@@ -12,7 +12,7 @@ from typing import Any
 from diskkv.commands.strings import increment, put
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import row
-from diskkv.errors import CommandError, Damaged
+from diskkv.errors import CommandError, StoreError
 from diskkv.lib.multibulk import HEADS
 from diskkv.lib.numbers import INT_MAX, parse_float, parse_int
 from diskkv.replies import SHORT
@@ -87,7 +87,7 @@ def set_(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
             put(ctx, argv[1], argv[2])
             out.append(b"+OK\r\n")
             at += 1
-    except (CommandError, Damaged):
+    except (CommandError, StoreError):
         pass
     return at
 
@@ -115,7 +115,7 @@ def incr(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
             else:
                 out.append(b":%d\r\n" % increment(ctx, key, 1))
             at += 1
-    except (CommandError, Damaged):
+    except (CommandError, StoreError):
         pass
     return at
 
@@ -214,7 +214,7 @@ def sadd(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
             else:
                 out.append(b":0\r\n")
             at += 1
-    except Damaged:
+    except StoreError:
         pass
     _log_some(ctx, added, at - begin)
     return at
@@ -271,7 +271,7 @@ def zadd(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
             if store.changes != before:
                 changed.append(argv)
             at += 1
-    except Damaged:
+    except StoreError:
         pass
     _log_some(ctx, changed, at - begin)
     return at

@@ -11,11 +11,12 @@ import pytest
 
 from diskkv.dispatch import packets
 from diskkv.dispatch.table import ROWS
-from diskkv.errors import Damaged, LogFailed
+from diskkv.errors import Damaged, LogFailed, StoreError
 from diskkv.resp.encode import ENCODERS, encode
 from diskkv.store.database import Database
 from diskkv.types import list_runs
 from diskkv.types.lists import List
+from diskkv.types.members import Members
 from tests.support.runner import Runner
 
 KEYS = [b"s1", b"s2", b"n", b"h1", b"h2", b"l1", b"l2", b"set1", b"set2", b"z1", b"z2", b"none", b"gone"]
@@ -188,7 +189,10 @@ def test_a_row_of_spops_takes_members_once(count: int, size: int, evicted: bool,
     later.close()
 
 
-def test_what_a_row_can_not_read_is_answered_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [Damaged, StoreError])
+def test_what_a_row_can_not_read_is_answered_for_itself(
+    kind: type[StoreError], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = Runner(tmp_path / "store")
     for number in range(5):
         run("SET", f"k{number}", number)
@@ -196,7 +200,7 @@ def test_what_a_row_can_not_read_is_answered_for_itself(tmp_path: Path, monkeypa
 
     def find(key: bytes, **options: Any) -> Any:
         if key == b"broken":
-            raise Damaged("a checksum is wrong")
+            raise kind("a checksum is wrong")
         return real(key, **options)
 
     monkeypatch.setattr(Database, "find", lambda db, key, **options: find(key, **options))
@@ -204,6 +208,27 @@ def test_what_a_row_can_not_read_is_answered_for_itself(tmp_path: Path, monkeypa
     assert replies[:2] + replies[3:] == [b":1\r\n", b":2\r\n", b":3\r\n"]
     assert b"checksum" in replies[2]
     assert run("MGET", "k0", "k1", "k2") == [b"1", b"2", b"3"]
+    if kind is StoreError:
+        # What is damaged SET replaces; what can't be read just now it does not.
+        replies = execute(run, [[b"SET", key, b"7"] for key in (b"k0", b"broken", b"k2")])
+        assert (replies[0], b"checksum" in replies[1], replies[2]) == (b"+OK\r\n", True, b"+OK\r\n")
+        assert run("MGET", "k0", "k1", "k2") == [b"7", b"2", b"7"]
+    run("SADD", "set", *range(500))
+    run("ZADD", "z", *[word for number in range(500) for word in (number, number)])
+    run.evict()
+
+    def stored(self: Members, name: bytes) -> Any:
+        if name == b"lost":
+            raise kind("a checksum is wrong")
+        return read(self, name)
+
+    read = Members._stored
+    monkeypatch.setattr(Members, "_stored", stored)
+    for argv in ([b"SADD", b"set"], [b"ZADD", b"z", b"1000"]):
+        replies = execute(run, [[*argv, name] for name in (b"new", b"3", b"lost", b"other")])
+        assert (replies[0], b"checksum" in replies[2], replies[3]) == (b":1\r\n", True, b":1\r\n")
+    assert run("SISMEMBER", "set", "other") == run("SISMEMBER", "set", "new") == 1
+    assert run("ZSCORE", "z", "other") == run("ZSCORE", "z", "3") == 1000.0
     run.close()
 
 
