@@ -7,13 +7,12 @@ key is the same, so that it is looked up once.
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
 from diskkv.commands.strings import increment, put
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import row
-from diskkv.errors import CommandError, Damaged
+from diskkv.errors import CommandError, StoreError
 from diskkv.lib.multibulk import HEADS
 from diskkv.lib.numbers import INT_MAX, parse_float, parse_int
 from diskkv.replies import SHORT
@@ -29,6 +28,8 @@ Requests = list[list[bytes]]
 
 # So many elements are pushed or popped at once.
 MOST = 256
+# So many requests of other commands are a row at most. Any number of them, 20 us each, would be a slow command to the slow log.
+LONGEST = 64
 
 
 def bulk(data: bytes) -> bytes:
@@ -46,7 +47,7 @@ def alike(requests: Requests, at: int, most: int) -> int:
     first = requests[at]
     name, key, size = first[0], first[1], len(first)
     count = 0
-    for argv in islice(requests, at, at + most):
+    for argv in requests[at : at + most]:
         if len(argv) != size or argv[1] != key or argv[0] != name:
             break
         count += 1
@@ -57,7 +58,7 @@ def alike(requests: Requests, at: int, most: int) -> int:
 def get(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
     """GETs of short strings in memory, or of what is known to be absent."""
     shards, moment, name = ctx.db.shards, ctx.store.moment, requests[at][0]
-    for argv in islice(requests, at, None):
+    for argv in requests[at : at + LONGEST]:
         if len(argv) != 2 or argv[0] != name:
             break
         key = argv[1]
@@ -80,13 +81,13 @@ def set_(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
     """SETs without options."""
     name = requests[at][0]
     try:
-        for argv in islice(requests, at, None):
+        for argv in requests[at : at + LONGEST]:
             if len(argv) != 3 or argv[0] != name:
                 break
             put(ctx, argv[1], argv[2])
             out.append(b"+OK\r\n")
             at += 1
-    except (CommandError, Damaged):
+    except (CommandError, StoreError):
         pass
     return at
 
@@ -96,7 +97,7 @@ def incr(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
     """INCRs. Those of short strings in memory are written out: counters are counted all day."""
     shards, moment, name = ctx.db.shards, ctx.store.moment, requests[at][0]
     try:
-        for argv in islice(requests, at, None):
+        for argv in requests[at : at + LONGEST]:
             if len(argv) != 2 or argv[0] != name:
                 break
             key = argv[1]
@@ -114,7 +115,7 @@ def incr(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
             else:
                 out.append(b":%d\r\n" % increment(ctx, key, 1))
             at += 1
-    except (CommandError, Damaged):
+    except (CommandError, StoreError):
         pass
     return at
 
@@ -129,7 +130,7 @@ def hget(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
     if value is None:
         return at
     fields = value.resident
-    for _, _, field in islice(requests, at, at + alike(requests, at, len(requests))):
+    for _, _, field in requests[at : at + alike(requests, at, LONGEST)]:
         data = fields.get(field)
         if data is None:
             if not value.complete:
@@ -151,8 +152,8 @@ def hset(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
     value = ctx.db.get(requests[at][1], Hash)
     if value.__class__ is not Hash:
         return at
-    count = alike(requests, at, len(requests))
-    for _, _, field, data in islice(requests, at, at + count):
+    count = alike(requests, at, LONGEST)
+    for _, _, field, data in requests[at : at + count]:
         value.touch()
         out.append(b":1\r\n" if value.put(field, data) is None else b":0\r\n")
     return at + count
@@ -167,7 +168,7 @@ def push(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
     count = alike(requests, at, MOST)
     if value is None or count == 1:
         return at
-    elements = [argv[2] for argv in islice(requests, at, at + count)]
+    elements = [argv[2] for argv in requests[at : at + count]]
     length = value.push_left(elements) if requests[at][0] in LEFT else value.push_right(elements)
     ctx.store.changes += count - 1
     out += [b":%d\r\n" % number for number in range(length - count + 1, length + 1)]
@@ -206,14 +207,14 @@ def sadd(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
     begin = at
     added = []
     try:
-        for argv in islice(requests, at, at + alike(requests, at, len(requests))):
+        for argv in requests[at : at + alike(requests, at, LONGEST)]:
             if resident.get(argv[2]) is None and value.add(argv[2:]):
                 added.append(argv)
                 out.append(b":1\r\n")
             else:
                 out.append(b":0\r\n")
             at += 1
-    except Damaged:
+    except StoreError:
         pass
     _log_some(ctx, added, at - begin)
     return at
@@ -235,7 +236,7 @@ def spop(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
     if value is None:
         return at
     members: list[bytes] = []
-    for _ in range(min(alike(requests, at, MOST), len(value) - 1)):
+    for _ in range(min(alike(requests, at, LONGEST), len(value) - 1)):
         value.touch()
         member, _ = value.pop()
         members.append(member)
@@ -261,7 +262,7 @@ def zadd(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
     begin = at
     changed = []
     try:
-        for argv in islice(requests, at, at + alike(requests, at, len(requests))):
+        for argv in requests[at : at + alike(requests, at, LONGEST)]:
             score = parse_float(argv[2])
             if score is None:
                 break
@@ -270,7 +271,7 @@ def zadd(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
             if store.changes != before:
                 changed.append(argv)
             at += 1
-    except Damaged:
+    except StoreError:
         pass
     _log_some(ctx, changed, at - begin)
     return at

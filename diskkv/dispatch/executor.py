@@ -17,7 +17,7 @@ from diskkv.dispatch.cursors import Cursors
 from diskkv.dispatch.damage import failure, isolate_written, lost, tree_full
 from diskkv.dispatch.frequencies import Frequencies
 from diskkv.dispatch.observers import Observers
-from diskkv.dispatch.packets import BULKY, ERRORS, Packets
+from diskkv.dispatch.packets import BULKY, Packets
 from diskkv.dispatch.pausing import Pausing
 from diskkv.dispatch.positions import NoKeys, key_positions
 from diskkv.dispatch.pubsub import PubSub
@@ -25,7 +25,7 @@ from diskkv.dispatch.quota import Quota, takes_memory
 from diskkv.dispatch.session import HIDDEN, Front, Session
 from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
-from diskkv.errors import Busy, CommandError, Damaged, ExecAborted, LogFailed, NoAuth, TooMuch, UnknownCommand, WrongArity
+from diskkv.errors import ERRORS, Busy, CommandError, Damaged, ExecAborted, LogFailed, NoAuth, TooMuch, UnknownCommand, WrongArity
 from diskkv.lib.multibulk import UNBOUNDED
 from diskkv.replies import NO_REPLY, POSTPONED, QUEUED, Blocked, Followed, Several, without_waiting
 from diskkv.store.checking import Checks

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from diskkv.clock import perf_ns
 from diskkv.dispatch.damage import failure
 from diskkv.dispatch.table import ROWS, Command
-from diskkv.errors import CommandError, error_classes
+from diskkv.errors import ERRORS, CommandError
 from diskkv.lib.multibulk import HEADS, TooLong
 from diskkv.replies import SHORT, Encoded, Simple
 from diskkv.store.residents import SHIFT
@@ -34,18 +34,19 @@ if TYPE_CHECKING:
 
 # The kinds of reply that are always short.
 PLAIN = frozenset({int, type(None), Simple})
-# An exact set, because isinstance costs three times as much.
-ERRORS = error_classes()
 # A command of more arguments than this is as much work, and as much waits for a checkpoint, as with half as many commands.
 BULKY = 32
 # Who wants to know of commands that took less than this, in ns, wants to know of each by itself.
 ROW_TIME = 1_000_000
 
 # The commands of which replies are kept (lists of bytes, which depend on nothing but what the key has), and up to how many bytes. All
-# together take no more than that part of the cache's budget.
+# together take no more than that part of the cache's budget; each takes so much more than its reply. (Most are of a few bytes.)
 REPEATED = frozenset({"lrange", "zrange", "zrevrange"})
 KEPT = 16384
 PART = 64
+MEMO_COST = 500
+# A longer request, in bytes, is not remembered: BYLEX may come with bounds of any length, and nobody counts what it takes.
+REQUEST = 256
 
 Encode = Mapping[type, Callable[[Any], bytes]]
 
@@ -200,11 +201,12 @@ class Packets:
             return
         memo = value.memo
         if memo is None or memo.argv != argv:
-            value.memo = Memo(argv)
+            value.memo = Memo(argv) if sum(map(len, argv)) <= REQUEST else None
         elif memo.reply is None:
             memo.reply = Encoded(encoded)
-            self._memos.append((memo, len(encoded)))
-            self._memo_bytes += len(encoded)
+            size = len(encoded) + MEMO_COST
+            self._memos.append((memo, size))
+            self._memo_bytes += size
             while self._memo_bytes > self._executor.store.cache.budget // PART:
                 oldest, size = self._memos.popleft()
                 oldest.reply = None

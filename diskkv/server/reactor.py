@@ -32,7 +32,10 @@ IN, OUT, GONE = (select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP) if AVAILABL
 
 # How many sockets a round serves: a round is short, and who is left over is in the next.
 MOST = 256
-# Of whom a packet takes so long, in ns, is slow: its next one waits for all who are not, and the round ends after so long of such.
+# Of whom so many packets in a row took so long, in ns, is slow: its next one waits for all who are not, and the round ends after so long of
+# such. (Not after one, which may have been the first of its kind, or the system's doing: what clients send one after the other, each by a
+# connection of its own, is executed in that order nearly always, and some count on it.)
+STREAK = 4
 SLOW = 30_000
 LONG = 2_000_000
 # How many bytes are read at once: as a client is seen to send more, more. (Python reserves them all for each read.)
@@ -93,7 +96,7 @@ class Reactor:
             end = ends.get(number)
             if end is None:
                 continue  # it was closed earlier in this round
-            if end.slow and events == IN:
+            if end.slow >= STREAK and events == IN:
                 late[number] = None
                 continue
             quick = True
@@ -107,7 +110,7 @@ class Reactor:
                 journal.exception("a client's connection failed")
                 end.fail(error)
             now = perf_ns()
-            end.slow = now - before > SLOW
+            end.slow = end.slow + 1 if now - before > SLOW else 0
         self._left_out = bool(late) and quick and not self._left_out
         if self._left_out:
             return  # What the others sent is still there to be read, so there is another round at once.
@@ -124,7 +127,7 @@ class Reactor:
                     journal.exception("a client's connection failed")
                     end.fail(error)
                 now = perf_ns()
-                end.slow = now - before > SLOW
+                end.slow = end.slow + 1 if now - before > SLOW else 0
                 if now - begun > LONG:
                     return
 
@@ -141,7 +144,7 @@ class Reactor:
 class Port:
     """A listening socket. Named as asyncio names its server's methods."""
 
-    slow = False
+    slow = 0
 
     def __init__(self, reactor: Reactor, raw: socket.socket, receiver: Callable[[], Receiver]) -> None:
         self._reactor = reactor
@@ -207,8 +210,8 @@ class Wire:
         self._receiver = receiver
         self._number = raw.fileno()
         self._appetite = LITTLE
-        # for the reactor: its last packet took long
-        self.slow = False
+        # for the reactor: how many packets in a row took long
+        self.slow = 0
         # what could not be sent yet; nothing, for nearly all clients nearly always
         self._waiting: deque[bytes | memoryview] | None = None
         self._size = 0

@@ -225,10 +225,10 @@ class List(Elements):
 
     def pops(self, count: int, *, left: bool) -> list[bytes]:
         """Take up to `count` elements from an end, the outermost first. REQUIRES: count > 0."""
-        self.touch()
         count = min(count, len(self))
         if self.oid:
-            return self._take_left(count) if left else self._take_right(count)
+            return self._take_left(count, touch=True) if left else self._take_right(count, touch=True)
+        self.touch()
         if left:
             values = self.items[:count]
             del self.items[:count]
@@ -241,12 +241,16 @@ class List(Elements):
             self.vanish()
         return values
 
-    def _take_left(self, count: int, *, vanish: bool = True) -> list[bytes]:
-        """Take elements from the left of a large list; when none are left it vanishes, unless told otherwise."""
+    def _take_left(self, count: int, *, vanish: bool = True, touch: bool = False) -> list[bytes]:
+        """Take elements from the left of a large list; when none are left it vanishes, unless told otherwise.
+
+        `touch`: it was not touched yet. That comes after the reading, which may fail: all of a tick is undone for what fails halfway.
+        """
         places = self.places(0, count)
-        if not self.sparse:
-            self.open_ends(places)
+        self.open_ends(places)
         values = self.values(places)
+        if touch:
+            self.touch()
         if count < self.count:
             if self.sparse:
                 buckets = self.index()
@@ -263,12 +267,13 @@ class List(Elements):
             self._clear(places)
         return values
 
-    def _take_right(self, count: int, *, vanish: bool = True) -> list[bytes]:
+    def _take_right(self, count: int, *, vanish: bool = True, touch: bool = False) -> list[bytes]:
         """As `_take_left`, from the right; the last comes first."""
         places = self.places(self.count - count, self.count)
-        if not self.sparse:
-            self.open_ends(places)
+        self.open_ends(places)
         values = self.values(places)
+        if touch:
+            self.touch()
         values.reverse()
         if count < self.count:
             if self.sparse:

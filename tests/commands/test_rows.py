@@ -13,10 +13,12 @@ import pytest
 
 from diskkv.dispatch import packets
 from diskkv.dispatch.table import ROWS
-from diskkv.errors import Damaged, LogFailed
+from diskkv.errors import Damaged, LogFailed, StoreError
 from diskkv.resp.encode import ENCODERS, encode
 from diskkv.store.database import Database
+from diskkv.types import list_runs
 from diskkv.types.lists import List
+from diskkv.types.members import Members
 from tests.support import oracle
 from tests.support.runner import Runner
 
@@ -190,7 +192,10 @@ def test_a_row_of_spops_takes_members_once(count: int, size: int, evicted: bool,
     later.close()
 
 
-def test_what_a_row_can_not_read_is_answered_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [Damaged, StoreError])
+def test_what_a_row_can_not_read_is_answered_for_itself(
+    kind: type[StoreError], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = Runner(tmp_path / "store")
     for number in range(5):
         run("SET", f"k{number}", number)
@@ -198,7 +203,7 @@ def test_what_a_row_can_not_read_is_answered_for_itself(tmp_path: Path, monkeypa
 
     def find(key: bytes, **options: Any) -> Any:
         if key == b"broken":
-            raise Damaged("a checksum is wrong")
+            raise kind("a checksum is wrong")
         return real(key, **options)
 
     monkeypatch.setattr(Database, "find", lambda db, key, **options: find(key, **options))
@@ -206,6 +211,49 @@ def test_what_a_row_can_not_read_is_answered_for_itself(tmp_path: Path, monkeypa
     assert replies[:2] + replies[3:] == [b":1\r\n", b":2\r\n", b":3\r\n"]
     assert b"checksum" in replies[2]
     assert run("MGET", "k0", "k1", "k2") == [b"1", b"2", b"3"]
+    if kind is StoreError:
+        # What is damaged SET replaces; what can't be read just now it does not.
+        replies = execute(run, [[b"SET", key, b"7"] for key in (b"k0", b"broken", b"k2")])
+        assert (replies[0], b"checksum" in replies[1], replies[2]) == (b"+OK\r\n", True, b"+OK\r\n")
+        assert run("MGET", "k0", "k1", "k2") == [b"7", b"2", b"7"]
+    run("SADD", "set", *range(500))
+    run("ZADD", "z", *[word for number in range(500) for word in (number, number)])
+    run.evict()
+
+    def stored(self: Members, name: bytes) -> Any:
+        if name == b"lost":
+            raise kind("a checksum is wrong")
+        return read(self, name)
+
+    read = Members._stored
+    monkeypatch.setattr(Members, "_stored", stored)
+    for argv in ([b"SADD", b"set"], [b"ZADD", b"z", b"1000"]):
+        replies = execute(run, [[*argv, name] for name in (b"new", b"3", b"lost", b"other")])
+        assert (replies[0], b"checksum" in replies[2], replies[3]) == (b":1\r\n", True, b":1\r\n")
+    assert run("SISMEMBER", "set", "other") == run("SISMEMBER", "set", "new") == 1
+    assert run("ZSCORE", "z", "other") == run("ZSCORE", "z", "3") == 1000.0
+    run.close()
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("name", [b"LPOP", b"RPOP"])
+def test_pops_that_can_not_be_read_undo_nothing(name: bytes, sparse: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Runner(tmp_path / "store")
+    run("RPUSH", "l", *range(1000))
+    if sparse:
+        run("LREM", "l", 1, 500)
+    run.evict()
+
+    def fail(*args: Any) -> Any:
+        raise Damaged("a checksum is wrong")
+
+    monkeypatch.setattr(list_runs, "read_run", fail)
+    replies = execute(run, [[b"SET", b"k", b"v"], [name, b"l"], [name, b"l"], [name, b"l"], [name, b"l", b"3"], [b"GET", b"k"]])
+    assert (replies[0], replies[-1]) == (b"+OK\r\n", b"$1\r\nv\r\n")
+    assert [b"checksum" in reply for reply in replies] == [False, True, True, True, True, False]
+    monkeypatch.undo()
+    assert run("LLEN", "l") == 1000 - sparse
+    assert run.findings() == []
     run.close()
 
 

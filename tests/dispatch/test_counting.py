@@ -9,6 +9,7 @@ import pytest
 from diskkv.dispatch import executor, packets
 from diskkv.replies import Blocked, Encoded
 from diskkv.resp.encode import ENCODERS
+from diskkv.store.value import Recorded, Value
 from tests.support.runner import Runner
 
 TAKES = 1000
@@ -90,6 +91,24 @@ def test_a_slow_row_is_noted_once(run: Runner, ticking: None, monkeypatch: pytes
     assert [entry.argv for entry in stats.slow] == [(b"SET", b"a", b"1")]
 
 
+def test_many_quick_commands_are_not_a_slow_one(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0
+
+    def touch(self: Recorded | Value, touch: Any) -> None:
+        nonlocal now
+        now += 10_000
+        touch(self)
+
+    for kind in (Value, Recorded):
+        monkeypatch.setattr(kind, "touch", lambda self, real=kind.touch: touch(self, real))
+    for module in (executor, packets):
+        monkeypatch.setattr(module, "perf_ns", lambda: now)
+    for line in ("SET {0} v", "INCR n", "HSET h {0} v", "SADD s {0}", "SPOP s", "ZADD z {0} {0}", "RPUSH l {0}", "LPOP l"):
+        execute(run, *[line.format(number) for number in range(2000)])
+    assert now > 2000 * 6 * 10_000 > run.executor.stats.slow_after
+    assert not run.executor.stats.slow
+
+
 def test_who_is_served_by_a_push_does_not_add_to_its_time(run: Runner, ticking: None) -> None:
     stats = run.executor.stats
     other = run.executor.open_session()
@@ -103,3 +122,13 @@ def test_who_is_served_by_a_push_does_not_add_to_its_time(run: Runner, ticking: 
     assert served == [[b"l", b"a"]]
     usage = {command.name: figures.nanoseconds for command, figures in stats.usage.items()}
     assert usage == {"rpush": TAKES, "blpop": TAKES}
+
+
+def test_errors_of_every_class_are_counted(run: Runner) -> None:
+    stats = run.executor.stats
+    run("SET", "s", "x")
+    run("ZADD", "z", 1, "a")
+    stats.reset()
+    execute(run, "PFADD s a", "ZUNIONSTORE t 1 z WEIGHTS x", "ZINTERCARD 1 z LIMIT -1")
+    assert stats.errors == {"WRONGTYPE": 1, "ERR": 2}
+    assert {command.name: figures.failed for command, figures in stats.usage.items()} == {"pfadd": 1, "zunionstore": 1, "zintercard": 1}

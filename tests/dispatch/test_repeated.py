@@ -94,3 +94,19 @@ def test_all_that_is_kept_together_is_bounded(tmp_path: Path) -> None:
     assert 0 < sum(sizes) <= bound
     assert values[-1].memo is not None and values[-1].memo.reply is not None
     run.close()
+
+
+def test_short_replies_and_long_requests_are_bounded_too(tmp_path: Path) -> None:
+    run = Runner(tmp_path / "store", maxmemory="1mb")
+    most = run.executor.store.cache.budget // packets.PART // 500
+    ask(run, "RPUSH", "l", "a")
+    for number in range(3 * most):
+        ask(run, "LSET", "l", 0, number)
+        assert ask(run, "LRANGE", "l", 0, 0) == ask(run, "LRANGE", "l", 0, 0)
+    assert 0 < len(run.executor.packets._memos) <= most
+    ask(run, "ZADD", "z", 0, "a")
+    for _ in range(3):
+        assert ask(run, "ZRANGE", "z", "-", "[" + "b" * 10_000, "BYLEX") == b"*1\r\n$1\r\na\r\n"
+    held = run.executor.store.databases[0].objects[b"z"]
+    assert held is not None and held.memo is None
+    run.close()

@@ -122,6 +122,7 @@ class Bench:
 def bench(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     clock = Clock()
     monkeypatch.setattr(reactor, "perf_ns", clock)
+    monkeypatch.setattr(reactor, "STREAK", 1)
     bench = Bench(str(tmp_path / "socket"), clock)
     yield bench
     for client in bench.clients:
@@ -437,6 +438,19 @@ def taking(bench: Bench, log: list[Any], name: str, spent: int, then: Callable[[
 def send(*clients: socket.socket) -> None:
     for client in clients:
         client.send(b"packet")
+
+
+def test_who_was_slow_but_a_few_times_has_its_turn_in_order(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reactor, "STREAK", 3)
+    log: list[Any] = []
+    slow, other = taking(bench, log, "slow", 2 * SLOW), taking(bench, log, "other", 0)
+    for _ in range(3):
+        send(slow, other)
+        bench.serve()
+    assert log == ["slow", "other"] * 3
+    send(slow, other)
+    bench.serve()
+    assert log[6:] == ["other"]
 
 
 def test_the_slow_have_their_time_however_long_the_others_took(bench: Bench) -> None:
