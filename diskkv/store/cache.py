@@ -147,7 +147,7 @@ class Cache:
 
     def sweep(self, steps: int) -> None:
         """Drop dead values from the queues when they are many, a few at a time; the living keep about their order."""
-        if self.dead * 4 < len(self._small) + len(self._main) or self.dead < 1000:
+        if not self.dead or self.dead * 4 < len(self._small) + len(self._main):
             return
         for number, queue in ((SMALL, self._small), (MAIN, self._main)):
             for _ in range(min(steps, len(queue))):

@@ -68,3 +68,19 @@ def test_the_dead_count_until_their_turn_has_come(tmp_path: Path) -> None:
     assert held.used <= held.budget
     assert list(held.verify()) == []
     run.close()
+
+
+def test_what_few_dead_held_comes_back_where_nothing_else_happens(tmp_path: Path) -> None:
+    run = Runner(tmp_path / "store")
+    store = run.executor.store
+    for number in range(30):
+        run("SET", f"key{number}", "x" * 60_000)
+    run("FLUSHALL")
+    while len(store.graves):
+        store.graves.work(100)
+    with store.lock:
+        while store.cache.dead:
+            store.cache.sweep(10)
+    assert store.cache.used < 60_000
+    assert list(store.cache.verify()) == []
+    run.close()
