@@ -152,11 +152,16 @@ def hset(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
     value = ctx.db.get(requests[at][1], Hash)
     if value.__class__ is not Hash:
         return at
-    count = alike(requests, at, LONGEST)
-    for _, _, field, data in requests[at : at + count]:
-        value.touch()
-        out.append(b":1\r\n" if value.put(field, data) is None else b":0\r\n")
-    return at + count
+    try:
+        for _, _, field, data in requests[at : at + alike(requests, at, LONGEST)]:
+            if not value.complete:
+                value.get(field)
+            value.touch()
+            out.append(b":1\r\n" if value.put(field, data) is None else b":0\r\n")
+            at += 1
+    except StoreError:
+        pass
+    return at
 
 
 @row("lpush", "rpush")
@@ -236,13 +241,17 @@ def spop(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
     if value is None:
         return at
     members: list[bytes] = []
-    for _ in range(min(alike(requests, at, LONGEST), len(value) - 1)):
-        value.touch()
-        member, _ = value.pop()
-        members.append(member)
-        out.append(bulk(member))
-        if len(member) >= SHORT:
-            break
+    try:
+        for _ in range(min(alike(requests, at, LONGEST), len(value) - 1)):
+            value.about_to_pop()
+            value.touch()
+            member, _ = value.pop()
+            members.append(member)
+            out.append(bulk(member))
+            if len(member) >= SHORT:
+                break
+    except StoreError:
+        pass
     if members:
         ctx.log_as(b"SREM", requests[at][1], *members)
         # It is one command, but as much to do again.

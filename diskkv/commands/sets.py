@@ -89,6 +89,7 @@ def spop(ctx: Session, key: bytes, *words: bytes) -> Any:
     value = ctx.db.get(key, Set)
     if value is None:
         return None
+    value.about_to_pop()
     value.touch()
     member, _ = value.pop()
     if not len(value):

@@ -48,6 +48,10 @@ class Hash(Members):
 
     def set(self, pairs: Sequence[bytes]) -> int:
         """Give fields values (field, value, field, value ...); how many fields are new."""
+        if not self.complete:
+            # What can't be read shows before anything is changed: all of a tick is undone for what fails halfway.
+            for field in pairs[::2]:
+                self.get(field)
         self.touch()
         if len(pairs) == 2:
             return 1 if self.put(pairs[0], pairs[1]) is None else 0

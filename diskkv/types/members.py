@@ -279,6 +279,11 @@ class Members(Recorded):
 
     # -- random members
 
+    def about_to_pop(self) -> None:
+        """Read what `pop` will need, which may fail, as long as nothing is changed. To be called before `touch`."""
+        if not self.complete and (self.picks is None or not self.picks.entries):
+            self.picks = self._refill(self.db.store.random)
+
     def pop(self) -> tuple[bytes, Any]:
         """Remove a random member; it and its value. REQUIRES: not empty; `touch` has been called by this command."""
         rng = self.db.store.random

@@ -71,6 +71,7 @@ class Set(Members):
 
     def pop_some(self, count: int) -> list[bytes]:
         """Remove up to `count` random members. REQUIRES: linked, count > 0. The key goes with the last one."""
+        self.about_to_pop()
         self.touch()
         popped = [self.pop()[0] for _ in range(min(count, len(self)))]
         if not len(self):

@@ -218,6 +218,7 @@ def test_what_a_row_can_not_read_is_answered_for_itself(
         assert run("MGET", "k0", "k1", "k2") == [b"7", b"2", b"7"]
     run("SADD", "set", *range(500))
     run("ZADD", "z", *[word for number in range(500) for word in (number, number)])
+    run("HSET", "h", *[word for number in range(500) for word in (number, number)])
     run.evict()
 
     def stored(self: Members, name: bytes) -> Any:
@@ -230,8 +231,32 @@ def test_what_a_row_can_not_read_is_answered_for_itself(
     for argv in ([b"SADD", b"set"], [b"ZADD", b"z", b"1000"]):
         replies = execute(run, [[*argv, name] for name in (b"new", b"3", b"lost", b"other")])
         assert (replies[0], b"checksum" in replies[2], replies[3]) == (b":1\r\n", True, b":1\r\n")
+    replies = execute(run, [[b"HSET", b"h", name, b"7"] for name in (b"new", b"3", b"lost", b"other")])
+    assert (replies[0], replies[1], b"checksum" in replies[2], replies[3]) == (b":1\r\n", b":0\r\n", True, b":1\r\n")
+    assert run("HMGET", "h", "new", "3", "other") == [b"7"] * 3
     assert run("SISMEMBER", "set", "other") == run("SISMEMBER", "set", "new") == 1
     assert run("ZSCORE", "z", "other") == run("ZSCORE", "z", "3") == 1000.0
+    run.close()
+
+
+@pytest.mark.parametrize("words", [[], [b"2"]])
+def test_members_that_can_not_be_read_are_not_popped_and_undo_nothing(
+    words: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Runner(tmp_path / "store")
+    run("SADD", "set", *range(500))
+    run.evict()
+
+    def fail(*args: Any) -> Any:
+        raise Damaged("a checksum is wrong")
+
+    monkeypatch.setattr(Members, "_window", fail)
+    replies = execute(run, [[b"SET", b"k", b"v"], [b"SPOP", b"set", *words], [b"SPOP", b"set", *words], [b"GET", b"k"]])
+    assert (replies[0], replies[-1]) == (b"+OK\r\n", b"$1\r\nv\r\n")
+    assert [b"checksum" in reply for reply in replies] == [False, True, True, False]
+    monkeypatch.undo()
+    assert run("SCARD", "set") == 500
+    assert run.findings() == []
     run.close()
 
 
