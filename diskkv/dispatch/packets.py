@@ -52,13 +52,17 @@ Encode = Mapping[type, Callable[[Any], bytes]]
 
 
 class Memo:
-    """A request, and the encoded reply, None if it was asked but once."""
+    """A request and its encoded reply. (`Recorded.memo` is the request's hash if that was made but once.)"""
 
     __slots__ = ("argv", "reply")
 
-    def __init__(self, argv: list[bytes]) -> None:
+    def __init__(self, argv: list[bytes], reply: Encoded) -> None:
         self.argv = argv
-        self.reply: Encoded | None = None
+        self.reply: Encoded | None = reply
+
+    def clear(self) -> None:
+        """Be no request's. What it belongs to is not known here, and goes on having it until it is asked for something."""
+        self.argv, self.reply = [], None
 
 
 class Plan:
@@ -82,7 +86,7 @@ class Packets:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._plans = executor.stats.plans
-        # the memos with a reply, those made first to the left, and how many bytes that has
+        # the memos, those made first to the left, and how many bytes they take
         self._memos: deque[tuple[Memo, int]] = deque()
         self._memo_bytes = 0
 
@@ -199,18 +203,18 @@ class Packets:
         value = session.db.objects.get(argv[1])
         if not isinstance(value, Recorded):
             return
-        memo = value.memo
-        if memo is None or memo.argv != argv:
-            value.memo = Memo(argv) if sum(map(len, argv)) <= REQUEST else None
-        elif memo.reply is None:
-            memo.reply = Encoded(encoded)
-            size = len(encoded) + MEMO_COST
-            self._memos.append((memo, size))
-            self._memo_bytes += size
-            while self._memo_bytes > self._executor.store.cache.budget // PART:
-                oldest, size = self._memos.popleft()
-                oldest.reply = None
-                self._memo_bytes -= size
+        mark = hash(tuple(argv))
+        if value.memo != mark or sum(map(len, argv)) > REQUEST:
+            value.memo = mark
+            return
+        memo = value.memo = Memo(argv, Encoded(encoded))
+        size = len(encoded) + MEMO_COST
+        self._memos.append((memo, size))
+        self._memo_bytes += size
+        while self._memo_bytes > self._executor.store.cache.budget // PART:
+            oldest, size = self._memos.popleft()
+            oldest.clear()
+            self._memo_bytes -= size
 
     def _run_row(self, session: Session, plan: Plan, requests: list[list[bytes]], at: int, out: list[bytes]) -> int:
         """Execute the requests from `at` on as a row; where the first stands that was not."""
@@ -273,10 +277,13 @@ class Packets:
 def _recall(session: Session, argv: list[bytes]) -> Encoded | None:
     """The reply to a request, if it was kept."""
     value = session.db.shards[hash(argv[1]) >> SHIFT].get(argv[1])
-    if value is None or value.memo is None or value.expire is not None or value.memo.argv != argv:
+    memo: Any = None if value is None else value.memo
+    if memo.__class__ is not Memo or memo.argv != argv or value is None:
+        return None
+    if value.expire is not None and value.expire <= session.store.now:
         return None
     if value.freq < 3:
         value.freq += 1
     value.seen = session.store.moment
-    reply: Encoded | None = value.memo.reply
+    reply: Encoded | None = memo.reply
     return reply

@@ -82,6 +82,19 @@ def test_what_is_kept_is_true(seed: int, few: int, kept: int, tmp_path: Path, mo
     run.close()
 
 
+def test_what_expires_is_kept_until_then(tmp_path: Path) -> None:
+    run = Runner(tmp_path / "store")
+    run("RPUSH", "l", "a")
+    run("PEXPIRE", "l", 100)
+    for _ in range(4):
+        assert ask(run, "LRANGE", "l", 0, -1) == b"*1\r\n$1\r\na\r\n"
+    held = run.executor.store.databases[0].objects[b"l"]
+    assert isinstance(held.memo, packets.Memo)
+    run.clock.advance(100)
+    assert ask(run, "LRANGE", "l", 0, -1) == b"*0\r\n"
+    run.close()
+
+
 def test_all_that_is_kept_together_is_bounded(tmp_path: Path) -> None:
     run = Runner(tmp_path / "store", maxmemory="64mb")
     bound = run.executor.store.cache.budget // packets.PART
@@ -90,9 +103,12 @@ def test_all_that_is_kept_together_is_bounded(tmp_path: Path) -> None:
         for _ in range(3):
             ask(run, "LRANGE", f"l{number}", 0, -1)
     values = [run.executor.store.databases[0].objects[b"l%d" % number] for number in range(500)]
-    sizes = [len(value.memo.reply.wire) for value in values if value.memo is not None and value.memo.reply is not None]
+    memos = [value.memo for value in values if isinstance(value.memo, packets.Memo)]
+    sizes = [len(memo.reply.wire) for memo in memos if memo.reply is not None]
+    assert len(sizes) < len(memos)
+    assert all(memo.argv == [] for memo in memos if memo.reply is None)
     assert 0 < sum(sizes) <= bound
-    assert values[-1].memo is not None and values[-1].memo.reply is not None
+    assert memos[-1] is values[-1].memo and memos[-1].reply is not None
     run.close()
 
 
@@ -108,5 +124,5 @@ def test_short_replies_and_long_requests_are_bounded_too(tmp_path: Path) -> None
     for _ in range(3):
         assert ask(run, "ZRANGE", "z", "-", "[" + "b" * 10_000, "BYLEX") == b"*1\r\n$1\r\na\r\n"
     held = run.executor.store.databases[0].objects[b"z"]
-    assert held is not None and held.memo is None
+    assert held is not None and not isinstance(held.memo, packets.Memo)
     run.close()
