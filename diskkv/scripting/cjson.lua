@@ -157,7 +157,8 @@ local SINGLE = {
 local function token(json, at)
   at = find(json, "[^ \t\r\n]", at) or #json + 1
   local mark = sub(json, at, at)
-  if mark == "" then return "T_END", nil, at, at end
+  -- As to a reader of C strings, which the original is.
+  if mark == "" or mark == "\0" then return "T_END", nil, at, at end
   local single = SINGLE[mark]
   if single then return single, nil, at, at + 1 end
   if mark == '"' then
@@ -269,7 +270,7 @@ function cjson.decode(...)
   if select("#", ...) ~= 1 then argument(1, "decode", "expected 1 argument") end
   if type(json) ~= "string" and type(json) ~= "number" then argument(1, "decode", "string expected, got " .. type(json)) end
   json = tostring(json)
-  if byte(json, 1) == 0 or byte(json, 2) == 0 then raise("JSON parser does not support UTF-16 or UTF-32") end
+  if #json > 1 and (byte(json, 1) == 0 or byte(json, 2) == 0) then raise("JSON parser does not support UTF-16 or UTF-32") end
   local kind, value, where, after = token(json, 1)
   local result
   result, after = read_value(json, 0, kind, value, where, after)
