@@ -120,6 +120,14 @@ class Several:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoken:
+    """A reply in a protocol that its client does not speak any more: what a transaction answered before its HELLO."""
+
+    protocol: int
+    reply: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Followed:
     """A reply, and what leaves behind it: messages that the command caused and its own client hears."""
 

@@ -15,7 +15,7 @@ from redis.connection import DefaultParser
 
 from diskkv.errors import CommandError
 from diskkv.lib.numbers import format_double
-from diskkv.replies import Digits, Encoded, Named, NilArray, NoReply, OrderedSet, Pairs, Push, Score, Simple, Verbatim
+from diskkv.replies import Digits, Encoded, Named, NilArray, NoReply, OrderedSet, Pairs, Push, Score, Simple, Spoken, Verbatim
 from diskkv.resp.decode import decode as decode_reply
 
 Maker = Callable[[Any], Any]
@@ -169,3 +169,5 @@ def _sets_are_lists() -> bool:
 
 SETS_ARE_LISTS = _sets_are_lists()
 PLAIN: dict[int, Makers] = {2: _resp2(), 3: _resp3()}
+for _table in PLAIN.values():
+    _table[Spoken] = lambda spoken: PLAIN[spoken.protocol][spoken.reply.__class__](spoken.reply)

@@ -27,7 +27,7 @@ from diskkv.dispatch.stats import Stats
 from diskkv.dispatch.table import TABLE, Command, Flag, container
 from diskkv.errors import ERRORS, Busy, CommandError, Damaged, ExecAborted, LogFailed, NoAuth, TooMuch, UnknownCommand, WrongArity
 from diskkv.lib.multibulk import UNBOUNDED
-from diskkv.replies import NO_REPLY, POSTPONED, QUEUED, Blocked, Followed, Several, without_waiting
+from diskkv.replies import NO_REPLY, POSTPONED, QUEUED, Blocked, Followed, Several, Spoken, without_waiting
 from diskkv.store.checking import Checks
 from diskkv.store.store import Store
 from diskkv.transfer.peers import Peers
@@ -460,9 +460,13 @@ class Executor:
         """Run what of a queue has no reply yet; `Blocked` when a script takes long, which will then go on with this."""
         held = False
         size = 0
+        protocol = session.protocol
         try:
             for command, argv in queue[len(replies) :]:
                 reply = self._call_queued(session, command, argv)
+                if session.protocol != protocol:
+                    replies[:] = [Spoken(protocol, earlier) for earlier in replies]
+                    protocol = session.protocol
                 if reply.__class__ is Blocked and reply.run is not None:
                     held = True
                     reply.run.then(lambda found: self._go_through(session, queue, [*replies, found]))

@@ -26,6 +26,7 @@ from diskkv.replies import (
     Score,
     Several,
     Simple,
+    Spoken,
     Verbatim,
 )
 
@@ -217,6 +218,7 @@ def make_encoders(most: int) -> dict[int, Encoders]:
     tables = {2: _resp2(), 3: _resp3()}
     for protocol, table in tables.items():
         table.protocol, table.most = protocol, most
+        table[Spoken] = lambda spoken: tables[spoken.protocol][type(spoken.reply)](spoken.reply)
     return tables
 
 

@@ -6,6 +6,7 @@ import random
 
 from diskkv.errors import CommandError
 from diskkv.replies import NIL_ARRAY, OK, QUEUED
+from diskkv.resp.encode import encode
 from tests.support.oracle import plain, start
 from tests.support.runner import Runner
 
@@ -154,3 +155,17 @@ def test_random_transactions_answer_as_redis(run: Runner) -> None:
             assert plain(run(*argv)) == oracle.run(*argv), argv
     finally:
         oracle.close()
+
+
+def test_what_a_transaction_answers_before_its_hello_is_in_the_old_protocol(run: Runner) -> None:
+    run("SADD", "set", "a")
+    run("ZADD", "zset", 1, "a")
+    old = {2: b"$1\r\n1\r\n*1\r\n$1\r\na\r\n$-1\r\n", 3: b",1\r\n~1\r\n$1\r\na\r\n_\r\n"}
+    for before, after in ((2, 3), (3, 2)):
+        run("HELLO", before)
+        run("MULTI")
+        for line in ("ZSCORE zset a", "SMEMBERS set", "GET nokey", f"HELLO {after}", "ZSCORE zset a", "SMEMBERS set", "GET nokey"):
+            run(*line.split())
+        reply = encode(run("EXEC"), after)
+        assert reply.startswith(b"*7\r\n" + old[before])
+        assert reply.endswith(old[after])
