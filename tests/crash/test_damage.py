@@ -145,31 +145,31 @@ def test_keys_are_counted_anew_when_nobody_could_tell_whether_there_was_one(rott
 
 
 def test_a_command_that_meets_damage_halfway_is_undone_and_a_transaction_stays_whole(rotting: Rotting) -> None:
-    rotting.batch([("HSET", "hash", *(word for number in range(3000) for word in (f"f{number}", number))), ("MSET", "a", 1, "b", 1)])
+    rotting.batch([("SADD", "set", *(f"m{number}" for number in range(3000))), ("MSET", "a", 1, "b", 1)])
     rotting.evict()
-    rotting.engine.rotten = [b"f77"]
+    rotting.engine.rotten = [b"m77"]
     with pytest.raises(LogFailed):
-        rotting.batch([("MULTI",), ("INCR", "a"), ("HSET", "hash", "f5", "new", "f77", "new"), ("INCR", "b"), ("EXEC",)])
+        rotting.batch([("MULTI",), ("INCR", "a"), ("SADD", "set", "new", "m77"), ("INCR", "b"), ("EXEC",)])
     assert rotting("MGET", "a", "b") == [b"1", b"1"]
-    assert rotting("HGET", "hash", "f5") == b"5"
-    assert isinstance(rotting("HGETALL", "hash"), CommandError)
+    assert rotting("SISMEMBER", "set", "new") == 0
+    assert isinstance(rotting("SMEMBERS", "set"), CommandError)
     # Found out before anything was changed, it is one reply among the others, as any error in a transaction.
-    replies = rotting.batch([("MULTI",), ("INCR", "a"), ("HGET", "hash", "f77"), ("INCR", "b"), ("EXEC",)])[-1]
+    replies = rotting.batch([("MULTI",), ("INCR", "a"), ("SISMEMBER", "set", "m77"), ("INCR", "b"), ("EXEC",)])[-1]
     assert replies[0] == replies[2] == 2
     assert "damaged" in str(replies[1])
     rotting.engine.rotten = []
-    assert rotting("HGET", "hash", "f77") == b"77"
+    assert rotting("SISMEMBER", "set", "m77") == 1
     rotting.reopen()
     assert rotting("MGET", "a", "b") == [b"2", b"2"]
 
 
 def test_when_even_undoing_fails_nothing_is_served_and_nothing_is_lost(rotting: Rotting) -> None:
-    rotting.batch([("HSET", "hash", *(word for number in range(3000) for word in (f"f{number}", number))), ("SET", "a", 1)])
+    rotting.batch([("SADD", "set", *(f"m{number}" for number in range(3000))), ("SET", "a", 1)])
     rotting.evict()
-    rotting.batch([("HINCRBY", "hash", "f77", 1), ("SET", "a", 2)])
-    rotting.engine.rotten = [b"f78", b"state"]
+    rotting.batch([("SREM", "set", "m77"), ("SET", "a", 2)])
+    rotting.engine.rotten = [b"m78", b"state"]
     with pytest.raises(StoreError):
-        rotting("HSET", "hash", "f5", "new", "f78", "new")
+        rotting("SADD", "set", "new", "m78")
     assert "damaged: the whole store" in str(rotting("GET", "a"))
     assert "damaged: the whole store" in str(rotting("SET", "a", 3))
     assert rotting("MULTI") is OK
@@ -179,7 +179,7 @@ def test_when_even_undoing_fails_nothing_is_served_and_nothing_is_lost(rotting: 
     rotting.engine.rotten = []
     rotting.reopen()
     assert rotting("GET", "a") == b"2"
-    assert rotting("HMGET", "hash", "f5", "f77") == [b"5", b"78"]
+    assert rotting("SMISMEMBER", "set", "new", "m77", "m78") == [0, 0, 1]
     assert rotting.findings() == []
 
 

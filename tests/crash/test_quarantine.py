@@ -184,14 +184,14 @@ def test_a_key_whose_record_is_damaged_can_be_deleted_and_replaced(rotting: Rott
 
 
 def test_undoing_that_meets_damage_does_not_lose_the_store(rotting: Rotting) -> None:
-    rotting.batch([*LARGE["hash"], ("SET", "other", 1)])
+    rotting.batch([("SADD", "key", *(f"m{number}" for number in range(3000))), ("SET", "other", 1)])
     rotting.evict()
-    rotting.batch([("HINCRBY", "key", "f77", 1), ("SET", "other", 2)])
-    rotting.engine.rotten = [b"f77", b"f78"]
+    rotting.batch([("SREM", "key", "m77"), ("SET", "other", 2)])
+    rotting.engine.rotten = [b"m77", b"m78"]
     with pytest.raises(Undone):
-        rotting("HSET", "key", "f5", "new", "f78", "new")
+        rotting("SADD", "key", "new", "m78")
     assert rotting("GET", "other") == b"2"
-    assert damaged(rotting("HGET", "key", "f5"))
+    assert damaged(rotting("SISMEMBER", "key", "m5"))
     assert rotting("DEL", "key") == 1
     rotting.engine.rotten = []
     in_order(rotting)
