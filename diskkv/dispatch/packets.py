@@ -98,7 +98,8 @@ class Packets:
         """
         executor = self._executor
         if session.gated or executor.gated or executor.observed:
-            return self._run_gated(session, requests, at, out, encoders)
+            # Its front looks at each reply by itself.
+            return (at, executor.execute(session, requests[at])) if at < len(requests) else None
         plans = self._plans
         store = executor.store
         log, slow = store.log, executor.stats.slow_after
@@ -257,21 +258,6 @@ class Packets:
         if store.ready_keys and not executor.nested:
             executor.waiters.serve()
         return done
-
-    def _run_gated(
-        self, session: Session, requests: list[list[bytes]], at: int, out: list[bytes], encoders: Encode
-    ) -> tuple[int, Any] | None:
-        """As `run`, while some commands may not run, or somebody looks on."""
-        executor = self._executor
-        table = executor.table
-        for place in range(at, len(requests)):
-            argv = requests[place]
-            reply = executor.execute(session, argv)
-            command = table.get(argv[0])
-            if reply.__class__ not in PLAIN or command is None or not command.data or session.gated:
-                return place, reply
-            out.append(encoders[reply.__class__](reply))
-        return None
 
 
 def _recall(session: Session, argv: list[bytes]) -> Encoded | None:

@@ -113,25 +113,14 @@ class List(Elements):
         return self._pushed(values, size)
 
     def _push(self, place: int, value: bytes) -> None:
-        """Put one value at a free place beyond an end, whose run is open. Queues do it all day: `touch` and `resized` are written out."""
-        db = self.db
-        store, cache = db.store, db.cache
-        self.memo = None
-        if self.stamp != store.stamp:
-            store.stamp_value(self)
-        store.changes += 1
-        if db.heeded:
-            db.signal(self.key)
+        """Put one value at a free place beyond an end, whose run is open."""
+        self.touch()
         self.resident[place] = self.touched[place] = value
         self.count += 1
         size = len(value)
         if size > LONG:
             self.loose = True
-        size += ELEMENT_WEIGHT
-        self.weight += size
-        cache.used += size
-        if self.linked == 1:
-            cache.small_bytes += size
+        self.resized(size + ELEMENT_WEIGHT)
         if self.weight > self.spill_at:
             self.limit()
 

@@ -431,7 +431,6 @@ class Stream(Recorded):
     def note(self) -> None:
         """Something that is no change to anyone is to be written some time."""
         store = self.db.store
-        self.memo = None
         if self.stamp != store.stamp:
             store.stamp_value(self)
 

@@ -88,7 +88,8 @@ def verify(runner: Runner) -> None:
                 expected.update(value.records(lows))
             assert records == {prefix + sub: raw for sub, raw in expected.items() if raw is not None}
         resident = sum(value.weight for db in store.databases for value in db.objects.values())
-        assert store.cache.used - resident >= GHOST_COST * store.cache.statistics().ghosts
+        dead = sum(value.weight for queue in (store.cache._small, store.cache._main) for value in queue if not value.linked)
+        assert store.cache.used - resident - dead == GHOST_COST * store.cache.statistics().ghosts
         assert list(store.cache.verify()) == []
 
 
