@@ -16,8 +16,11 @@ SIZE = 8 * LARGE
 
 
 def mapping(every: int) -> mmap.mmap:
-    """Private memory, of which every so many-th page is used."""
-    memory = mmap.mmap(-1, SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    """Private memory, of which every so many-th page is used: a mapping of its own, and one page."""
+    memory = mmap.mmap(-1, SIZE + PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    # The system makes one mapping of neighbours of one kind, and tells their large pages together: this one is of another kind than what
+    # lies before and than its own last page.
+    memory.madvise(mmap.MADV_DONTDUMP, 0, SIZE)
     for at in range(0, SIZE, every * PAGE):
         memory[at] = 1
     return memory
@@ -28,7 +31,7 @@ def where(memory: mmap.mmap) -> int:
 
 
 def kept(memory: mmap.mmap, what: str) -> int:
-    """So many bytes of what smaps tells of the mappings that some memory lies in."""
+    """So many bytes of what smaps tells of some memory, which is one mapping."""
     start = where(memory)
     found = 0
     inside = False
@@ -36,7 +39,8 @@ def kept(memory: mmap.mmap, what: str) -> int:
         for line in file:
             head = re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line)
             if head is not None:
-                inside = int(head[1], 16) < start + SIZE and int(head[2], 16) > start
+                inside = int(head[1], 16) == start
+                assert not inside or int(head[2], 16) == start + SIZE
             elif inside and line.startswith(what + ":"):
                 found += int(line.split()[1]) * 1024
     return found
@@ -82,6 +86,14 @@ def test_what_is_sparsely_used_stays_as_small_as_it_was() -> None:
     gather_all(HugePages())
     assert present(memory) == SIZE // PAGE // 2
     assert kept(memory, "AnonHugePages") == 0
+
+
+def test_large_pages_of_a_neighbour_are_not_taken_for_its_own() -> None:
+    dense = mapping(1)
+    sparse = mapping(2)
+    gather_all(HugePages())
+    assert kept(sparse, "AnonHugePages") == 0
+    assert present(dense) == SIZE // PAGE
 
 
 def test_it_is_left_alone_where_large_pages_are_switched_off(tmp_path, monkeypatch) -> None:
