@@ -252,8 +252,8 @@ TABLE = (
     Setting(
         "checkpoint-log-size",
         memory,
-        "48mb",
-        "how much log, or as much work, may gather before a checkpoint; bounds the time that opening takes",
+        "64mb",
+        "how much log may gather before a checkpoint, or work: half a second for 64mb; bounds the time that opening takes",
     ),
     Setting(
         "archive-dir", str, "", "where segments of the log go that are not needed any more, to restore any moment; empty: nowhere",

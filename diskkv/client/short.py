@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 import redis
 
 from diskkv.client.caller import Caller
+from diskkv.clock import perf_ns
 from diskkv.commands.strings import put
 from diskkv.errors import LogFailed
 from diskkv.replies import POSTPONED
@@ -125,6 +126,7 @@ class Short:
                 executor.begin()
                 if not executor.gated:
                     put(session, key, data)
+                    store.writer.work += perf_ns() - executor.clock_mark
                     store.record(session.index, (b"SET", key, data))
                     if store.ready_keys:
                         executor.waiters.serve()

@@ -212,7 +212,11 @@ class Executor:
             reply = failure(session, command, argv, error)
             if store.changes != before:
                 store.spoiled = command.name
+        clock = perf_ns()
+        spent = clock - self.clock_mark
+        self.clock_mark = clock
         if store.changes != before:
+            store.writer.work += spent
             effects = session.effects
             if effects is None:
                 store.record(session.index, argv)
@@ -222,9 +226,6 @@ class Executor:
                 session.effects = None
         elif session.effects is not None:
             session.effects = None
-        clock = perf_ns()
-        spent = clock - self.clock_mark
-        self.clock_mark = clock
         usage = self._usage.get(command)
         if usage is None:
             usage = self.stats.usage_of(command)

@@ -138,8 +138,11 @@ class Packets:
                 reply = failure(session, plan.command, argv, error)
                 if store.changes != before:
                     store.spoiled = plan.command.name
+            clock = perf_ns()
+            spent, mark = clock - mark, clock
             if store.changes != before:
                 before = store.changes
+                store.writer.work += spent
                 if count > BULKY:
                     store.writer.commands += count // 2
                 if session.effects is not None:
@@ -152,8 +155,6 @@ class Packets:
                     store.record(session.index, argv)
             elif session.effects is not None:
                 session.effects = None
-            clock = perf_ns()
-            spent, mark = clock - mark, clock
             usage = plan.usage
             usage.nanoseconds += spent
             usage.buckets[spent.bit_length()] += 1
@@ -239,7 +240,11 @@ class Packets:
             return len(requests)
         if done == at:
             return at
+        clock = perf_ns()
+        spent = clock - executor.clock_mark
+        executor.clock_mark = clock
         if store.changes != before:
+            store.writer.work += spent
             if session.effects is None:
                 store.record(session.index, requests[at])
                 store.log.parts += requests[at + 1 : done]
@@ -247,9 +252,6 @@ class Packets:
                 for effect in session.effects:
                     store.record(session.index, effect)
         session.effects = None
-        clock = perf_ns()
-        spent = clock - executor.clock_mark
-        executor.clock_mark = clock
         usage = plan.usage
         usage.nanoseconds += spent
         usage.buckets[(spent // (done - at)).bit_length()] += done - at

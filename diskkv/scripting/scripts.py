@@ -202,7 +202,8 @@ class Scripts:
         run.argv = self.argv
         limit = executor.settings["busy-reply-threshold"]
         deadline = run.started + limit * 1_000_000 if limit > 0 else 1 << 63
-        mark = executor.clock_mark
+        store = executor.store
+        mark, before = executor.clock_mark, store.changes
         pulse = run.started + PULSE_NS
         lua = run.lua
         executor.open_atomic()
@@ -227,7 +228,7 @@ class Scripts:
                     pulse = now + PULSE_NS
                 if now < deadline:
                     continue
-                if not executor.store.hold(executor.mark):
+                if not store.hold(executor.mark):
                     lua.kill()
                     return CommandError("the log can't be written")
                 journal.warning(
@@ -243,5 +244,8 @@ class Scripts:
             return run.lost()
         finally:
             executor.clock_mark = mark
+            if store.changes != before:
+                # What it called has been counted, and nothing else would be done again.
+                store.writer.work -= perf_ns() - mark
             if not waiting:
                 executor.close_atomic()

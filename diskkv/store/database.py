@@ -106,8 +106,6 @@ class Database:
         value = self.shards[hash(key) >> SHIFT].get(key)
         if value is None:
             value = self._load(key)
-            if value is not None and not remember:
-                self.store.loads += 1
             if value is None:
                 if remember:
                     if self.heeded:
@@ -160,7 +158,8 @@ class Database:
 
     def _load(self, key: bytes) -> Value | None:
         self.cache.misses += 1
-        raw = self.store.engine.get(self.prefix + key)
+        store = self.store
+        raw = store.engine.get(self.prefix + key) if store.ahead is None else store.ahead.get(self.prefix, key, self.count)
         if raw is None:
             return None
         value = self.decode(key, raw)

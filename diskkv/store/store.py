@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from diskkv.clock import Clock, system_clock
+from diskkv.clock import Clock, perf_ns, system_clock
 from diskkv.engine import Engine, open_engine
 from diskkv.errors import BadFormat, Damaged, LogFailed, StoreError, Undone
 from diskkv.format import FORMAT, keys
@@ -33,10 +33,11 @@ from diskkv.store.expiry import Expiry
 from diskkv.store.graves import DeadDatabase, Graveyard
 from diskkv.store.keeper import Keeper
 from diskkv.store.log import FIRST, Disk, Log, LogReader, NullLog, Position
+from diskkv.store.readahead import ReadAhead
 from diskkv.store.shapes import Shapes
 from diskkv.store.sizes import Sizes
 from diskkv.store.value import Value
-from diskkv.store.writer import LOAD_WORK, LOG_BYTES, LOG_WORK, Writer
+from diskkv.store.writer import LOG_BYTES, LOG_WORK, Writer
 
 journal = logging.getLogger("diskkv")
 
@@ -49,11 +50,12 @@ class Store:
 
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
-        "_apply", "_closed", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "at_close", "backups", "before_close",
-        "cache", "changes", "chores", "clock", "complaints", "databases", "dead", "dirty", "dirty_bytes", "documents", "engine", "erased",
-        "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "hash128", "held", "identity", "isolated",
-        "keeper", "landed", "large", "listener", "loads", "lock", "log", "log_bytes", "log_work", "lost", "moment", "now", "on_commit",
-        "on_undone", "path", "random", "ready_keys", "recovering", "replaying", "shapes", "sizes", "spoiled", "stamp", "writer",
+        "_apply", "_closed", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "ahead", "at_close", "backups",
+        "before_close", "cache", "changes", "chores", "clock", "complaints", "databases", "dead", "dirty", "dirty_bytes",
+        "documents", "engine", "erased", "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "hash128",
+        "held", "identity", "isolated", "keeper", "landed", "large", "listener", "lock", "log", "log_bytes", "log_work", "lost",
+        "moment", "now", "on_commit", "on_undone", "path", "random", "ready_keys", "recovering", "replaying", "shapes", "sizes",
+        "spoiled", "stamp", "writer",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, log: Log, *, sizes: Sizes, databases: int, clock: Clock) -> None:
@@ -71,12 +73,12 @@ class Store:
         self.log_work = LOG_WORK
         self.dirty_bytes = sizes.dirty
         self.changes = 0
-        # objects that writers have taken from the engine since the last commit: a replay would do it again
-        self.loads = 0
         self.expired = 0
         self.expired_parts = 0
         self.isolated = 0  # how many keys were put into quarantine
         self.replaying = False
+        # what a replay asks for the engine's records
+        self.ahead: ReadAhead | None = None
         self.recovering = False
         self.failed: str | None = None
         # the command that failed halfway through its changes in this tick: the tick must be undone
@@ -235,7 +237,7 @@ class Store:
         self.erased.clear()
         self.documents.load(self.engine)
         self.graves.forget_databases()
-        self.writer.commands = 0
+        self.writer.commands = self.writer.work = 0
         self.log.parts.clear()
         self._next_oid = state["oid"]
         self._next_epoch = state["epoch"]
@@ -251,14 +253,17 @@ class Store:
         reader = LogReader(self.log.path, start, stop) if self.path is not None else None
         if reader is not None:
             self.replaying = True
+            self.ahead = ReadAhead(self.engine, self.cache.budget // 8)
             # Replay makes objects by the hundred thousand and no cycles: the collector would only walk over them.
             collecting = gc.isenabled()
             gc.disable()
+            began = perf_ns()
             try:
                 for tick in reader:
                     self._apply(tick)
             finally:
-                self.replaying = False
+                self.replaying, self.ahead = False, None
+                self.writer.work = perf_ns() - began
                 if collecting:
                     gc.enable()
             if stop is None:
@@ -358,8 +363,7 @@ class Store:
         if log.parts:
             count = len(log.parts) + log.merged
             self.writer.recorded += count
-            self.writer.commands += count + LOAD_WORK * self.loads
-            self.loads = 0
+            self.writer.commands += count
             try:
                 log.commit()
             except OSError as error:

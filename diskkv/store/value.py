@@ -167,6 +167,14 @@ class Value(Looked):
         not linked: reads the engine alone, changes nothing."""
         return iter(())
 
+    def parts(self) -> int:
+        """How many parts of it have changed since the last freeze, of one with records that knows it."""
+        return 0
+
+    def look_ups(self) -> int:
+        """How many times a replay would ask the engine for a part that has changed since the last freeze."""
+        return 0
+
     # -- for the writer, of an object with records
 
     def begin(self, changes: dict[Any, Any]) -> None:
@@ -267,6 +275,9 @@ class Recorded(Value):
         store.changes += 1
         if db.heeded:
             db.signal(self.key)
+
+    def parts(self) -> int:
+        return len(self.touched)
 
     def begin(self, changes: dict[Any, Any]) -> None:
         self.touched = changes

@@ -32,21 +32,22 @@ from diskkv.format.meta import decode, pack_state
 from diskkv.format.ordered import unpack_u32
 from diskkv.store.log import Position
 from diskkv.store.quarantine import supplant
+from diskkv.store.readahead import look_ups
 from diskkv.store.reclaim import Reclaimer
-from diskkv.store.value import UNKNOWN
+from diskkv.store.value import UNKNOWN, Value
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
     from diskkv.store.store import Store
-    from diskkv.store.value import Value
 
-# A checkpoint begins when this much log, or commands of this much work, would have to be replayed after a crash, or when it is
-# SECONDS since the last. A unit of work is a command on a key that is dirty already, 1.7 us of replay; the first change of a key
-# costs three of them.
-LOG_BYTES = 48 << 20
-LOG_WORK = 330_000
-# What a key costs that has to be looked up in the engine first: 10 us in a store larger than memory.
-LOAD_WORK = 6
+# A checkpoint begins when this much log, or what took so long to execute, in ns, would have to be replayed after a crash, or when it is
+# SECONDS since the last. Replay does the same again. Besides it has to read each command, which takes READING, to make an object of each
+# key, which takes MAKING, and to ask the engine for keys and members that were in memory then, which takes LOADING.
+LOG_BYTES = 64 << 20
+LOG_WORK = 500_000_000
+READING = 250
+MAKING = 1300
+LOADING = 2500
 SECONDS = 5.0
 # When nobody writes, what is dirty need not wait so long.
 IDLE_SECONDS = 1.0
@@ -54,6 +55,8 @@ IDLE_SECONDS = 1.0
 DIRTY_BYTES = 400
 # What a change in an object that is dirty already takes besides that, if it is one of another part of it.
 PART_BYTES = 100
+# Of so many large objects it is counted how many parts of them have changed; of more, as many are taken to be like all of them.
+LOOKED_AT = 64
 # Writers wait once so many times as much is not yet in the engine.
 BACKLOG = 1.4
 # Of small elements the log tells far too little, and what is ahead of the engine can't be evicted: so a checkpoint begins, and writers
@@ -118,6 +121,8 @@ class Writer:
         self.awaited = 0
         self._reclaim_from = float("-inf")
         self.commands = 0
+        # how long it took, in ns, to execute the commands logged since the last freeze; noted by who executes them
+        self.work = 0
         # bytes of memory ahead of the engine that the log's growth does not tell of; noted by those types that have such
         self.ahead = 0
         self._flying_ahead = 0
@@ -140,7 +145,8 @@ class Writer:
         self._makes_up = False
         self._log_mark = 0
         self._landed_mark = 0
-        self._flying_commands = 0
+        # what of that, and how many parts of large objects, a running checkpoint has taken; and how long a replay of it would take
+        self._flying_commands = self._flying_work = self._flying_replay = self._flying_parts = 0
         self._since = monotonic()
         self._ticks = 0
         self._wake = threading.Event()
@@ -166,9 +172,12 @@ class Writer:
         if self.active:
             return False
         store = self._store
-        count, log = len(store.dirty), store.log.written - self._log_mark + self.ahead
-        commands = self.commands
-        if commands + 2 * count >= store.log_work or log >= store.log_bytes or log + _memory(count, commands) >= store.dirty_bytes:
+        log = store.log.written - self._log_mark
+        if log >= store.log_bytes or self._replay() >= store.log_work:
+            return True
+        log += self.ahead
+        made = _made(log, len(store.dirty), self.commands)
+        if made >= store.dirty_bytes and self._at_most(made, self.ahead, 0) >= store.dirty_bytes:
             return True
         return log >= store.dirty_bytes // CROWDED and self._overfull(FULL)
 
@@ -185,13 +194,37 @@ class Writer:
             return False
         store = self._store
         count = len(store.dirty) + len(self.frozen)
-        log = store.log.written - self._landed_mark + self.ahead + self._flying_ahead
-        commands = self.commands + self._flying_commands
-        work = commands + 2 * count
-        memory = log + _memory(count, commands)
+        log = store.log.written - self._landed_mark
+        commands, ahead = self.commands + self._flying_commands, self.ahead + self._flying_ahead
+        if log >= BACKLOG * store.log_bytes or self._replay() + self._flying_replay >= BACKLOG * store.log_work:
+            return True
+        log += ahead
         if log >= store.dirty_bytes // CROWDED and self._overfull(FULLER):
             return True
-        return work >= BACKLOG * store.log_work or log >= BACKLOG * store.log_bytes or memory >= BACKLOG * store.dirty_bytes
+        made, limit = _made(log, count, commands), BACKLOG * store.dirty_bytes
+        return made >= limit and self._at_most(made, ahead, self._flying_parts) >= limit
+
+    def _replay(self) -> int:
+        """How long it would take, in ns, to do again what has been done since the last freeze."""
+        store = self._store
+        changed, commands = len(store.dirty), self.commands
+        work = self.work + READING * commands + MAKING * changed
+        # It is looked at more closely only if it may matter.
+        if work + LOADING * (changed + commands) < store.log_work // 2:
+            return work
+        count = sum([db.count for db in store.databases])
+        return work + LOADING * (look_ups(changed, count) + self._of_large(lambda value: value.look_ups()))
+
+    def _of_large(self, number: Callable[[Value], int]) -> int:
+        """The sum of a number of all large objects that have changed since the last freeze."""
+        large = self._store.large
+        step = len(large) // LOOKED_AT + 1
+        return step * sum([number(value) for value in large[::step]])
+
+    def _at_most(self, made: int, ahead: int, flying: int) -> int:
+        """Of what commands have made at most, so much can be ahead of the engine: there is no more. It is far less where the same keys or
+        parts are changed again and again."""
+        return min(made, self._store.cache.used + ahead + PART_BYTES * (self._of_large(lambda value: value.parts()) + flying))
 
     def _overfull(self, times: float) -> bool:
         cache = self._store.cache
@@ -222,6 +255,8 @@ class Writer:
     def _take(self) -> None:
         """Take over what is dirty, and begin the batch."""
         store = self._store
+        self._flying_replay, self._flying_parts = self._replay(), 0
+        self._flying_work, self.work = self.work, 0
         self.frozen, store.dirty = store.dirty, []
         self.frozen_stamp = store.stamp
         store.stamp += 2
@@ -253,6 +288,7 @@ class Writer:
 
     def _freeze(self, value: Value) -> None:
         """Have a large object hand over what changed in it."""
+        self._flying_parts += value.parts()
         try:
             flight = value.freeze()
         except Damaged as error:
@@ -465,7 +501,7 @@ class Writer:
         self.reclaimer.add(self._dead)
         self._forget_flight()
         self._landed_mark = self._log_mark
-        self._flying_commands = self._flying_ahead = 0
+        self._flying_commands = self._flying_work = self._flying_replay = self._flying_parts = self._flying_ahead = 0
         self.checkpoints += 1
         self._setbacks = 0
         self.landed_at = self._store.clock()
@@ -504,8 +540,9 @@ class Writer:
         store.cache.pinned_from = store.stamp
         self._forget_flight()
         self.commands += self._flying_commands
+        self.work += self._flying_work
         self.ahead += self._flying_ahead
-        self._flying_commands = self._flying_ahead = 0
+        self._flying_commands = self._flying_work = self._flying_replay = self._flying_parts = self._flying_ahead = 0
         self.failures += 1
         self._setbacks += 1
         self.error = reason
@@ -551,6 +588,6 @@ class Writer:
                     store.landed.notify_all()
 
 
-def _memory(keys: int, commands: int) -> int:
-    """About what so many dirty keys take, after so many commands on them."""
-    return DIRTY_BYTES * keys + PART_BYTES * (commands - keys if commands > keys else 0)
+def _made(log: int, keys: int, commands: int) -> int:
+    """How many bytes of memory so much log, so many dirty keys and so many commands on them can have made at most."""
+    return log + DIRTY_BYTES * keys + PART_BYTES * (commands - keys if commands > keys else 0)

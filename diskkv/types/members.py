@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from diskkv.format import MEMBER, keys
 from diskkv.format.meta import Meta, unpack_items
 from diskkv.format.ordered import pack_u32, unpack_u32
+from diskkv.store.readahead import look_ups
 from diskkv.store.value import Recorded, Value
 from diskkv.types.overlays import Overlay
 
@@ -401,7 +402,8 @@ class Members(Recorded):
         if member in self.resident:
             return None
         store = self.db.store
-        raw = store.engine.get(keys.data_prefix(self.oid) + MEMBER + store.hash32(member) + member)
+        prefix, name = keys.data_prefix(self.oid) + MEMBER, store.hash32(member) + member
+        raw = store.engine.get(prefix + name) if store.ahead is None else store.ahead.get(prefix, name, self.size)
         if raw is None:
             self.resident[member] = None
             self.resized(self.ENTRY + len(member))
@@ -482,6 +484,9 @@ class Members(Recorded):
 
     def length(self) -> int:
         return len(self)
+
+    def look_ups(self) -> int:
+        return look_ups(len(self.touched), len(self))
 
     def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
         hash32, pack = self.db.store.hash32, self.pack

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -166,23 +167,71 @@ def test_the_log_stays_that_a_checkpoint_needs_which_begins_while_the_last_is_ti
     run.close()
 
 
-def test_a_command_that_changes_much_is_much_work(run: Runner) -> None:
-    """Replayed after a crash it takes as long as many, and as much of it waits for the engine."""
+@pytest.fixture
+def unhurried(run: Runner, monkeypatch: pytest.MonkeyPatch) -> Runner:
+    """A store in which time alone is no reason for a checkpoint."""
+    monkeypatch.setattr(writer, "SECONDS", 1e9)
+    monkeypatch.setattr(writer, "IDLE_SECONDS", 1e9)
+    return run
+
+
+@pytest.mark.parametrize(("took", "most"), [(1_000_000, 100), (0, 42_000)])
+def test_a_checkpoint_begins_before_a_replay_would_take_too_long(
+    unhurried: Runner, monkeypatch: pytest.MonkeyPatch, took: int, most: int
+) -> None:
+    """What took 1 ms each takes as long when it is done again; what took no time has to be read and looked up all the same."""
+    run = unhurried
     store = run.executor.store
-    store.log_work = 10_000
-    for start in range(0, 18_000, 1000):
+    times = count(0, took)
+    monkeypatch.setattr("diskkv.dispatch.executor.perf_ns", lambda: next(times))
+    store.log_work = 100_000_000
+    for number in range(most):
+        run("SET", number, "x")
+        if number < most * 0.98:
+            assert store.writer.checkpoints == 0 and not store.writer.active
+    for number in range(most // 10):
+        run("SET", number, "x")
+    run.checkpoint()
+    assert store.writer.checkpoints > 1
+
+
+def test_a_command_that_changes_much_is_much_work(unhurried: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replayed after a crash it looks up all of its members, and as much of it waits for the engine as of many commands."""
+    run = unhurried
+    store = run.executor.store
+    monkeypatch.setattr("diskkv.dispatch.executor.perf_ns", lambda: 0)
+    store.log_work = 50_000_000
+    for start in range(0, 49_000, 1000):
         run("SADD", "set", *range(start, start + 1000))
         assert store.writer.checkpoints == 0 and not store.writer.active
-    for start in range(18_000, 22_000, 1000):
+    for start in range(49_000, 60_000, 1000):
         run("SADD", "set", *range(start, start + 1000))
     run.checkpoint()
     assert store.writer.checkpoints > 1
-    store.log_work, store.dirty_bytes = 1 << 30, 600_000
+    store.log_work, store.dirty_bytes = 1 << 60, 600_000
     before = store.writer.checkpoints
     for number in range(10_000):
         run("SADD", "another", number)
     run.checkpoint()
     assert store.writer.checkpoints > before + 1
+
+
+def test_the_same_changed_again_and_again_takes_no_more_memory(unhurried: Runner) -> None:
+    """So it is no reason for a checkpoint. What is deleted takes some, whether it is there or not."""
+    run = unhurried
+    store = run.executor.store
+    store.log_work, store.dirty_bytes = 1 << 60, 600_000
+    run("SADD", "set", *range(1000))
+    for number in range(10_000):
+        run("SET", number % 10, "x" * 50)
+        run("SREM", "set", number % 1000)
+        run("SADD", "set", number % 1000)
+        assert store.writer.checkpoints == 0 and not store.writer.active
+    run("SADD", "set", *range(20_000))
+    for number in range(20_000):
+        run("SREM", "set", number)
+    run.checkpoint()
+    assert store.writer.checkpoints > 1
 
 
 def test_a_checkpoint_that_is_waited_for_does_not_rest(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
