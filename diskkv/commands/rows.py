@@ -234,29 +234,22 @@ def _log_some(ctx: Session, changes: Requests, count: int) -> None:
 
 @row("spop")
 def spop(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
-    """SPOPs of one set that has more members."""
+    """SPOPs of one set that is whole in memory, with members that are mostly short, and has more."""
     if len(requests[at]) != 2:
         return at
     value = ctx.db.get(requests[at][1], Set)
     if value is None:
         return at
-    members: list[bytes] = []
-    try:
-        for _ in range(min(alike(requests, at, LONGEST), len(value) - 1)):
-            value.about_to_pop()
-            value.touch()
-            member, _ = value.pop()
-            members.append(member)
-            out.append(bulk(member))
-            if len(member) >= SHORT:
-                break
-    except StoreError:
-        pass
-    if members:
-        ctx.log_as(b"SREM", requests[at][1], *members)
-        # It is one command, but as much to do again.
-        ctx.store.writer.commands += len(members) - 1
-    return at + len(members)
+    count = min(alike(requests, at, LONGEST), len(value) - 1)
+    if count < 2 or not value.complete or value.weight > SHORT * len(value):
+        return at
+    members = value.pop_some(count)
+    ctx.store.changes += count - 1
+    ctx.log_as(b"SREM", requests[at][1], *members)
+    # It is one command, but as much of it waits for the engine.
+    ctx.store.writer.commands += count - 1
+    out += [bulk(member) for member in members]
+    return at + count
 
 
 @row("zadd")

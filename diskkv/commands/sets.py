@@ -89,11 +89,7 @@ def spop(ctx: Session, key: bytes, *words: bytes) -> Any:
     value = ctx.db.get(key, Set)
     if value is None:
         return None
-    value.about_to_pop()
-    value.touch()
-    member, _ = value.pop()
-    if not len(value):
-        value.vanish()
+    (member,) = value.pop_some(1)
     ctx.log_as(b"SREM", key, member)
     return member
 

@@ -296,7 +296,7 @@ class Members(Recorded):
         picks = self.picks
         if picks is None:
             picks = self.picks = Picks(self.resident)
-        member = picks.take(rng)
+        (member,) = picks.take(rng, 1)
         value = self.drop(member)
         picks.stale.discard(member)
         return member, value
@@ -570,15 +570,18 @@ class Picks:
             entries[place] = entries[-1]
             entries.pop()
 
-    def take(self, rng: Random) -> bytes:
-        """A random member, which is no longer in the list."""
-        entries, stale = self.entries, self.stale
-        while True:
-            place = int(rng.random() * len(entries))
+    def take(self, rng: Random, count: int) -> list[bytes]:
+        """So many different random members, which are no longer in the list. REQUIRES: there are as many."""
+        entries, stale, random = self.entries, self.stale, rng.random
+        taken: list[bytes] = []
+        while len(taken) < count:
+            place = int(random() * len(entries))
             member = entries[place]
             last = entries.pop()
             if place < len(entries):
                 entries[place] = last
-            if member not in stale:
-                return member
-            stale.remove(member)
+            if member in stale:
+                stale.remove(member)
+            else:
+                taken.append(member)
+        return taken

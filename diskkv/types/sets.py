@@ -16,7 +16,7 @@ from diskkv.format.meta import Meta, pack_items
 from diskkv.lib.numbers import parse_int
 from diskkv.store.shapes import Shapes
 from diskkv.store.value import Value, data_type
-from diskkv.types.members import SUNK, Members
+from diskkv.types.members import SUNK, Members, Picks
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
@@ -71,10 +71,31 @@ class Set(Members):
 
     def pop_some(self, count: int) -> list[bytes]:
         """Remove up to `count` random members. REQUIRES: linked, count > 0. The key goes with the last one."""
+        count = min(count, len(self))
+        if self.oid and self.complete:
+            return self._pop_resident(count)
         self.about_to_pop()
         self.touch()
-        popped = [self.pop()[0] for _ in range(min(count, len(self)))]
+        popped = [self.pop()[0] for _ in range(count)]
         if not len(self):
+            self.vanish()
+        return popped
+
+    def _pop_resident(self, count: int) -> list[bytes]:
+        """As `pop_some`, of a large set that is whole in memory: without a step through `drop` for each, which is half of the time."""
+        picks = self.picks
+        if picks is None:
+            picks = self.picks = Picks(self.resident)
+        self.touch()
+        popped = picks.take(self.db.store.random, count)
+        resident, touched = self.resident, self.touched
+        size = 0
+        for member in popped:
+            del resident[member]
+            touched[member] = None
+            size += len(member)
+        self.resized(-self.ENTRY * count - size)
+        if not resident:
             self.vanish()
         return popped
 

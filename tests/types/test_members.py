@@ -169,7 +169,7 @@ def test_picks_keep_each_member_once() -> None:
                 picks.stale.add(member)
             case _ if present:
                 assert picks.draw(rng) in present
-                member = picks.take(rng)
+                member = picks.take(rng, 1)[0]
                 present.remove(member)
         assert len(picks.entries) == len(present) + len(picks.stale)
     assert {member for member in picks.entries if member not in picks.stale} == present
