@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 import subprocess
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -27,26 +28,29 @@ class NoBenchmark(Exception):
 
 @dataclass
 class Measured:
-    """One workload at one pipeline depth on both servers: requests per second and CPU microseconds per request, a value per round."""
+    """One workload at one pipeline depth on both servers, Redis and the subject: requests per second and CPU microseconds per request, a
+    value per round."""
 
     name: str
     kind: str
     pipeline: int
-    rate: dict[str, list[float]] = field(default_factory=lambda: {"diskkv": [], "redis": []})
-    cpu: dict[str, list[float]] = field(default_factory=lambda: {"diskkv": [], "redis": []})
+    subject: str
+    rate: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    cpu: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def row(self) -> dict[str, float | str | int]:
         """Medians over the rounds; ratios are medians of the ratios within a round."""
-        ratios = [ours / theirs for ours, theirs in zip(self.rate["diskkv"], self.rate["redis"], strict=True)]
-        costs = [ours / theirs if theirs else 0.0 for ours, theirs in zip(self.cpu["diskkv"], self.cpu["redis"], strict=True)]
+        subject = self.subject
+        ratios = [ours / theirs for ours, theirs in zip(self.rate[subject], self.rate["redis"], strict=True)]
+        costs = [ours / theirs if theirs else 0.0 for ours, theirs in zip(self.cpu[subject], self.cpu["redis"], strict=True)]
         return {
             "command": self.name,
             "kind": self.kind,
             "P": self.pipeline,
-            "diskkv_rps": round(median(self.rate["diskkv"])),
+            f"{subject}_rps": round(median(self.rate[subject])),
             "redis_rps": round(median(self.rate["redis"])),
             "rps_ratio": round(median(ratios), 2),
-            "diskkv_cpu_us": round(median(self.cpu["diskkv"]), 2),
+            f"{subject}_cpu_us": round(median(self.cpu[subject]), 2),
             "redis_cpu_us": round(median(self.cpu["redis"]), 2),
             "cpu_ratio": round(median(costs), 2),
         }
@@ -58,17 +62,18 @@ def run(
     rounds: int,
     requests: int,
     pipelines: Sequence[int],
-    diskkv_options: Sequence[str],
+    subject: Server,
     tell: Callable[[str], None],
 ) -> list[Measured]:
-    """Measure every workload at every depth, the servers taking turns at going first; what comes out is told as soon as it is known."""
+    """Measure every workload at every depth on the subject and on Redis, which take turns at going first; what comes out is told as soon as
+    it is known."""
     if shutil.which("redis-benchmark") is None:
         raise NoBenchmark("redis-benchmark is not installed (Debian: apt-get install redis-tools)")
-    results = [Measured(workload.name, workload.kind, depth) for depth in pipelines for workload in workloads]
+    results = [Measured(workload.name, workload.kind, depth, subject.name) for depth in pipelines for workload in workloads]
     by_name = {workload.name: workload for workload in workloads}
     with ExitStack() as stack:
         both = [
-            stack.enter_context(servers.diskkv("--appendfsync", "everysec", *diskkv_options, port=servers.free_port())),
+            stack.enter_context(subject),
             stack.enter_context(servers.redis("--appendonly", "yes", "--appendfsync", "everysec", "--hz", "10", port=servers.free_port())),
         ]
         for result in results:
