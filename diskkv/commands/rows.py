@@ -241,7 +241,7 @@ def spop(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
     if value is None:
         return at
     count = min(alike(requests, at, LONGEST), len(value) - 1)
-    if count < 2 or not value.complete or value.weight > SHORT * len(value):
+    if count < 1 or not value.complete or value.weight > SHORT * len(value):
         return at
     members = value.pop_some(count)
     ctx.store.changes += count - 1

@@ -17,7 +17,11 @@ from diskkv.format import keys
 # Of so many records all are read, once that part of them has been asked for: 0.1 s, which may have been for nothing.
 MOST = 200_000
 PART = 8
-# How much of what a replay changes the engine is asked for one by one, or takes as long to be read with all the others: see `look_ups`.
+# No more bytes than this are read, however much memory there is: of long records that is another 0.1 s.
+ROOM = 64 << 20
+# What a record that was read takes in memory besides its bytes.
+RECORD = 150
+# To ask for an eighth of them and then to read all takes as long as to ask for a third.
 ASKED = 3
 
 
@@ -27,7 +31,7 @@ class ReadAhead:
     def __init__(self, engine: Engine, room: int) -> None:
         self._engine = engine
         # how many bytes may be read ahead
-        self._room = room
+        self._room = min(room, ROOM)
         # by prefix: how many were asked for, and what was read
         self._sought: Counter[bytes] = Counter()
         self._records: dict[bytes, dict[bytes, bytes]] = {}
@@ -53,7 +57,7 @@ class ReadAhead:
         # What can't be read is met again, or not, by who asks for it.
         with contextlib.suppress(StoreError):
             for key, raw in self._engine.scan(prefix, keys.after(prefix)):
-                self._room -= len(key) + len(raw)
+                self._room -= len(key) + len(raw) + RECORD
                 if self._room < 0:
                     break
                 records[key[at:]] = raw
@@ -61,5 +65,5 @@ class ReadAhead:
 
 
 def look_ups(changed: int, count: int) -> int:
-    """Of so many keys or members that a replay changes, out of `count`, how many look-ups take as long as what is done for them."""
+    """As how many look-ups it counts that a replay changes so many keys or members, out of `count`."""
     return min(changed, count // ASKED) if count <= MOST else changed

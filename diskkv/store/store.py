@@ -381,6 +381,8 @@ class Store:
                 self._undo(os.strerror(error.errno or 0))
         if self.cache.used > self.cache.budget:
             self.cache.trim_some()
+        if self.graves.plenty():
+            self.graves.relieve()
         if self.on_commit is not None:
             self.on_commit()
 

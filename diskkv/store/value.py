@@ -168,7 +168,8 @@ class Value(Looked):
         return iter(())
 
     def parts(self) -> int:
-        """How many parts of it have changed since the last freeze, of one with records that knows it."""
+        """How many parts of it have changed since the last freeze and take memory that is not in `weight`: of those with records, but not
+        strings, whose pieces are counted there."""
         return 0
 
     def look_ups(self) -> int:

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from diskkv.store.store import Store
 
 # A checkpoint begins when this much log, or what took so long to execute, in ns, would have to be replayed after a crash, or when it is
-# SECONDS since the last. Replay does the same again. Besides it has to read each command, which takes READING, to make an object of each
-# key, which takes MAKING, and to ask the engine for keys and members that were in memory then, which takes LOADING.
+# SECONDS since the last. Replay does about the same again. Besides it has to read each command, which takes READING, to make an object of
+# each key, which takes MAKING, and to ask the engine for keys and members that were in memory then, which takes LOADING, all in ns.
 LOG_BYTES = 64 << 20
 LOG_WORK = 500_000_000
 READING = 250
@@ -126,6 +126,8 @@ class Writer:
         # bytes of memory ahead of the engine that the log's growth does not tell of; noted by those types that have such
         self.ahead = 0
         self._flying_ahead = 0
+        # how many large objects the last checkpoint has taken something from
+        self.handed = 0
         # how many commands have been logged
         self.recorded = 0
         self.checkpoints = 0
@@ -263,6 +265,7 @@ class Writer:
         self._at = 0
         # Each once, however often it came in: handing over twice would forget what was handed over first.
         large, store.large = dict.fromkeys(store.large), []
+        self.handed = len(large)
         for value in large:
             if value.linked:
                 self._freeze(value)

@@ -28,7 +28,11 @@ from diskkv.types.ranked import FIRST, Content, Item, Ranked
 if TYPE_CHECKING:
     from diskkv.store.database import Database
 
+# All zsets are settled when a checkpoint begins, 2 us a change, in which nobody else is served: so if many have changed lately, of each no
+# more than FEWEST may wait, and of all of them about WAITING.
 SETTLE = 512
+FEWEST = 4
+WAITING = 4096
 # What a change takes in memory until it has landed, in the index and in `stored`.
 MOVED_BYTES = 240
 # Of so many changes the index's pages are made into notes at once: 30 ms. Of more only if it takes far too much memory.
@@ -54,7 +58,7 @@ def _weightless(score: float) -> int:
 class ZSet(Members):
     """Members with scores. Scores are never NaN and never -0.0."""
 
-    __slots__ = ("broken", "buckets_flying", "counted", "doubtful", "index", "moved", "stored", "stored_flying")
+    __slots__ = ("broken", "buckets_flying", "counted", "doubtful", "index", "moved", "patience", "stored", "stored_flying")
 
     tag = ZSET
     # The score's float is counted here.
@@ -75,6 +79,8 @@ class ZSet(Members):
         self.counted = 0
         # None as long as there is no index that would have to be told
         self.moved: dict[bytes, float | None] | None = None
+        # how many changes may wait
+        self.patience = SETTLE
         self.stored: dict[bytes, float | None] = {}
         self.stored_flying: dict[bytes, float | None] = {}
         self.buckets_flying: dict[Item, int | None] = {}
@@ -100,7 +106,7 @@ class ZSet(Members):
         if member not in moved:
             moved[member] = old
         self.resident[member] = self.touched[member] = score
-        if len(moved) >= SETTLE:
+        if len(moved) >= self.patience:
             self._keep_up()
         return False
 
@@ -139,7 +145,7 @@ class ZSet(Members):
                     self.size += 1
                 if self.weight > self.ceiling:
                     self._spill()
-            if moved is not None and len(moved) >= SETTLE:
+            if moved is not None and len(moved) >= self.patience:
                 self._keep_up()
         elif old is None:
             self.resized(124 + len(member))
@@ -153,7 +159,7 @@ class ZSet(Members):
         if moved is not None and old is not None:
             if member not in moved:
                 moved[member] = old
-            if len(moved) >= SETTLE:
+            if len(moved) >= self.patience:
                 self._keep_up()
         return old
 
@@ -197,7 +203,9 @@ class ZSet(Members):
                 self.db.store.spoiled = "sorting a damaged sorted set"
                 raise
             if self.oid:
-                self.db.store.writer.ahead += MOVED_BYTES * len(moved)
+                store = self.db.store
+                store.writer.ahead += MOVED_BYTES * len(moved)
+                self.patience = max(FEWEST, min(SETTLE, WAITING // (max(len(store.large), store.writer.handed) or 1)))
                 stored = self.stored
                 known = {member: stored[member] for member in moved.keys() & stored.keys()}
                 stored.update(moved)

@@ -192,6 +192,24 @@ def test_a_row_of_spops_takes_members_once(count: int, size: int, evicted: bool,
     later.close()
 
 
+def test_spops_of_two_sets_leave_the_rows_after_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that takes nothing ends the rows of its packet."""
+    run = Runner(tmp_path / "store")
+    run("SADD", "a", *range(10))
+    run("SADD", "b", *range(10))
+    real, done = ROWS["set"], []
+
+    def counting(ctx: Any, packet: list[list[bytes]], at: int, out: list[bytes]) -> int:
+        done.append(real(ctx, packet, at, out) - at)
+        return at + done[-1]
+
+    monkeypatch.setattr(packets, "ROWS", {**ROWS, "set": counting})
+    execute(run, [[b"SPOP", b"a"], [b"SPOP", b"b"], *([b"SET", b"k%d" % number, b"v"] for number in range(10))])
+    assert sum(done) == 10
+    assert run("SCARD", "a") == run("SCARD", "b") == 9
+    run.close()
+
+
 @pytest.mark.parametrize("kind", [Damaged, StoreError])
 def test_what_a_row_can_not_read_is_answered_for_itself(
     kind: type[StoreError], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -86,6 +86,22 @@ def test_what_a_large_value_gives_up_weighs_what_it_did(run: Runner) -> None:
             assert graves.weight - before > 0.8 * (weight - value.weight)
 
 
+@pytest.mark.parametrize("small", [False, True])
+def test_who_deletes_faster_than_the_keeper_frees_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: bool) -> None:
+    """The keeper does not get the interpreter at all here."""
+    monkeypatch.setattr(graves.Graveyard, "work", lambda self, steps: False)
+    if small:
+        monkeypatch.setattr(graves, "HELP", 0)
+    run = Runner(tmp_path / "store", maxmemory="1mb")
+    yard = run.executor.store.graves
+    for number in range(100):
+        run.batch([["SADD", "set", *range(500)], ["SADD", "other", number], ["DEL", "set"]])
+        assert yard.weight <= (2 if small else 1) * yard.limit
+    assert len(yard) + yard.freed == 100
+    assert yard.weight > 0.5 * yard.limit
+    run.close()
+
+
 def test_small_elements_do_not_fill_the_memory_before_the_engine_has_them(tmp_path: Path) -> None:
     run = Runner(tmp_path / "store", maxmemory="4mb")
     cache, writer, store = run.executor.store.cache, run.executor.store.writer, run.executor.store

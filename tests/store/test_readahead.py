@@ -10,7 +10,7 @@ import pytest
 from diskkv.engine.memory import MemoryEngine
 from diskkv.errors import Damaged
 from diskkv.store import readahead
-from diskkv.store.readahead import PART, ReadAhead
+from diskkv.store.readahead import PART, RECORD, ReadAhead
 from tests.support.contents import copy_of
 from tests.support.runner import Runner
 
@@ -72,8 +72,15 @@ def test_of_too_many_nothing_is_read_ahead(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_no_more_is_read_than_there_is_room_for() -> None:
     engine = filled(1000)
-    look_up(engine, 1000, room=1000)
+    look_up(engine, 1000, room=1000 + 50 * RECORD)
     assert engine.scans == 1 and 1900 < engine.asked < 2000
+
+
+def test_there_is_never_room_for_more_than_a_bounded_time_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readahead, "ROOM", 100 * (RECORD + 20))
+    engine = filled(1000)
+    look_up(engine, 1000, room=1 << 40)
+    assert engine.scans == 1 and 1850 < engine.asked < 2000
 
 
 def test_what_cannot_be_read_is_asked_for() -> None:

@@ -16,7 +16,7 @@ from diskkv.errors import StoreError
 from diskkv.format import BUCKET, MEMBER, RANKED, keys
 from diskkv.format.ordered import unpack_f64, unpack_u32
 from diskkv.store import writer
-from diskkv.types import ranked
+from diskkv.types import ranked, zsets
 from diskkv.types.zsets import ZSet
 from tests.support.runner import Runner
 
@@ -346,3 +346,29 @@ def test_an_engine_that_can_not_be_read_when_a_checkpoint_lands(run: Runner, sma
     verify_replies(run, model, random.Random(1))
     run.checkpoint()
     verify_records(run, model)
+
+
+def test_of_many_sorted_sets_few_changes_wait(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them are settled when a checkpoint begins, while nobody is served."""
+    monkeypatch.setattr(zsets, "WAITING", 400)
+    monkeypatch.setattr(writer, "SECONDS", 1e9)
+    monkeypatch.setattr(writer, "IDLE_SECONDS", 1e9)
+    for number in range(20):
+        run("ZADD", number, *[word for member in range(300) for word in (member, member)])
+    values = [run.executor.store.databases[0].objects[b"%d" % number] for number in range(20)]
+    rng = random.Random(3)
+
+    def waiting() -> int:
+        return sum(len(value.moved) for value in values)
+
+    for _ in range(2):
+        run.checkpoint()
+        assert waiting() == 0
+        most = 0
+        for _ in range(5000):
+            run("ZADD", rng.randrange(20), rng.randrange(10_000), rng.randrange(300))
+            most = max(most, waiting())
+    assert 150 < most <= 400
+    for value in values:
+        scores = value.resident
+        assert value.by_rank(0, 300) == sorted(scores, key=lambda member: (scores[member], member))
