@@ -34,11 +34,12 @@ from diskkv.store.log import Position
 from diskkv.store.quarantine import supplant
 from diskkv.store.readahead import look_ups
 from diskkv.store.reclaim import Reclaimer
-from diskkv.store.value import UNKNOWN, Value
+from diskkv.store.value import UNKNOWN
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
     from diskkv.store.store import Store
+    from diskkv.store.value import Value
 
 # A checkpoint begins when this much log, or what took so long to execute, in ns, would have to be replayed after a crash, or when it is
 # SECONDS since the last. Replay does about the same again. Besides it has to read each command, which takes READING, to make an object of
