@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from diskkv.clock import perf_ns
 from diskkv.errors import Damaged, StoreError
 from diskkv.format import keys
-from diskkv.format.ordered import pack_u64
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +27,12 @@ if TYPE_CHECKING:
 
 journal = logging.getLogger("diskkv")
 
-LIMIT = 50_000
-FAR = 1 << 63
+# How many entries are taken from the engine at once, and left when there are too many: either takes some 10 ms, in which nobody is served.
+LIMIT = 10_000
+MOST = 3 * LIMIT
+UNREADABLE = 50_000
+START = (-1, 0, b"")
+END = (1 << 63, 0, b"")
 
 
 class Expiry:
@@ -42,25 +45,28 @@ class Expiry:
         # told for how many nanoseconds everybody had to wait for keys to expire; None: nobody wants to know
         self.told: Callable[[int], None] | None = None
         self._heap: list[tuple[int, int, bytes]] = []
-        self._horizon = -1
+        # Up to this entry all are in the heap, or have been dealt with. Thousands of keys may expire in the same millisecond, so it is
+        # an entry, and no time.
+        self._horizon = START
         # keys, by epoch, that could not be read when they were to expire, and whether expiry records can't be
         self._unreadable: set[tuple[int, bytes]] = set()
         self._around = False
 
     def add(self, when: int, db: Database, key: bytes) -> None:
         """A key now expires at `when`."""
-        if when <= self._horizon:
-            heapq.heappush(self._heap, (when, db.epoch, key))
+        entry = (when, db.epoch, key)
+        if entry <= self._horizon:
+            heapq.heappush(self._heap, entry)
             if when < self._store.keeper.due:
                 self._store.keeper.rouse()
-            if len(self._heap) > 4 * LIMIT:
+            if len(self._heap) > MOST:
                 self._shrink()
 
     def next(self) -> int | None:
         """When the next key may expire, in ms; None when none will."""
         if not self.active:
             return None
-        if not self._heap and self._horizon < FAR:
+        if not self._heap and self._horizon < END:
             self._refill()
         return self._heap[0][0] if self._heap else None
 
@@ -102,7 +108,7 @@ class Expiry:
                 )
                 if store.changes != changes:
                     store.spoiled = "expiring"
-                if len(self._unreadable) < LIMIT:
+                if len(self._unreadable) < UNREADABLE:
                     self._unreadable.add((epoch, key))
         return seen
 
@@ -138,40 +144,38 @@ class Expiry:
             yield keys.split_expiry(raw)
 
     def _shrink(self) -> None:
-        self._heap = heapq.nsmallest(LIMIT, self._heap)
-        self._horizon = self._heap[-1][0] if self._heap else -1
-        # Entries that share the horizon's millisecond may have been cut off: step below it.
-        while self._heap and self._heap[-1][0] == self._horizon:
-            self._heap.pop()
-        self._horizon -= 1
+        self._heap = sorted(self._heap)[:LIMIT]
+        self._horizon = self._heap[-1]
 
     def _refill(self) -> None:
         """Take the next window from the engine and from what is dirty."""
         store = self._store
-        start = keys.EXPIRY + pack_u64(self._horizon + 1)
-        window = list(islice(self._stored(start, keys.after(keys.EXPIRY)), LIMIT))
-        horizon = window[-1][0] if len(window) == LIMIT else FAR
-        if horizon < FAR and window[0][0] == horizon:
-            # A whole window in one millisecond: take all of it, or the horizon would never pass it.
-            stop = keys.EXPIRY + pack_u64(horizon + 1)
-            window = list(self._stored(start, stop))
-        elif horizon < FAR:
-            horizon -= 1
-            window = [entry for entry in window if entry[0] <= horizon]
         low = self._horizon
-        self._horizon = horizon
+        start = keys.EXPIRY if low == START else keys.expiry_key(*low) + b"\0"
+        window = list(islice(self._stored(start, keys.after(keys.EXPIRY)), LIMIT))
+        self._horizon = horizon = window[-1] if len(window) == LIMIT else END
         self._heap = window
+        first, last = low[0], horizon[0]
         for values in (store.dirty, store.writer.frozen):
             for value in values:
                 if not value.linked:
                     continue
-                if value.expire is not None and low < value.expire <= horizon:
-                    self._heap.append((value.expire, value.db.epoch, value.key))
-                if value.timed and (due := value.due()) is not None and low < due <= horizon:
-                    self._heap.append((due, value.db.epoch, value.key))
-        heapq.heapify(self._heap)
+                expire = value.expire
+                if expire is not None and first <= expire <= last and low < (entry := (expire, value.db.epoch, value.key)) <= horizon:
+                    window.append(entry)
+                if (
+                    value.timed
+                    and (due := value.due()) is not None
+                    and first <= due <= last
+                    and low < (entry := (due, value.db.epoch, value.key)) <= horizon
+                ):
+                    window.append(entry)
+        if len(window) > MOST:
+            self._shrink()
+        else:
+            heapq.heapify(window)
 
     def clear(self) -> None:
         """Forget everything: the store is about to be read anew."""
         self._heap = []
-        self._horizon = -1
+        self._horizon = START

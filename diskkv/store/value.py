@@ -108,6 +108,8 @@ class Value(Looked):
         self.oid = self.db.store.new_oid()
         self.begin(changes)
         self.db.store.large.append(self)
+        # Of what one short command makes of others the log's growth does not tell.
+        self.db.store.writer.ahead += self.weight
 
     # -- for each type to define
 

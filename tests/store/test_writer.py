@@ -265,3 +265,13 @@ def test_a_checkpoint_that_is_waited_for_does_not_rest(run: Runner, monkeypatch:
         store.wait_for_room()
         assert not store.writer.active
         assert rested() == 0
+
+
+def test_what_a_short_command_makes_of_others_is_ahead_of_the_engine(run: Runner) -> None:
+    """The log's growth does not tell of it: by that alone a client could fill several times `maxmemory`."""
+    run("SADD", "a", *range(5000))
+    run.checkpoint()
+    store = run.executor.store
+    before = store.writer.ahead
+    run("SUNIONSTORE", "b", "a")
+    assert store.writer.ahead - before >= store.databases[0].objects[b"b"].weight
