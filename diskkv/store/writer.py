@@ -178,11 +178,9 @@ class Writer:
         log = store.log.written - self._log_mark
         if log >= store.log_bytes or self._replay() >= store.log_work:
             return True
-        log += self.ahead
-        made = _made(log, len(store.dirty), self.commands)
-        if made >= store.dirty_bytes and self._at_most(made, self.ahead, 0) >= store.dirty_bytes:
+        if self._memory(log, len(store.dirty), self.commands, self.ahead, 0) >= store.dirty_bytes:
             return True
-        return log >= store.dirty_bytes // CROWDED and self._overfull(FULL)
+        return log + self.ahead >= store.dirty_bytes // CROWDED and self._overfull(FULL)
 
     @property
     def stuck(self) -> bool:
@@ -201,11 +199,9 @@ class Writer:
         commands, ahead = self.commands + self._flying_commands, self.ahead + self._flying_ahead
         if log >= BACKLOG * store.log_bytes or self._replay() + self._flying_replay >= BACKLOG * store.log_work:
             return True
-        log += ahead
-        if log >= store.dirty_bytes // CROWDED and self._overfull(FULLER):
+        if log + ahead >= store.dirty_bytes // CROWDED and self._overfull(FULLER):
             return True
-        made, limit = _made(log, count, commands), BACKLOG * store.dirty_bytes
-        return made >= limit and self._at_most(made, ahead, self._flying_parts) >= limit
+        return self._memory(log, count, commands, ahead, self._flying_parts) >= BACKLOG * store.dirty_bytes
 
     def _replay(self) -> int:
         """How long it would take, in ns, to do again what has been done since the last freeze."""
@@ -224,10 +220,15 @@ class Writer:
         step = len(large) // LOOKED_AT + 1
         return step * sum([number(value) for value in large[::step]])
 
-    def _at_most(self, made: int, ahead: int, flying: int) -> int:
-        """Of what commands have made at most, so much can be ahead of the engine: there is no more. It is far less where the same keys or
-        parts are changed again and again."""
-        return min(made, self._store.cache.used + ahead + PART_BYTES * (self._of_large(lambda value: value.parts()) + flying))
+    def _memory(self, log: int, keys: int, commands: int, ahead: int, flying: int) -> int:
+        """About how many bytes of memory are ahead of the engine, after so much log and so many commands on so many keys."""
+        store = self._store
+        made = log + ahead + DIRTY_BYTES * keys
+        if made + PART_BYTES * commands < store.dirty_bytes // 2:
+            return made
+        parts = PART_BYTES * (self._of_large(lambda value: value.parts()) + flying)
+        # No more than there is, which is far less where the same keys or parts are changed again and again.
+        return parts + min(made, store.cache.used + ahead)
 
     def _overfull(self, times: float) -> bool:
         cache = self._store.cache
@@ -590,8 +591,3 @@ class Writer:
                     store.complaints.make("still no way to write: %(error)s", {"error": error})
                     self._setbacks += 1
                     store.landed.notify_all()
-
-
-def _made(log: int, keys: int, commands: int) -> int:
-    """How many bytes of memory so much log, so many dirty keys and so many commands on them can have made at most."""
-    return log + DIRTY_BYTES * keys + PART_BYTES * (commands - keys if commands > keys else 0)
