@@ -134,6 +134,8 @@ class Sufferer:
     def checkpoint(self) -> None:
         store = self.run.executor.store
         with store.lock:
+            # One may have begun by itself.
+            store.writer.finish()
             store.writer.freeze()
             store.writer.finish()
             with contextlib.suppress(StoreError):
