@@ -159,7 +159,7 @@ class Database:
     def _load(self, key: bytes) -> Value | None:
         self.cache.misses += 1
         store = self.store
-        raw = store.engine.get(self.prefix + key) if store.ahead is None else store.ahead.get(self.prefix, key, self.count)
+        raw = store.engine.get(self.prefix + key) if store.readahead is None else store.readahead.get(self.prefix, key, self.count)
         if raw is None:
             return None
         value = self.decode(key, raw)

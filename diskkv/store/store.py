@@ -50,12 +50,12 @@ class Store:
 
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
-        "_apply", "_closed", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "ahead", "at_close", "backups",
+        "_apply", "_closed", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "at_close", "backups",
         "before_close", "cache", "changes", "chores", "clock", "complaints", "databases", "dead", "dirty", "dirty_bytes",
         "documents", "engine", "erased", "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "hash128",
         "held", "identity", "isolated", "keeper", "landed", "large", "listener", "lock", "log", "log_bytes", "log_work", "lost",
-        "moment", "now", "on_commit", "on_undone", "path", "random", "ready_keys", "recovering", "replaying", "shapes", "sizes",
-        "spoiled", "stamp", "writer",
+        "moment", "now", "on_commit", "on_undone", "path", "random", "readahead", "ready_keys", "recovering", "replaying", "shapes",
+        "sizes", "spoiled", "stamp", "writer",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, log: Log, *, sizes: Sizes, databases: int, clock: Clock) -> None:
@@ -78,7 +78,7 @@ class Store:
         self.isolated = 0  # how many keys were put into quarantine
         self.replaying = False
         # what a replay asks for the engine's records
-        self.ahead: ReadAhead | None = None
+        self.readahead: ReadAhead | None = None
         self.recovering = False
         self.failed: str | None = None
         # the command that failed halfway through its changes in this tick: the tick must be undone
@@ -253,7 +253,7 @@ class Store:
         reader = LogReader(self.log.path, start, stop) if self.path is not None else None
         if reader is not None:
             self.replaying = True
-            self.ahead = ReadAhead(self.engine, self.cache.budget // 8)
+            self.readahead = ReadAhead(self.engine, self.cache.budget // 8)
             # Replay makes objects by the hundred thousand and no cycles: the collector would only walk over them.
             collecting = gc.isenabled()
             gc.disable()
@@ -262,7 +262,7 @@ class Store:
                 for tick in reader:
                     self._apply(tick)
             finally:
-                self.replaying, self.ahead = False, None
+                self.replaying, self.readahead = False, None
                 self.writer.work = perf_ns() - began
                 if collecting:
                     gc.enable()

@@ -286,33 +286,27 @@ class Members(Recorded):
             self.picks = self._refill(self.db.store.random)
 
     def pop(self) -> tuple[bytes, Any]:
-        """Remove a random member; it and its value. REQUIRES: not empty; `touch` has been called by this command."""
+        """Remove a random member; it and its value. REQUIRES: not empty; small, or not whole in memory; `touch` has been called by this
+        command."""
         rng = self.db.store.random
         if not self.complete:
             return self._pop_stored(rng)
-        if not self.oid:
-            member = self._nth(int(rng.random() * len(self.resident)))
-            return member, self.drop(member)
-        picks = self.picks
-        if picks is None:
-            picks = self.picks = Picks(self.resident)
-        (member,) = picks.take(rng, 1)
-        value = self.drop(member)
-        picks.stale.discard(member)
-        return member, value
+        member = self._nth(int(rng.random() * len(self.resident)))
+        return member, self.drop(member)
 
     def pick(self) -> tuple[bytes, Any]:
         """A random member and its value. REQUIRES: not empty."""
         rng = self.db.store.random
         if not self.complete:
             return rng.choice(self._window(rng, WINDOW))
-        if not self.oid:
-            member = self._nth(int(rng.random() * len(self.resident)))
-        else:
-            if self.picks is None:
-                self.picks = Picks(self.resident)
-            member = self.picks.draw(rng)
+        member = self.all_picks().draw(rng) if self.oid else self._nth(int(rng.random() * len(self.resident)))
         return member, self.resident[member]
+
+    def all_picks(self) -> Picks:
+        """All members to draw from. REQUIRES: large, and whole in memory."""
+        if self.picks is None:
+            self.picks = Picks(self.resident)
+        return self.picks
 
     def sample(self, count: int) -> list[tuple[bytes, Any]]:
         """Up to `count` different random members with values: all of them when they are no more."""
@@ -403,7 +397,7 @@ class Members(Recorded):
             return None
         store = self.db.store
         prefix, name = keys.data_prefix(self.oid) + MEMBER, store.hash32(member) + member
-        raw = store.engine.get(prefix + name) if store.ahead is None else store.ahead.get(prefix, name, self.size)
+        raw = store.engine.get(prefix + name) if store.readahead is None else store.readahead.get(prefix, name, self.size)
         if raw is None:
             self.resident[member] = None
             self.resized(self.ENTRY + len(member))

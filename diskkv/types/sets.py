@@ -16,7 +16,7 @@ from diskkv.format.meta import Meta, pack_items
 from diskkv.lib.numbers import parse_int
 from diskkv.store.shapes import Shapes
 from diskkv.store.value import Value, data_type
-from diskkv.types.members import SUNK, Members, Picks
+from diskkv.types.members import SUNK, Members
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
@@ -83,11 +83,8 @@ class Set(Members):
 
     def _pop_resident(self, count: int) -> list[bytes]:
         """As `pop_some`, of a large set that is whole in memory: without a step through `drop` for each, which is half of the time."""
-        picks = self.picks
-        if picks is None:
-            picks = self.picks = Picks(self.resident)
         self.touch()
-        popped = picks.take(self.db.store.random, count)
+        popped = self.all_picks().take(self.db.store.random, count)
         resident, touched = self.resident, self.touched
         size = 0
         for member in popped:

@@ -118,7 +118,7 @@ def test_a_replay_of_many_keys_and_members_ends_where_it_was(tmp_path: Path) -> 
             run("ZREM", "zset", number + 1, "nobody")
             run("PEXPIRE", f"key {number + 1}", 1000)
     copy = Runner(copy_of(tmp_path / "store", tmp_path / "copy"))
-    assert copy.executor.store.ahead is None
+    assert copy.executor.store.readahead is None
     questions = [["DBSIZE"], ["HLEN", "hash"], ["ZCARD", "zset"], ["SCARD", "set"], ["ZRANGE", "zset", 0, -1, "WITHSCORES"]]
     questions += [["GET", f"key {number}"] for number in range(1000)] + [["HGET", "hash", number] for number in range(1000)]
     for question in questions:
