@@ -21,7 +21,7 @@ from diskkv.store.log import Disk, split_stamp
 from diskkv.store.shapes import SHAPING
 from diskkv.store.sizes import Sizes
 from diskkv.store.store import Store
-from diskkv.store.writer import LOG_BYTES, LOG_WORK
+from diskkv.store.writer import LEAST_WORK, LOG_BYTES, LOG_WORK
 
 
 def open_executor(
@@ -63,7 +63,7 @@ def open_executor(
             store.log.policy = settings["appendfsync"]
         elif name == "checkpoint-log-size":
             size = settings["checkpoint-log-size"]
-            store.log_bytes, store.log_work = size, max(1, LOG_WORK * size // LOG_BYTES)
+            store.log_bytes, store.log_work = size, max(LEAST_WORK, LOG_WORK * size // LOG_BYTES)
         elif name in ("slowlog-log-slower-than", "latency-monitor-threshold"):
             executor.stats.set_limits(settings["slowlog-log-slower-than"], settings["latency-monitor-threshold"])
             watch_delays(store, executor.stats.latencies)

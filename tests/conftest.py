@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from diskkv import app
+from diskkv.store import store, writer
 from tests.support.runner import Runner
 
 # No test depends on a speed.
 settings.register_profile("diskkv", deadline=None)
 settings.load_profile("diskkv")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def unhurried() -> Iterator[None]:
+    """In the tests' own process no checkpoint begins because of the time that has gone by, or that a command took: else a pause of the
+    machine would decide what is in memory and what in the engine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer, "SECONDS", math.inf)
+        patch.setattr(writer, "IDLE_SECONDS", math.inf)
+        for module in (app, store):
+            patch.setattr(module, "LOG_WORK", 1 << 60)
+        yield
 
 
 @pytest.fixture

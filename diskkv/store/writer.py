@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 # each key, which takes MAKING, and to ask the engine for keys and members that were in memory then, which takes LOADING, all in ns.
 LOG_BYTES = 64 << 20
 LOG_WORK = 500_000_000
+# However small the log is to be: so short a replay is not worth a checkpoint, and one pause of the machine would begin one.
+LEAST_WORK = 20_000_000
 READING = 250
 MAKING = 1300
 LOADING = 2500

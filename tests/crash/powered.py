@@ -16,7 +16,7 @@ from diskkv.clock import ManualClock
 from tests.support.runner import Runner
 from tests.support.workload import DATABASES, Workload
 
-SETTINGS = {"checkpoint-log-size": "32kb", "maxmemory": "1mb", "databases": str(DATABASES + 1)}
+SETTINGS = {"checkpoint-log-size": "16kb", "maxmemory": "1mb", "databases": str(DATABASES + 1)}
 MARKER = "ticks"
 STEP_MS = 5
 

@@ -167,20 +167,11 @@ def test_the_log_stays_that_a_checkpoint_needs_which_begins_while_the_last_is_ti
     run.close()
 
 
-@pytest.fixture
-def unhurried(run: Runner, monkeypatch: pytest.MonkeyPatch) -> Runner:
-    """A store in which time alone is no reason for a checkpoint."""
-    monkeypatch.setattr(writer, "SECONDS", 1e9)
-    monkeypatch.setattr(writer, "IDLE_SECONDS", 1e9)
-    return run
-
-
 @pytest.mark.parametrize(("took", "most"), [(1_000_000, 100), (0, 42_000)])
 def test_a_checkpoint_begins_before_a_replay_would_take_too_long(
-    unhurried: Runner, monkeypatch: pytest.MonkeyPatch, took: int, most: int
+    run: Runner, monkeypatch: pytest.MonkeyPatch, took: int, most: int
 ) -> None:
     """What took 1 ms each takes as long when it is done again; what took no time has to be read and looked up all the same."""
-    run = unhurried
     store = run.executor.store
     times = count(0, took)
     monkeypatch.setattr("diskkv.dispatch.executor.perf_ns", lambda: next(times))
@@ -195,9 +186,8 @@ def test_a_checkpoint_begins_before_a_replay_would_take_too_long(
     assert store.writer.checkpoints > 1
 
 
-def test_a_command_that_changes_much_is_much_work(unhurried: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_changes_much_is_much_work(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """Replayed after a crash it looks up all of its members, and as much of it waits for the engine as of many commands."""
-    run = unhurried
     store = run.executor.store
     monkeypatch.setattr("diskkv.dispatch.executor.perf_ns", lambda: 0)
     store.log_work = 50_000_000
@@ -216,9 +206,8 @@ def test_a_command_that_changes_much_is_much_work(unhurried: Runner, monkeypatch
     assert store.writer.checkpoints > before + 1
 
 
-def test_the_same_changed_again_and_again_takes_no_more_memory(unhurried: Runner) -> None:
+def test_the_same_changed_again_and_again_takes_no_more_memory(run: Runner) -> None:
     """So it is no reason for a checkpoint. What is deleted takes some, whether it is there or not."""
-    run = unhurried
     store = run.executor.store
     store.log_work, store.dirty_bytes = 1 << 60, 600_000
     run("SADD", "set", *range(1000))

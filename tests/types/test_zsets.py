@@ -351,8 +351,6 @@ def test_an_engine_that_can_not_be_read_when_a_checkpoint_lands(run: Runner, sma
 def test_of_many_sorted_sets_few_changes_wait(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them are settled when a checkpoint begins, while nobody is served."""
     monkeypatch.setattr(zsets, "WAITING", 400)
-    monkeypatch.setattr(writer, "SECONDS", 1e9)
-    monkeypatch.setattr(writer, "IDLE_SECONDS", 1e9)
     for number in range(20):
         run("ZADD", number, *[word for member in range(300) for word in (member, member)])
     values = [run.executor.store.databases[0].objects[b"%d" % number] for number in range(20)]
