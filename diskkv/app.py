@@ -12,16 +12,17 @@ from diskkv.dispatch.delays import watch_delays
 from diskkv.dispatch.executor import Executor
 from diskkv.dispatch.renames import rename
 from diskkv.dispatch.session import Session
+from diskkv.dispatch.table import ROWS
 from diskkv.engine import Engine
 from diskkv.errors import Damaged, SettingError, StoreError
 from diskkv.resp.parse import RequestParser
 from diskkv.scripting.scripts import Scripts
 from diskkv.store.archive import claim
+from diskkv.store.backlog import LEAST_WORK, LOG_BYTES, LOG_WORK
 from diskkv.store.log import Disk, split_stamp
 from diskkv.store.shapes import SHAPING
 from diskkv.store.sizes import Sizes
-from diskkv.store.store import Store
-from diskkv.store.writer import LEAST_WORK, LOG_BYTES, LOG_WORK
+from diskkv.store.store import ReplayAgain, Store
 
 
 def open_executor(
@@ -55,7 +56,8 @@ def open_executor(
     def changed(name: str) -> None:
         if name == "maxmemory":
             sizes = Sizes.of(budget(settings["maxmemory"]))
-            store.cache.budget, store.dirty_bytes = sizes.cache, sizes.dirty
+            store.cache.budget = sizes.cache
+            store.backlog.limit(dirty_bytes=sizes.dirty)
             executor.quota.no_memory = 0 < settings["maxmemory"] < LEAST_BUDGET
         elif name == "max-disk-size":
             executor.quota.set_limit(settings["max-disk-size"])
@@ -63,7 +65,7 @@ def open_executor(
             store.log.policy = settings["appendfsync"]
         elif name == "checkpoint-log-size":
             size = settings["checkpoint-log-size"]
-            store.log_bytes, store.log_work = size, max(LEAST_WORK, LOG_WORK * size // LOG_BYTES)
+            store.backlog.limit(log_bytes=size, log_work=max(LEAST_WORK, LOG_WORK * size // LOG_BYTES))
         elif name in ("slowlog-log-slower-than", "latency-monitor-threshold"):
             executor.stats.set_limits(settings["slowlog-log-slower-than"], settings["latency-monitor-threshold"])
             watch_delays(store, executor.stats.latencies)
@@ -128,6 +130,9 @@ class Replay:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._session: Session | None = None
+        # Rows of the same command are executed as one (see `dispatch/packets.py`), as long as none has failed.
+        self._in_rows = True
+        self._replies: list[bytes] = []
 
     def __call__(self, store: Store, tick: bytes) -> None:
         if self._session is None or self._session.store is not store:
@@ -138,8 +143,39 @@ class Replay:
         parser = RequestParser(max_bulk=1 << 40)
         requests = parser.feed(split_stamp(tick)[1])
         while requests:
-            for argv in requests:
-                session.executor.replay(session, argv)
+            self._execute(session, requests)
             requests = parser.feed(b"") if parser.more else []
         if parser.buffered():
             raise Damaged("the log holds something that is not a command")
+
+    def _execute(self, session: Session, requests: list[list[bytes]]) -> None:
+        replay = session.executor.replay
+        at, last = 0, len(requests) - 1
+        while at <= last:
+            argv = requests[at]
+            if at < last and requests[at + 1][0] == argv[0] and self._in_rows and (done := self._run_row(session, requests, at)) > at:
+                at = done
+                continue
+            replay(session, argv)
+            at += 1
+
+    def _run_row(self, session: Session, requests: list[list[bytes]], at: int) -> int:
+        """Execute the commands from `at` on as a row; where the first stands that was not. ReplayAgain when that fails halfway."""
+        row = ROWS.get(requests[at][0].lower().decode("latin-1"))
+        if row is None:
+            return at
+        store = session.store
+        before = store.changes
+        try:
+            done = row(session, requests, at, self._replies)
+        except Exception:
+            # One by one it will be seen whose fault it was.
+            self._in_rows = False
+            if store.changes == before:
+                return at
+            raise ReplayAgain from None
+        finally:
+            session.effects = None
+            self._replies.clear()
+        store.backlog.commands += done - at
+        return done

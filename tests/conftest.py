@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from diskkv import app
-from diskkv.store import store, writer
+from diskkv.store import backlog, writer
 from tests.support.runner import Runner
 
 # No test depends on a speed.
@@ -25,7 +25,7 @@ def unhurried() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(writer, "SECONDS", math.inf)
         patch.setattr(writer, "IDLE_SECONDS", math.inf)
-        for module in (app, store):
+        for module in (app, backlog):
             patch.setattr(module, "LOG_WORK", 1 << 60)
         yield
 

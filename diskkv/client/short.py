@@ -126,7 +126,7 @@ class Short:
                 executor.begin()
                 if not executor.gated:
                     put(session, key, data)
-                    store.writer.work += perf_ns() - executor.clock_mark
+                    store.backlog.work += perf_ns() - executor.clock_mark
                     store.record(session.index, (b"SET", key, data))
                     if store.ready_keys:
                         executor.waiters.serve()

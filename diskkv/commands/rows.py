@@ -247,7 +247,7 @@ def spop(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
     ctx.store.changes += count - 1
     ctx.log_as(b"SREM", requests[at][1], *members)
     # It is one command, but as much of it waits for the engine.
-    ctx.store.writer.commands += count - 1
+    ctx.store.backlog.commands += count - 1
     out += [bulk(member) for member in members]
     return at + count
 

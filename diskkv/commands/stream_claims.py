@@ -244,7 +244,7 @@ def xnack(ctx: Session, key: bytes, name: bytes, mode: bytes, *words: bytes) -> 
             released += 1
     if released:
         # As in `log_claim`.
-        ctx.store.writer.commands += released
+        ctx.store.backlog.commands += released
         if key in ctx.db.awaited:
             ctx.store.ready(ctx.db, key)
     return released

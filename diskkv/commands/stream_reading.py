@@ -262,7 +262,7 @@ def _claim(ctx: Session, key: bytes, value: Stream, consumer: Consumer, idle: in
 def log_claim(ctx: Session, key: bytes, consumer: Consumer, numbers: Sequence[int], time: int, times: int) -> None:
     """Have the log say that some entries are pending for a consumer now, last delivered at a time and so many times."""
     # What is pending takes much more memory than log, and its replay more work than one command's.
-    ctx.store.writer.commands += len(numbers)
+    ctx.store.backlog.commands += len(numbers)
     ids = map(format_id, numbers)
     options = (b"TIME", b"%d" % time, b"RETRYCOUNT", b"%d" % times, b"FORCE", b"JUSTID")
     ctx.log_as(b"XCLAIM", key, consumer.group.name, consumer.name, b"0", *ids, *options)

@@ -15,7 +15,7 @@ from diskkv.lib.digests import digest_entry
 from diskkv.lib.eventclasses import Classes
 from diskkv.replies import NIL_ARRAY, OK, Simple
 from diskkv.types.ledgers import ID_MAX
-from diskkv.types.stream_ids import format_id, next_id, next_in, parse_time
+from diskkv.types.stream_ids import format_id, next_id, next_in, parse_time, plain_id
 from diskkv.types.streams import Entry, Stream
 
 command = group("stream")
@@ -172,15 +172,16 @@ def _read_options(ctx: Session, args: Args, *, adding: bool) -> Options:
 def xadd(ctx: Session, key: bytes, *words: bytes) -> bytes | None:
     """Add an entry to a stream, creating it if need be; reply its id."""
     trimming, create, producer, message = PLAIN
-    if words[0] == b"*":
+    number = plain_id(words[0])
+    if number is not None or words[0] == b"*":
         word, items = words[0], words[1:]
     else:
         args = Args(words)
         trimming, create, producer, message = _read_options(ctx, args, adding=True)
         word = args.next() if args else b"*"
         items = tuple(args.rest())
-    ms = number = None
-    if word != b"*":
+    ms = None
+    if number is None and word != b"*":
         ms = parse_time(word)
         if ms is None:
             number = identifier(word)

@@ -24,7 +24,7 @@ from diskkv.lib.lcs import longest_common_subsequence
 from diskkv.lib.numbers import INT_MAX, INT_MIN, add_long_double, parse_int, parse_long_double
 from diskkv.replies import OK
 from diskkv.store.residents import SHIFT
-from diskkv.types.strings import String
+from diskkv.types.strings import LARGE, String
 
 command = group("string")
 
@@ -57,6 +57,19 @@ def put(ctx: Session, key: bytes, data: bytes, expire: int | None = None) -> Non
     """Make a key a string, whatever it was; `expire` in ms, None for never, KEEP for as it is."""
     db = ctx.db
     value: Any = db.shards[hash(key) >> SHIFT].get(key)
+    store = db.store
+    if (
+        value.__class__ is String and value.stamp == store.stamp and value.expire is None and expire is None
+        and not value.oid and not db.heeded and len(data) <= LARGE
+    ):  # fmt: skip
+        # What `set` and `touch` come to for a value that has changed already since the last checkpoint, the commonest write of all.
+        delta = len(data) - len(value.data)
+        value.data = data
+        value.more = None
+        if delta:
+            value.resized(delta)
+        store.changes += 1
+        return
     # A large string stays one while it lives: a new one in its place costs less than changing all of it, and may be small.
     if value.__class__ is not String or value.oid or (value.expire is not None and expire != KEEP):
         if expire == KEEP:
@@ -228,8 +241,8 @@ def mset(ctx: Session, *pairs: bytes) -> Any:
     """Set several keys to strings, all or none."""
     if len(pairs) % 2:
         raise WrongArity("mset")
-    for at in range(0, len(pairs), 2):
-        put(ctx, pairs[at], pairs[at + 1])
+    for key, data in zip(pairs[::2], pairs[1::2], strict=True):
+        put(ctx, key, data)
     return OK
 
 

@@ -204,7 +204,7 @@ class Executor:
                 reply = command.handler(session, argv[-2], argv[-1])
             else:
                 if count > BULKY and command.writes:
-                    store.writer.commands += count // 2
+                    store.backlog.commands += count // 2
                 reply = command.handler(session, *argv[command.skip :])
         except CommandError as error:
             reply = error
@@ -216,7 +216,7 @@ class Executor:
         spent = clock - self.clock_mark
         self.clock_mark = clock
         if store.changes != before:
-            store.writer.work += spent
+            store.backlog.work += spent
             effects = session.effects
             if effects is None:
                 store.record(session.index, argv)
@@ -524,7 +524,7 @@ class Executor:
             isolate_written(session, found, argv, error)
             reply = None
         session.effects = None
-        self.store.writer.commands += 1 if len(argv) <= BULKY else len(argv) // 2
+        self.store.backlog.commands += 1 if len(argv) <= BULKY else len(argv) // 2
         if isinstance(reply, CommandError):
             raise reply
 

@@ -97,13 +97,14 @@ class Packets:
         A front need not look at the short replies of commands that read or write keys: they change nothing of what it keeps.
         """
         executor = self._executor
+        executor.clock_mark = mark = perf_ns()
         if session.gated or executor.gated or executor.observed:
             # Its front looks at each reply by itself.
             return (at, executor.execute(session, requests[at])) if at < len(requests) else None
         plans = self._plans
         store = executor.store
         log, slow = store.log, executor.stats.slow_after
-        mark, before = executor.clock_mark, store.changes
+        before = store.changes
         end = len(requests)
         rows = end > 1 and slow >= ROW_TIME and not session.db.heeded
         reply: Any
@@ -142,9 +143,9 @@ class Packets:
             spent, mark = clock - mark, clock
             if store.changes != before:
                 before = store.changes
-                store.writer.work += spent
+                store.backlog.work += spent
                 if count > BULKY:
-                    store.writer.commands += count // 2
+                    store.backlog.commands += count // 2
                 if session.effects is not None:
                     for effect in session.effects:
                         store.record(session.index, effect)
@@ -244,7 +245,7 @@ class Packets:
         spent = clock - executor.clock_mark
         executor.clock_mark = clock
         if store.changes != before:
-            store.writer.work += spent
+            store.backlog.work += spent
             if session.effects is None:
                 store.record(session.index, requests[at])
                 store.log.parts += requests[at + 1 : done]

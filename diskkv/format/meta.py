@@ -96,6 +96,11 @@ def decode(raw: bytes) -> Meta:
         raise Damaged(f"not a meta record: {raw[:32]!r}") from error
 
 
+def is_simple(raw: bytes, tag: int) -> bool:
+    """Whether a meta record is of that type and all that there is of its object: neither it nor a part of it expires."""
+    return len(raw) > 1 and raw[0] == tag and not raw[1] & (RECORDS | EXPIRES | PARTS | SPOILED)
+
+
 def head(raw: bytes) -> tuple[int, int]:
     """Of a meta record, without reading what lies in it: the time of its expiry record and its oid, 0 for none."""
     flags = raw[1]

@@ -246,6 +246,6 @@ class Scripts:
             executor.clock_mark = mark
             if store.changes != before:
                 # What it called has been counted, and nothing else would be done again.
-                store.writer.work -= perf_ns() - mark
+                store.backlog.work -= perf_ns() - mark
             if not waiting:
                 executor.close_atomic()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from diskkv.errors import Damaged, StoreError, WrongType
 from diskkv.format import keys
-from diskkv.format.meta import decode
+from diskkv.format.meta import decode, is_simple
 from diskkv.format.ordered import unpack_u64
 from diskkv.store.quarantine import isolate
 from diskkv.store.residents import SHIFT, Residents
@@ -157,11 +157,19 @@ class Database:
         return None if value.__class__ is Gone else value
 
     def _load(self, key: bytes) -> Value | None:
-        self.cache.misses += 1
-        store = self.store
-        raw = store.engine.get(self.prefix + key) if store.readahead is None else store.readahead.get(self.prefix, key, self.count)
+        raw = self._read(key)
         if raw is None:
             return None
+        return self._admit(key, raw)
+
+    def _read(self, key: bytes) -> bytes | None:
+        """The key's meta record."""
+        self.cache.misses += 1
+        store = self.store
+        return store.engine.get(self.prefix + key) if store.readahead is None else store.readahead.get(self.prefix, key, self.count)
+
+    def _admit(self, key: bytes, raw: bytes) -> Value:
+        """A meta record's value becomes resident."""
         value = self.decode(key, raw)
         self.objects[key] = value
         self.cache.insert(value)
@@ -233,6 +241,19 @@ class Database:
         It does not expire."""
         old: Any
         try:
+            if self.shards[hash(key) >> SHIFT].get(key) is None:
+                raw = self._read(key)
+                if raw is None:
+                    value = kind(self, key)
+                    self.link(value)
+                    return value
+                if is_simple(raw, kind.tag) and not self.heeded:
+                    # Of what will be replaced nothing more is to be known: the new value takes over its record.
+                    value = kind(self, key)
+                    value.saved = 0
+                    self._place(value)
+                    return value
+                self._admit(key, raw)
             old = self.find(key, remember=False)
         except Damaged as error:
             old = isolate(self, key, str(error))

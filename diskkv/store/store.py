@@ -22,6 +22,7 @@ from diskkv.errors import BadFormat, Damaged, LogFailed, StoreError, Undone
 from diskkv.format import FORMAT, keys
 from diskkv.format.meta import pack_state, unpack_state
 from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
+from diskkv.store.backlog import Backlog
 from diskkv.store.backup import Backups
 from diskkv.store.cache import Cache
 from diskkv.store.complaints import Complaints
@@ -37,7 +38,7 @@ from diskkv.store.readahead import ReadAhead
 from diskkv.store.shapes import Shapes
 from diskkv.store.sizes import Sizes
 from diskkv.store.value import Value
-from diskkv.store.writer import LOG_BYTES, LOG_WORK, Writer
+from diskkv.store.writer import Writer
 
 journal = logging.getLogger("diskkv")
 
@@ -45,15 +46,19 @@ journal = logging.getLogger("diskkv")
 PROBE_MS = 100
 
 
+class ReplayAgain(Exception):
+    """A replay did half of something, and has to be done again from its beginning."""
+
+
 class Store:
     """An open store. Build it with `Store.open`."""
 
     # More than thirty attributes: in a dict of its own each would be found more slowly.
     __slots__ = (
-        "_apply", "_closed", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "at_close", "backups",
-        "before_close", "cache", "changes", "chores", "clock", "complaints", "databases", "dead", "dirty", "dirty_bytes",
+        "_apply", "_closed", "_lock_file", "_next_epoch", "_next_oid", "_numbers", "_probe_at", "at_close", "backlog", "backups",
+        "before_close", "cache", "changes", "chores", "clock", "complaints", "databases", "dead", "dirty",
         "documents", "engine", "erased", "expired", "expired_parts", "expiry", "failed", "failures", "graves", "hash32", "hash128",
-        "held", "identity", "isolated", "keeper", "landed", "large", "listener", "lock", "log", "log_bytes", "log_work", "lost",
+        "held", "identity", "isolated", "keeper", "landed", "large", "listener", "lock", "log", "lost",
         "moment", "now", "on_commit", "on_undone", "path", "random", "readahead", "ready_keys", "recovering", "replaying", "shapes",
         "sizes", "spoiled", "stamp", "writer",
     )  # fmt: skip
@@ -69,9 +74,7 @@ class Store:
         self.now = self.moment = 0
         self.tick()
         self.random = random.Random()
-        self.log_bytes = LOG_BYTES
-        self.log_work = LOG_WORK
-        self.dirty_bytes = sizes.dirty
+        self.backlog = Backlog(self, sizes.dirty)
         self.changes = 0
         self.expired = 0
         self.expired_parts = 0
@@ -237,7 +240,7 @@ class Store:
         self.erased.clear()
         self.documents.load(self.engine)
         self.graves.forget_databases()
-        self.writer.commands = self.writer.work = 0
+        self.backlog.clear()
         self.log.parts.clear()
         self._next_oid = state["oid"]
         self._next_epoch = state["epoch"]
@@ -261,9 +264,12 @@ class Store:
             try:
                 for tick in reader:
                     self._apply(tick)
+            except ReplayAgain:
+                self._recover(stop)
+                return
             finally:
                 self.replaying, self.readahead = False, None
-                self.writer.work = perf_ns() - began
+                self.backlog.work = perf_ns() - began
                 if collecting:
                     gc.enable()
             if stop is None:
@@ -363,7 +369,7 @@ class Store:
         if log.parts:
             count = len(log.parts) + log.merged
             self.writer.recorded += count
-            self.writer.commands += count
+            self.backlog.commands += count
             try:
                 log.commit()
             except OSError as error:

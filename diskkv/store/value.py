@@ -109,7 +109,7 @@ class Value(Looked):
         self.begin(changes)
         self.db.store.large.append(self)
         # Of what one short command makes of others the log's growth does not tell.
-        self.db.store.writer.ahead += self.weight
+        self.db.store.backlog.bytes += self.weight
 
     # -- for each type to define
 

@@ -32,7 +32,6 @@ from diskkv.format.meta import decode, pack_state
 from diskkv.format.ordered import unpack_u32
 from diskkv.store.log import Position
 from diskkv.store.quarantine import supplant
-from diskkv.store.readahead import look_ups
 from diskkv.store.reclaim import Reclaimer
 from diskkv.store.value import UNKNOWN
 
@@ -41,34 +40,10 @@ if TYPE_CHECKING:
     from diskkv.store.store import Store
     from diskkv.store.value import Value
 
-# A checkpoint begins when this much log, or what took so long to execute, in ns, would have to be replayed after a crash, or when it is
-# SECONDS since the last. Replay does about the same again. Besides it has to read each command, which takes READING, to make an object of
-# each key, which takes MAKING, and to ask the engine for keys and members that were in memory then, which takes LOADING, all in ns.
-LOG_BYTES = 64 << 20
-LOG_WORK = 500_000_000
-# However small the log is to be: so short a replay is not worth a checkpoint, and one pause of the machine would begin one.
-LEAST_WORK = 20_000_000
-READING = 250
-MAKING = 1300
-LOADING = 2500
+# A checkpoint begins when it is so long since the last, if not sooner because of what has gathered; see backlog.py.
 SECONDS = 5.0
 # When nobody writes, what is dirty need not wait so long.
 IDLE_SECONDS = 1.0
-# What a dirty object takes besides what the log takes for the changes in it.
-DIRTY_BYTES = 400
-# What a change in an object that is dirty already takes besides that, if it is one of another part of it.
-PART_BYTES = 100
-# Of so many large objects it is counted how many parts of them have changed; of more, as many are taken to be like all of them.
-LOOKED_AT = 64
-# Writers wait once so many times as much is not yet in the engine.
-BACKLOG = 1.4
-# Of small elements the log tells far too little, and what is ahead of the engine can't be evicted: so a checkpoint begins, and writers
-# wait, also when the cache is so full and a part of what may be dirty is.
-FULL = 1.25
-FULLER = 1.75
-CROWDED = 16
-# So much more than its budget the cache may hold before that: a small budget would have every writer wait for a checkpoint.
-SLACK = 8 << 20
 # Keys encoded at a time, at the end of a tick: about 0.1 ms. The thread does it only when ticks are rare, because two threads that
 # both want the interpreter cost more than the encoding itself.
 SLICE = 96
@@ -123,12 +98,6 @@ class Writer:
         # how many wait for the checkpoint and do nothing else meanwhile
         self.awaited = 0
         self._reclaim_from = float("-inf")
-        self.commands = 0
-        # how long it took, in ns, to execute the commands logged since the last freeze; noted by who executes them
-        self.work = 0
-        # bytes of memory ahead of the engine that the log's growth does not tell of; noted by those types that have such
-        self.ahead = 0
-        self._flying_ahead = 0
         # how many large objects the last checkpoint has taken something from
         self.handed = 0
         # how many commands have been logged
@@ -148,10 +117,6 @@ class Writer:
         self._erased: list[bytes] = []
         self._position = Position(0, 0)
         self._makes_up = False
-        self._log_mark = 0
-        self._landed_mark = 0
-        # what of that, and how many parts of large objects, a running checkpoint has taken; and how long a replay of it would take
-        self._flying_commands = self._flying_work = self._flying_replay = self._flying_parts = 0
         self._since = monotonic()
         self._ticks = 0
         self._wake = threading.Event()
@@ -174,15 +139,7 @@ class Writer:
 
     def due(self) -> bool:
         """Whether enough is dirty for a checkpoint to begin."""
-        if self.active:
-            return False
-        store = self._store
-        log = store.log.written - self._log_mark
-        if log >= store.log_bytes or self._replay() >= store.log_work:
-            return True
-        if self._memory(log, len(store.dirty), self.commands, self.ahead, 0) >= store.dirty_bytes:
-            return True
-        return log + self.ahead >= store.dirty_bytes // CROWDED and self._overfull(FULL)
+        return not self.active and self._store.backlog.due()
 
     @property
     def stuck(self) -> bool:
@@ -195,46 +152,7 @@ class Writer:
         if not self.active and not self.healing and self.error is None:
             # What is due begins at the end of the tick: no more than that can have gathered.
             return False
-        store = self._store
-        count = len(store.dirty) + len(self.frozen)
-        log = store.log.written - self._landed_mark
-        commands, ahead = self.commands + self._flying_commands, self.ahead + self._flying_ahead
-        if log >= BACKLOG * store.log_bytes or self._replay() + self._flying_replay >= BACKLOG * store.log_work:
-            return True
-        if log + ahead >= store.dirty_bytes // CROWDED and self._overfull(FULLER):
-            return True
-        return self._memory(log, count, commands, ahead, self._flying_parts) >= BACKLOG * store.dirty_bytes
-
-    def _replay(self) -> int:
-        """How long it would take, in ns, to do again what has been done since the last freeze."""
-        store = self._store
-        changed, commands = len(store.dirty), self.commands
-        work = self.work + READING * commands + MAKING * changed
-        # It is looked at more closely only if it may matter.
-        if work + LOADING * (changed + commands) < store.log_work // 2:
-            return work
-        count = sum([db.count for db in store.databases])
-        return work + LOADING * (look_ups(changed, count) + self._of_large(lambda value: value.look_ups()))
-
-    def _of_large(self, number: Callable[[Value], int]) -> int:
-        """The sum of a number of all large objects that have changed since the last freeze."""
-        large = self._store.large
-        step = len(large) // LOOKED_AT + 1
-        return step * sum([number(value) for value in large[::step]])
-
-    def _memory(self, log: int, keys: int, commands: int, ahead: int, flying: int) -> int:
-        """About how many bytes of memory are ahead of the engine, after so much log and so many commands on so many keys."""
-        store = self._store
-        made = log + ahead + DIRTY_BYTES * keys
-        if made + PART_BYTES * commands < store.dirty_bytes // 2:
-            return made
-        parts = PART_BYTES * (self._of_large(lambda value: value.parts()) + flying)
-        # No more than there is, which is far less where the same keys or parts are changed again and again.
-        return parts + min(made, store.cache.used + ahead)
-
-    def _overfull(self, times: float) -> bool:
-        cache = self._store.cache
-        return cache.used >= max(times * cache.budget, cache.budget + SLACK)
+        return self._store.backlog.full()
 
     def freeze(self) -> None:
         """Begin a checkpoint of the state as it is now, unless the engine is out of order.
@@ -261,8 +179,7 @@ class Writer:
     def _take(self) -> None:
         """Take over what is dirty, and begin the batch."""
         store = self._store
-        self._flying_replay, self._flying_parts = self._replay(), 0
-        self._flying_work, self.work = self.work, 0
+        store.backlog.begin()
         self.frozen, store.dirty = store.dirty, []
         self.frozen_stamp = store.stamp
         store.stamp += 2
@@ -277,9 +194,7 @@ class Writer:
         self._erased, store.erased = store.erased, []
         self._position = store.log.position()
         self._makes_up = store.log.sync_error is not None
-        self._log_mark = store.log.written
-        self._flying_commands, self.commands = self.commands, 0
-        self._flying_ahead, self.ahead = self.ahead, 0
+        store.backlog.take()
         self._batch = batch = store.engine.batch(sync=True)
         # Of a database that is still there, the key's value sees to its records itself.
         living = {db.epoch for db in store.databases}
@@ -295,7 +210,7 @@ class Writer:
 
     def _freeze(self, value: Value) -> None:
         """Have a large object hand over what changed in it."""
-        self._flying_parts += value.parts()
+        self._store.backlog.fly(value)
         try:
             flight = value.freeze()
         except Damaged as error:
@@ -391,7 +306,7 @@ class Writer:
             self._thread = None
 
     def statistics(self) -> WriterStatistics:
-        return WriterStatistics(self.active, self.checkpoints, self.failures, self.last_ms, self._store.log.written - self._landed_mark)
+        return WriterStatistics(self.active, self.checkpoints, self.failures, self.last_ms, self._store.backlog.pending)
 
     # -- the thread; nothing here holds the lock but where it says so
 
@@ -507,8 +422,7 @@ class Writer:
             value.landed()
         self.reclaimer.add(self._dead)
         self._forget_flight()
-        self._landed_mark = self._log_mark
-        self._flying_commands = self._flying_work = self._flying_replay = self._flying_parts = self._flying_ahead = 0
+        self._store.backlog.land()
         self.checkpoints += 1
         self._setbacks = 0
         self.landed_at = self._store.clock()
@@ -546,10 +460,7 @@ class Writer:
         store.documents.give_back()
         store.cache.pinned_from = store.stamp
         self._forget_flight()
-        self.commands += self._flying_commands
-        self.work += self._flying_work
-        self.ahead += self._flying_ahead
-        self._flying_commands = self._flying_work = self._flying_replay = self._flying_parts = self._flying_ahead = 0
+        store.backlog.give_back()
         self.failures += 1
         self._setbacks += 1
         self.error = reason

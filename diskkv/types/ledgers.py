@@ -151,7 +151,7 @@ class Ledger:
         fresh = self.fresh
         if number not in fresh:
             self.owner.resized(WEIGHT)
-            self.owner.db.store.writer.ahead += WEIGHT
+            self.owner.db.store.backlog.bytes += WEIGHT
             order = self.order
             if order is not None:
                 if not order or order[-1] < number:
@@ -167,7 +167,7 @@ class Ledger:
         if size := _bulk(record):
             self.bulk += size
             self.owner.resized(size)
-            self.owner.db.store.writer.ahead += size
+            self.owner.db.store.backlog.bytes += size
         if new:
             if not self.count:
                 self.low = self.high = number

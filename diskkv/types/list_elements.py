@@ -310,7 +310,7 @@ class Elements(Recorded):
                     resident[place] = value
                     grown += len(value) + ELEMENT_WEIGHT
         self.resized(grown)
-        self.db.store.writer.ahead += joined
+        self.db.store.backlog.bytes += joined
 
     def put(self, place: int, value: bytes) -> None:
         """Give a position a value."""

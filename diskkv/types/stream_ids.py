@@ -8,6 +8,8 @@ from diskkv.types.ledgers import ID_MAX
 
 HALF = (1 << 64) - 1
 LONGEST = 127
+# Neither half of an id that is no longer than this can be too large a number.
+PLAIN = 20
 # What C's strtoull takes: a number with a minus counts down from 2^64. Redis asks it when its own, stricter reader has refused a text.
 _UNSIGNED = re.compile(rb"[ \t\n\v\f\r]*([+-]?)([0-9]+)")
 _NEGATIVE = re.compile(rb"-[1-9][0-9]*")
@@ -26,6 +28,14 @@ def parse_id(raw: bytes, missing: int = 0) -> int | None:
     ms = parse_half(time)
     seq = parse_half(sequence) if dash else missing
     return None if ms is None or seq is None else ms << 64 | seq
+
+
+def plain_id(raw: bytes) -> int | None:
+    """A complete id in the form that nearly all have, which is the log's; None for any other text, be it an id or not."""
+    time, dash, sequence = raw.partition(b"-")
+    if dash and len(raw) <= PLAIN and time.isdigit() and sequence.isdigit():
+        return int(time) << 64 | int(sequence)
+    return None
 
 
 def parse_time(raw: bytes) -> int | None:

@@ -204,7 +204,7 @@ class ZSet(Members):
                 raise
             if self.oid:
                 store = self.db.store
-                store.writer.ahead += MOVED_BYTES * len(moved)
+                store.backlog.bytes += MOVED_BYTES * len(moved)
                 self.patience = max(FEWEST, min(SETTLE, WAITING // (max(len(store.large), store.writer.handed) or 1)))
                 stored = self.stored
                 known = {member: stored[member] for member in moved.keys() & stored.keys()}

@@ -68,6 +68,14 @@ def test_a_letter_that_is_none(run: Runner) -> None:
     assert reply.text.endswith("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
 
 
+def test_a_key_that_is_not_in_memory_is_not_new(run: Runner) -> None:
+    run("SET", "there", 1)
+    run.evict()
+    ear = Ear(run, "KEAn")
+    assert ear.heard("SET", "there", 2) == ["set there"]
+    assert ear.heard("SET", "another", 2) == ["new another", "set another"]
+
+
 def test_nothing_is_in_the_way_while_nobody_listens(run: Runner) -> None:
     executor = run.executor
     assert executor.call == executor.call_unobserved

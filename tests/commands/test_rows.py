@@ -217,14 +217,14 @@ def test_what_a_row_can_not_read_is_answered_for_itself(
     run = Runner(tmp_path / "store")
     for number in range(5):
         run("SET", f"k{number}", number)
-    real = run.executor.store.databases[0].find
+    real = Database._read
 
-    def find(key: bytes, **options: Any) -> Any:
+    def read(db: Database, key: bytes) -> bytes | None:
         if key == b"broken":
             raise kind("a checksum is wrong")
-        return real(key, **options)
+        return real(db, key)
 
-    monkeypatch.setattr(Database, "find", lambda db, key, **options: find(key, **options))
+    monkeypatch.setattr(Database, "_read", read)
     replies = execute(run, [[b"INCR", key] for key in (b"k0", b"k1", b"broken", b"k2")])
     assert replies[:2] + replies[3:] == [b":1\r\n", b":2\r\n", b":3\r\n"]
     assert b"checksum" in replies[2]

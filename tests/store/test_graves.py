@@ -10,7 +10,7 @@ import pytest
 
 from diskkv.replies import POSTPONED
 from diskkv.store import graves
-from diskkv.store.writer import FULLER, SLACK
+from diskkv.store.backlog import FULLER, SLACK
 from diskkv.types.hashes import Hash
 from diskkv.types.lists import List
 from diskkv.types.sets import Set

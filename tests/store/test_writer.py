@@ -175,7 +175,7 @@ def test_a_checkpoint_begins_before_a_replay_would_take_too_long(
     store = run.executor.store
     times = count(0, took)
     monkeypatch.setattr("diskkv.dispatch.executor.perf_ns", lambda: next(times))
-    store.log_work = 100_000_000
+    store.backlog.limit(log_work=100_000_000)
     for number in range(most):
         run("SET", number, "x")
         if number < most * 0.98:
@@ -190,7 +190,7 @@ def test_a_command_that_changes_much_is_much_work(run: Runner, monkeypatch: pyte
     """Replayed after a crash it looks up all of its members, and as much of it waits for the engine as of many commands."""
     store = run.executor.store
     monkeypatch.setattr("diskkv.dispatch.executor.perf_ns", lambda: 0)
-    store.log_work = 50_000_000
+    store.backlog.limit(log_work=50_000_000)
     for start in range(0, 49_000, 1000):
         run("SADD", "set", *range(start, start + 1000))
         assert store.writer.checkpoints == 0 and not store.writer.active
@@ -198,7 +198,7 @@ def test_a_command_that_changes_much_is_much_work(run: Runner, monkeypatch: pyte
         run("SADD", "set", *range(start, start + 1000))
     run.checkpoint()
     assert store.writer.checkpoints > 1
-    store.log_work, store.dirty_bytes = 1 << 60, 600_000
+    store.backlog.limit(log_work=1 << 60, dirty_bytes=600_000)
     before = store.writer.checkpoints
     for number in range(10_000):
         run("SADD", "another", number)
@@ -209,7 +209,7 @@ def test_a_command_that_changes_much_is_much_work(run: Runner, monkeypatch: pyte
 def test_the_same_changed_again_and_again_takes_no_more_memory(run: Runner) -> None:
     """So it is no reason for a checkpoint. What is deleted takes some, whether it is there or not."""
     store = run.executor.store
-    store.log_work, store.dirty_bytes = 1 << 60, 600_000
+    store.backlog.limit(log_work=1 << 60, dirty_bytes=600_000)
     run("SADD", "set", *range(1000))
     for number in range(10_000):
         run("SET", number % 10, "x" * 50)
@@ -249,7 +249,7 @@ def test_a_checkpoint_that_is_waited_for_does_not_rest(run: Runner, monkeypatch:
     with store.lock:
         fill("too much")
         store.writer.freeze()
-        store.dirty_bytes = 10_000
+        store.backlog.limit(dirty_bytes=10_000)
         assert store.writer.backlogged()
         store.wait_for_room()
         assert not store.writer.active
@@ -261,6 +261,6 @@ def test_what_a_short_command_makes_of_others_is_ahead_of_the_engine(run: Runner
     run("SADD", "a", *range(5000))
     run.checkpoint()
     store = run.executor.store
-    before = store.writer.ahead
+    before = store.backlog.bytes
     run("SUNIONSTORE", "b", "a")
-    assert store.writer.ahead - before >= store.databases[0].objects[b"b"].weight
+    assert store.backlog.bytes - before >= store.databases[0].objects[b"b"].weight
