@@ -38,6 +38,9 @@ journal = logging.getLogger("diskkv")
 MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 EXEC = b"*1\r\n$4\r\nEXEC\r\n"
 
+# A client of whose packet so many ns of a round have been spent has the rest of it executed in a later round.
+TURN_TIME = 5_000_000
+
 
 class Executor:
     """Runs commands against one store. Every method requires the store's lock."""
@@ -47,7 +50,7 @@ class Executor:
         "_moment", "_nested", "_next_id", "_usage", "busy", "call", "checks", "clock_mark", "counting", "cursors", "frequencies", "gated",
         "keeper", "longest", "mark", "observed", "observers", "packets", "pausing", "peers", "pubsub", "pulse", "purge", "quota", "renames",
         "replication_id", "run_id", "saver", "scripts", "scripts_unrestricted", "sessions", "settings", "shutdown", "slept", "stats",
-        "store", "table", "users", "waiters",
+        "store", "table", "until", "users", "waiters",
     )  # fmt: skip
 
     def __init__(self, store: Store, settings: Settings) -> None:
@@ -102,6 +105,8 @@ class Executor:
         self.stats.started = store.clock()
         # when what runs now began, as far as the statistics are concerned
         self.clock_mark = 0
+        # from when on others have their turn
+        self.until = 0
         self._nested = 0
         # how many parts the log had when the outermost of what is under way as a whole began
         self.mark = 0
@@ -138,6 +143,7 @@ class Executor:
             store.wait_until_recovered()
         store.tick()
         self.clock_mark = perf_ns()
+        self.until = self.clock_mark + TURN_TIME
         self.gated = (
             self.quota.starved
             or store.failed is not None

@@ -103,7 +103,7 @@ class Packets:
             return (at, executor.execute(session, requests[at])) if at < len(requests) else None
         plans = self._plans
         store = executor.store
-        log, slow = store.log, executor.stats.slow_after
+        log, slow, until = store.log, executor.stats.slow_after, executor.until
         before = store.changes
         end = len(requests)
         rows = end > 1 and slow >= ROW_TIME and not session.db.heeded
@@ -121,6 +121,8 @@ class Packets:
                 mark, before = executor.clock_mark, store.changes
                 if done > at:
                     at = done
+                    if mark > until and at < end:
+                        return at - 1, Encoded(out.pop())
                     continue
                 rows = False
             try:
@@ -166,6 +168,8 @@ class Packets:
                 executor.clock_mark = mark
                 executor.waiters.serve()
                 mark, before = executor.clock_mark, store.changes
+            if mark > until:
+                break  # Its front may let others have their turn.
             if kind is bytes and len(reply) < SHORT:
                 out.append(HEADS[len(reply)] + reply + b"\r\n")
             elif kind in PLAIN:

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from diskkv.clock import perf_ns
 from diskkv.dispatch.blocking import Waiter
 from diskkv.dispatch.session import QUEUED_COST, QUEUED_WORD_COST, NoFront, Session
 from diskkv.errors import CommandError, ProtocolError
@@ -203,6 +204,13 @@ class Connection(asyncio.Protocol):
                     return
             if self.closing:
                 return
+            if at < len(requests) and server.executor.until < perf_ns():
+                # Slow commands: that there is more to do is to be looked at when the replies have left.
+                self._produced += 1
+                server.spent = TURN + 1
+                self._put_off(requests[at:], len(data))
+                self._whole = False
+                return
         if requests:
             session.last_command = requests[-1][0]
         if at and session.queued + session.name_size > READ_AHEAD:
@@ -291,6 +299,8 @@ class Connection(asyncio.Protocol):
                 self.out.append(encoded)
                 self._produced += len(encoded)
                 self.server.spent += len(encoded)
+                if self.server.executor.until < perf_ns():
+                    self.server.spent = TURN + 1
                 if self.server.spent > TURN:
                     break
             else:

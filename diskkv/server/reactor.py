@@ -38,6 +38,10 @@ MOST = 256
 STREAK = 4
 SLOW = 30_000
 LONG = 2_000_000
+# Whose packet took so long, in ns, has rounds without others from then on, until so many of its packets did not take long: one long command
+# may come in many pieces.
+HEAVY = 5_000_000
+LINGER = 16
 # How many bytes are read at once: as a client is seen to send more, more. (Python reserves them all for each read.)
 LITTLE = 4096
 MUCH = 1 << 18
@@ -67,6 +71,15 @@ class Receiver(Protocol):
     def resume_writing(self) -> None: ...
 
 
+def _slowness(slow: int, took: int) -> int:
+    """What a client's `slow` becomes with a packet that took so many ns; more than STREAK with one that took very long."""
+    if took <= SLOW:
+        return slow - 1 if slow > STREAK else 0
+    if took > HEAVY:
+        return STREAK + LINGER
+    return slow + 1 if slow < STREAK else slow - (slow > STREAK)
+
+
 class Reactor:
     """The epoll set, and what is in it by its file descriptor."""
 
@@ -78,6 +91,9 @@ class Reactor:
         self.late: dict[int, None] = {}
         # the last round had none of them
         self._left_out = False
+        # those whose packets took very long, and whether this round is theirs
+        self.heavy: dict[int, None] = {}
+        self._owed = False
 
     def start(self, turn: Callable[[], None]) -> None:
         """Have the event loop call `turn`, which calls `serve`, when something is ready."""
@@ -87,8 +103,20 @@ class Reactor:
         """Read from, and write to, whatever is ready now; of those who have kept everybody waiting before, as many as the time allows.
 
         So a client that asks for little waits for one of these rounds, and not until each of fifty others has had a long pipeline executed.
-        Its reply leaves at the round's end: so of two rounds one leaves out those who are slow, if it has served others.
+        Its reply leaves at the round's end: so of two rounds one leaves out those who are slow, if it has served others, and who takes
+        very long has rounds without others.
         """
+        heavy = self.heavy
+        if heavy and self._owed:
+            self._owed = False
+            self._serve_late(heavy)
+        elif self._serve_light() or not heavy:
+            self._owed = bool(heavy)
+        else:
+            self._serve_late(heavy)
+
+    def _serve_light(self) -> bool:
+        """Serve all but those who take very long; whether there were any."""
         ends, late = self.ends, self.late
         quick = False
         now = perf_ns()
@@ -97,7 +125,10 @@ class Reactor:
             if end is None:
                 continue  # it was closed earlier in this round
             if end.slow >= STREAK and events == IN:
-                late[number] = None
+                if end.slow > STREAK:
+                    self.heavy[number] = None
+                else:
+                    late[number] = None
                 continue
             quick = True
             before = now
@@ -110,16 +141,23 @@ class Reactor:
                 journal.exception("a client's connection failed")
                 end.fail(error)
             now = perf_ns()
-            end.slow = end.slow + 1 if now - before > SLOW else 0
+            end.slow = _slowness(end.slow, now - before)
         self._left_out = bool(late) and quick and not self._left_out
         if self._left_out:
-            return  # What the others sent is still there to be read, so there is another round at once.
-        begun = now
+            return True  # What the others sent is still there to be read, so there is another round at once.
+        return self._serve_late(late) or quick
+
+    def _serve_late(self, late: dict[int, None]) -> bool:
+        """Read from as many of these as the time allows; whether from any."""
+        ends = self.ends
+        begun = now = perf_ns()
+        served = False
         while late:
             number = next(iter(late))
             del late[number]
             end = ends.get(number)
             if end is not None:
+                served = True
                 before = now
                 try:
                     end.ready()
@@ -127,9 +165,10 @@ class Reactor:
                     journal.exception("a client's connection failed")
                     end.fail(error)
                 now = perf_ns()
-                end.slow = end.slow + 1 if now - before > SLOW else 0
+                end.slow = _slowness(end.slow, now - before)
                 if now - begun > LONG:
-                    return
+                    break
+        return served
 
     def listen(self, raw: socket.socket, receiver: Callable[[], Receiver]) -> Port:
         """Accept clients on a listening socket from now on."""
@@ -325,6 +364,7 @@ class Wire:
             return  # it has ended before
         del ends[self._number]
         self._reactor.late.pop(self._number, None)
+        self._reactor.heavy.pop(self._number, None)
         self._reading = False
         self._watch()
         self._raw.close()
@@ -391,6 +431,7 @@ class Wire:
             self._reading = False
             # Else its turn would be taken for the news that the client sends no more, which is all that is still watched for.
             self._reactor.late.pop(self._number, None)
+            self._reactor.heavy.pop(self._number, None)
             self._watch()
 
     def resume_reading(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from diskkv.server import reactor
-from diskkv.server.reactor import AVAILABLE, LITTLE, LONG, OUT, SLOW, Reactor, Wire
+from diskkv.server.reactor import AVAILABLE, HEAVY, LINGER, LITTLE, LONG, OUT, SLOW, STREAK, Reactor, Wire
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="there is no epoll here, and so no reactor")
 
@@ -520,3 +520,37 @@ def test_a_slow_client_that_is_paused_is_seen_to_end(bench: Bench) -> None:
     for _ in range(3):
         bench.serve()
     assert receiver.told == [("lost", type(None))]
+
+
+def test_who_takes_very_long_has_rounds_without_others(bench: Bench) -> None:
+    """A reply leaves at its round's end, which would be after that."""
+    [slow], [patient] = slow_clients(bench, 1, 0)
+    quick, receiver = bench.connect()
+    patient.cost = HEAVY + 1
+    slow.send(b"long")
+    bench.serve()
+    for number in (b"1", b"2", b"3"):
+        slow.send(number)
+        quick.send(number)
+        bench.serve()
+        assert (receiver.told[-1], patient.told[-1] == number) == (number, False)
+        quick.send(b"more")
+        bench.serve()
+        assert (receiver.told[-1], patient.told[-1]) == (number, number)
+        bench.serve()
+        assert receiver.told[-1] == b"more"
+    # A part of a long command is soon read: that does not put it among the others.
+    patient.cost = 0
+    slow.send(b"part")
+    bench.serve()
+    slow.send(b"rest")
+    quick.send(b"4")
+    bench.serve()
+    assert (receiver.told[-1], patient.told[-1]) == (b"4", b"part")
+    for _ in range(LINGER + STREAK):
+        slow.send(b"short")
+        bench.serve()
+    slow.send(b"5")
+    quick.send(b"5")
+    bench.serve()
+    assert (receiver.told[-1], patient.told[-1]) == (b"5", b"5")

@@ -1,0 +1,48 @@
+"""A packet of slow commands is executed in more than one round."""
+
+from __future__ import annotations
+
+import pytest
+
+from diskkv.dispatch import executor
+from tests.differential.wire import encode
+from tests.support.runner import Runner
+from tests.support.still import Kept
+
+
+def test_who_sends_slow_commands_lets_others_have_their_turn(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "TURN_TIME", -1)
+    kept = Kept(run)
+    slow, answers = kept.connect()
+    quick, answer = kept.connect()
+    slow.data_received(b"".join(encode([b"INCR", b"a"]) + encode([b"RPUSH", b"list", b"x"]) for _ in range(3)))
+    kept.server.end_tick()
+    assert answers.sent == b":1\r\n"
+    # What comes meanwhile waits behind it.
+    slow.data_received(encode([b"GET", b"a"]))
+    quick.data_received(encode([b"GET", b"a"]))
+    kept.server.end_tick()
+    rounds = 0
+    while slow.queued or quick.queued:
+        kept.server._take_turns()
+        kept.server.end_tick()
+        rounds += 1
+        if quick.queued:
+            assert rounds < 4
+    assert rounds > 4
+    assert answer.sent[:5] == b"$1\r\n2" or answer.sent[:5] == b"$1\r\n1"
+    assert answers.sent == b":1\r\n:1\r\n:2\r\n:2\r\n:3\r\n:3\r\n$1\r\n3\r\n"
+
+
+def test_a_row_of_commands_ends_a_turn_as_one_does(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "TURN_TIME", -1)
+    kept = Kept(run)
+    client, answers = kept.connect()
+    client.data_received(encode([b"INCR", b"a"]) * 3 + encode([b"RPUSH", b"list", b"x"]) * 2)
+    kept.server.end_tick()
+    assert answers.sent == b":1\r\n:2\r\n:3\r\n"
+    while client.queued:
+        kept.server._take_turns()
+        kept.server.end_tick()
+    assert answers.sent == b":1\r\n:2\r\n:3\r\n:1\r\n:2\r\n"
+    assert run("GET", "a") == b"3"
