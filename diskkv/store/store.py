@@ -377,7 +377,7 @@ class Store:
             writer = self.writer
             if writer.encoding:
                 writer.step(count)
-            elif writer.due():
+            elif writer.due() and writer.readying.go_on(count):
                 writer.freeze()
         if log.sync_asked:
             log.sync_asked = False

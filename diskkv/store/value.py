@@ -184,6 +184,9 @@ class Value(Looked):
         """Have records from now on, and `changes` that are ahead of them."""
         raise NotImplementedError
 
+    def ready(self) -> None:
+        """`freeze` is to be called soon: do ahead what it would take long for."""
+
     def freeze(self) -> tuple[bytes, Callable[[dict[Any, Any]], Iterator[tuple[bytes, bytes | None]]], dict[Any, Any]]:
         """Hand over what changed: the data prefix, and the function and the argument that make the records of it."""
         raise NotImplementedError

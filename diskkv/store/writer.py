@@ -32,6 +32,7 @@ from diskkv.format.meta import decode, pack_state
 from diskkv.format.ordered import unpack_u32
 from diskkv.store.log import Position
 from diskkv.store.quarantine import supplant
+from diskkv.store.readying import Readying
 from diskkv.store.reclaim import Reclaimer
 from diskkv.store.value import UNKNOWN
 
@@ -103,6 +104,7 @@ class Writer:
         self._reclaim_from = float("-inf")
         # how many large objects the last checkpoint has taken something from
         self.handed = 0
+        self.readying = Readying(store)
         # how many commands have been logged
         self.recorded = 0
         self.checkpoints = 0
@@ -363,7 +365,12 @@ class Writer:
             self._ticks = store.log.ticks
             rested = doubtful or idle or monotonic() - self._since >= SECONDS
             if dirty and not self.active and not (store.log.parts or store.held or store.recovering) and (rested or self.due()):
-                self.freeze()
+                if self.readying.go_on():
+                    self.freeze()
+                else:
+                    self._wake.set()
+        if not self.active and self._wake.is_set():
+            sleep(BREATH)
 
     def _carry_out(self) -> None:
         started = monotonic()

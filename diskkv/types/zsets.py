@@ -405,6 +405,11 @@ class ZSet(Members):
     def unpack(self, raw: bytes) -> float:
         return unpack_f64(raw)
 
+    def ready(self) -> None:
+        if self.broken is None:
+            with contextlib.suppress(StoreError):
+                self.settle()
+
     def freeze(self) -> tuple[bytes, Records, dict[Any, Any]]:
         index = self.settle()
         # What did not land the last time (these are empty if it did) goes along; of a stored score, the older one is true.

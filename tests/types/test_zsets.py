@@ -15,7 +15,7 @@ import pytest
 from diskkv.errors import StoreError
 from diskkv.format import BUCKET, MEMBER, RANKED, keys
 from diskkv.format.ordered import unpack_f64, unpack_u32
-from diskkv.store import writer
+from diskkv.store import readying, writer
 from diskkv.types import ranked, zsets
 from diskkv.types.zsets import ZSet
 from tests.support.runner import Runner
@@ -370,3 +370,25 @@ def test_of_many_sorted_sets_few_changes_wait(run: Runner, monkeypatch: pytest.M
     for value in values:
         scores = value.resident
         assert value.by_rank(0, 300) == sorted(scores, key=lambda member: (scores[member], member))
+
+
+def test_sorted_sets_make_themselves_ready_for_a_checkpoint_a_few_at_a_time(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evicted ones read their buckets for it: thousands at once would have everybody wait."""
+    monkeypatch.setattr(readying, "READYING", 0)
+    for number in range(40):
+        run("ZADD", number, *[word for member in range(300) for word in (member, member)])
+    run.evict()
+    store = run.executor.store
+    for number in range(40):
+        run("ZADD", number, 7, "new")
+    landed = store.writer.checkpoints
+    monkeypatch.setattr(store.writer, "due", lambda: not store.writer.active)
+    waiting = [len(store.large)]
+    with store.lock:
+        while not store.writer.active and store.writer.checkpoints == landed:
+            run("SET", "a", "b")
+            waiting.append(sum(bool(value.moved) for value in store.databases[0].objects.values() if value.__class__ is ZSet))
+    assert waiting[0] == 40
+    assert len(waiting) > 10
+    assert all(0 <= before - after <= 3 for before, after in pairwise(waiting))
+    assert waiting[-1] == 0
