@@ -30,6 +30,8 @@ COMMANDS: list[Callable[[Random], tuple[Any, ...]]] = [
     lambda rng: ("XADD", "x", "*", "field", rng.randrange(99)),
     lambda rng: ("DEL", f"{rng.choice('shlmz')}{rng.randrange(2)}"),
     lambda rng: ("SELECT", rng.randrange(2)),
+    lambda rng: ("SWAPDB", 0, 1),
+    lambda rng: ("FLUSHDB",) if rng.random() < 0.1 else ("PING",),
 ]
 
 
@@ -37,7 +39,8 @@ def play(run: Runner, seed: int) -> None:
     rng = Random(seed)
     for _ in range(300):
         make = rng.choice(COMMANDS)
-        run.batch([make(rng) for _ in range(rng.choice([1, 2, 30]))])
+        another = rng.choice(COMMANDS)
+        run.batch([make(rng), *[another(rng) for _ in range(rng.choice([1, 2, 30]))]])
         run.clock.advance(1)
         if rng.random() < 0.02:
             run.evict()
