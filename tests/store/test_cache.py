@@ -57,6 +57,7 @@ def test_a_string_that_is_read_to_be_replaced_is_in_memory_once(tmp_path: Path) 
 def test_the_dead_count_until_their_turn_has_come(tmp_path: Path) -> None:
     run = Runner(tmp_path / "store", maxmemory="1mb")
     held = run.executor.store.cache
+    most = 0
     for number in range(20_000):
         run("SET", f"key{number % 10}", "x" * 1000)
         run("DEL", f"key{number % 10}")
@@ -64,9 +65,10 @@ def test_the_dead_count_until_their_turn_has_come(tmp_path: Path) -> None:
             # The keeper sweeps, too.
             queued = held.statistics().small + held.statistics().main
             assert queued * 360 <= held.used
+        most = max(most, queued)
         if number % 500 == 0:
             run.checkpoint()
-    assert queued > 100
+    assert most > 100
     assert held.used <= held.budget
     assert list(held.verify()) == []
     run.close()
