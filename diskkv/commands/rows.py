@@ -174,13 +174,13 @@ def push(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
     if value is None or count == 1:
         return at
     elements = [argv[2] for argv in requests[at : at + count]]
-    length = value.push_left(elements) if requests[at][0] in LEFT else value.push_right(elements)
+    length = value.push_left(elements) if requests[at][0].lower() in LEFT else value.push_right(elements)
     ctx.store.changes += count - 1
     out += [b":%d\r\n" % number for number in range(length - count + 1, length + 1)]
     return at + count
 
 
-LEFT = frozenset({b"lpush", b"LPUSH", b"lpop", b"LPOP"})
+LEFT = frozenset({b"lpush", b"lpop"})
 
 
 @row("lpop", "rpop")
@@ -194,7 +194,7 @@ def pop(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
     count = min(alike(requests, at, MOST), len(value) - 1)
     if count < 2:
         return at
-    elements = value.pops(count, left=requests[at][0] in LEFT)
+    elements = value.pops(count, left=requests[at][0].lower() in LEFT)
     ctx.store.changes += count - 1
     out += [HEADS[len(element)] + element + b"\r\n" for element in elements]
     return at + count

@@ -107,6 +107,8 @@ def _pop_some(ctx: Session, key: bytes, words: Sequence[bytes]) -> set[bytes]:
         ctx.log_as(b"DEL", key)
         return members
     popped = value.pop_some(count)
+    # It is one command, but as much of it waits for the engine.
+    ctx.store.backlog.commands += count
     for at in range(0, len(popped), LOGGED_AT_ONCE):
         ctx.log_as(b"SREM", key, *popped[at : at + LOGGED_AT_ONCE])
     return set(popped)

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 # The kinds of reply that are always short.
 PLAIN = frozenset({int, type(None), Simple})
-# A command of more arguments than this is as much work, and as much waits for a checkpoint, as with half as many commands.
-BULKY = 32
+# A command of more words than this is as much work, and as much waits for a checkpoint, as with half as many commands.
+BULKY = 8
 # Who wants to know of commands that took less than this, in ns, wants to know of each by itself.
 ROW_TIME = 1_000_000
 
@@ -168,8 +168,6 @@ class Packets:
                 executor.clock_mark = mark
                 executor.waiters.serve()
                 mark, before = executor.clock_mark, store.changes
-            if mark > until:
-                break  # Its front may let others have their turn.
             if kind is bytes and len(reply) < SHORT:
                 out.append(HEADS[len(reply)] + reply + b"\r\n")
             elif kind in PLAIN:
@@ -190,6 +188,10 @@ class Packets:
             else:
                 break
             at += 1
+            if mark > until and at < end:
+                executor.clock_mark = mark
+                # Its front may let others have their turn.
+                return at - 1, Encoded(out.pop())
         else:
             executor.clock_mark = mark
             return None

@@ -179,42 +179,10 @@ class Connection(asyncio.Protocol):
         except ProtocolError as error:
             self._refuse(error)
             return
-        server, session, out = self.server, self.session, self.out
-        run, log = server.executor.packets.run, server.store.log
-        encoders = server.encoders
+        log = self.server.store.log
         mark = len(log.parts)
-        at = 0
-        while (stop := run(session, requests, at, out, encoders[session.protocol])) is not None:
-            at, reply = stop
-            kind = reply.__class__
-            if kind is Blocked or kind is Postponed:
-                self._hold(requests[at], reply)
-                self._put_off(requests[at + 1 :], len(data))
-                return
-            at += 1
-            encoded = self._encoded(reply)
-            out.append(encoded)
-            # Only long replies count: no packet asks for many megabytes of shorter ones.
-            if len(encoded) >= SHORT:
-                self._produced += len(encoded)
-                server.spent += len(encoded)
-                if server.spent > TURN:
-                    self._put_off(requests[at:], len(data))
-                    self._whole = False
-                    return
-            if self.closing:
-                return
-            if at < len(requests) and server.executor.until < perf_ns():
-                # Slow commands: that there is more to do is to be looked at when the replies have left.
-                self._produced += 1
-                server.spent = TURN + 1
-                self._put_off(requests[at:], len(data))
-                self._whole = False
-                return
-        if requests:
-            session.last_command = requests[-1][0]
-        if at and session.queued + session.name_size > READ_AHEAD:
-            self._weigh()
+        if not self._execute(requests, len(data)):
+            return
         parser = self.parser
         if parser.verbatim:
             self._whole = True
@@ -230,9 +198,46 @@ class Connection(asyncio.Protocol):
             if parser.buffered() > self.server.settings["client-query-buffer-limit"]:
                 self.close()
 
+    def _execute(self, requests: list[list[bytes]], size: int) -> bool:
+        """Run requests that came in so many bytes, 0 if they have been kept; False when some of them have to wait, or it is over."""
+        server, session, out = self.server, self.session, self.out
+        run, encoders = server.executor.packets.run, server.encoders
+        at = 0
+        while (stop := run(session, requests, at, out, encoders[session.protocol])) is not None:
+            at, reply = stop
+            kind = reply.__class__
+            if kind is Blocked or kind is Postponed:
+                self._hold(requests[at], reply)
+                self._put_off(requests[at + 1 :], size)
+                return False
+            at += 1
+            encoded = self._encoded(reply)
+            out.append(encoded)
+            # Only long replies count: no packet asks for many megabytes of shorter ones.
+            if len(encoded) >= SHORT:
+                self._produced += len(encoded)
+                server.spent += len(encoded)
+            if self.closing:
+                return False
+            if server.spent <= TURN and at < len(requests) and server.executor.until < perf_ns():
+                server.spent = TURN + 1
+            if server.spent > TURN:
+                # Others have their turn. That there is more to do is looked at when the replies have left.
+                self._produced += 1
+                self._put_off(requests[at:], size)
+                self._whole = False
+                return False
+        if requests:
+            session.last_command = requests[-1][0]
+        if at and session.queued + session.name_size > READ_AHEAD:
+            self._weigh()
+        return True
+
     def _put_off(self, requests: list[list[bytes]], size: int) -> None:
-        """Keep what was read with a command that others wait behind; it came in so many bytes."""
+        """Keep what was read with a command that others wait behind; it came in so many bytes, 0 if it was kept before."""
         self._todo.extend(requests)
+        if not size:
+            return  # It has been weighed, and there is less of it now.
         self._ahead = size + QUEUED_COST * len(self._todo) + QUEUED_WORD_COST * sum(map(len, self._todo))
         if self._ahead > READ_AHEAD:
             self._weigh()
@@ -284,26 +289,9 @@ class Connection(asyncio.Protocol):
             self.server.begin_tick()
             self.touch()
             before = self.server.store.changes
-            session = self.session
-            while self._todo and not self.closing:
-                argv = self._todo.popleft()
-                reply = self.server.executor.execute(session, argv)
-                if reply.__class__ is Blocked:
-                    self._hold(argv, reply)
-                    break
-                if reply is POSTPONED:
-                    self._todo.appendleft(argv)
-                    self.server.postponed(self)
-                    break
-                encoded = self._encoded(reply)
-                self.out.append(encoded)
-                self._produced += len(encoded)
-                self.server.spent += len(encoded)
-                if self.server.executor.until < perf_ns():
-                    self.server.spent = TURN + 1
-                if self.server.spent > TURN:
-                    break
-            else:
+            requests = list(self._todo)
+            self._todo.clear()
+            if self._execute(requests, 0):
                 self._go_on_reading()
             if self._over and (self._waiter is not None or not self._has_more()):
                 self.close()

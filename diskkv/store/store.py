@@ -44,6 +44,8 @@ journal = logging.getLogger("diskkv")
 
 # How long writes are refused before it is tried again whether the log can be written.
 PROBE_MS = 100
+# An object of more bytes than this is more than what `Backlog` takes each for.
+HEFTY = 1000
 
 
 class ReplayAgain(Exception):
@@ -503,6 +505,9 @@ class Store:
         self.dirty.append(value)
         if value.oid:
             self.large.append(value)
+        elif value.weight > HEFTY:
+            # It can't be evicted now, of which a command that changes a byte of it does not tell.
+            self.backlog.bytes += value.weight
 
     def new_oid(self) -> int:
         """An object id that was never used before."""

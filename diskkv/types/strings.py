@@ -168,7 +168,11 @@ class String(Value):
         return piece
 
     def _put(self, index: int, piece: bytes) -> None:
-        self.more.touched[index] = piece
+        touched = self.more.touched
+        if index not in touched:
+            # The log may say no more than that a bit of it was set.
+            self.db.store.backlog.bytes += len(piece) + PIECE_OVERHEAD
+        touched[index] = piece
         self._keep(index, piece)
 
     def _keep(self, index: int, piece: bytes) -> None:
@@ -223,6 +227,9 @@ class String(Value):
             return
         batch.put(self.db.prefix + self.key, b"\x01\x00" + data if len(data) < 512 else encode_inline(STRING, None, data))
         self.saved = 0
+
+    def look_ups(self) -> int:
+        return len(self.more.touched)
 
     def begin(self, changes: dict[Any, Any]) -> None:
         self.more = Large(changes, self.db.cache.share)

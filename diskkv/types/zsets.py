@@ -338,6 +338,8 @@ class ZSet(Members):
                     self.resized(0 if member in resident else self.ENTRY + len(member))
                     resident[member] = score
                 self.drop(member)
+            # It is one command, but as much of it waits for the engine.
+            self.db.store.backlog.commands += len(found)
             if not len(self):
                 self.vanish()
         return found

@@ -103,7 +103,6 @@ def test_many_quick_commands_are_not_a_slow_one(run: Runner, monkeypatch: pytest
         monkeypatch.setattr(kind, "touch", lambda self, real=kind.touch: touch(self, real))
     for module in (executor, packets):
         monkeypatch.setattr(module, "perf_ns", lambda: now)
-    monkeypatch.setattr(executor, "TURN_TIME", 1 << 60)
     for line in ("SET {0} v", "INCR n", "HSET h {0} v", "SADD s {0}", "SPOP s", "ZADD z {0} {0}", "RPUSH l {0}", "LPOP l"):
         execute(run, *[line.format(number) for number in range(2000)])
     assert now > 2000 * 6 * 10_000 > run.executor.stats.slow_after

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from diskkv.dispatch import executor
+from diskkv.dispatch.packets import Memo
 from tests.differential.wire import encode
 from tests.support.runner import Runner
 from tests.support.still import Kept
@@ -46,3 +49,30 @@ def test_a_row_of_commands_ends_a_turn_as_one_does(run: Runner, monkeypatch: pyt
         kept.server.end_tick()
     assert answers.sent == b":1\r\n:2\r\n:3\r\n:1\r\n:2\r\n"
     assert run("GET", "a") == b"3"
+
+
+def test_who_wants_no_replies_has_its_turns_too(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "TURN_TIME", -1)
+    kept = Kept(run)
+    client, answers = kept.connect()
+    client.data_received(encode([b"CLIENT", b"REPLY", b"OFF"]) + encode([b"INCR", b"a"]) * 5 + encode([b"CLIENT", b"REPLY", b"ON"]))
+    kept.server.end_tick()
+    while client.queued:
+        kept.server._take_turns()
+        kept.server.end_tick()
+    assert (run("GET", "a"), answers.sent) == (b"5", b"+OK\r\n")
+
+
+def test_a_reply_that_ends_a_turn_is_kept_for_the_next_who_asks(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "TURN_TIME", -1)
+    run("RPUSH", "list", *range(5))
+    kept = Kept(run)
+    client, answers = kept.connect()
+    client.data_received(encode([b"LRANGE", b"list", b"0", b"-1"]) * 4)
+    kept.server.end_tick()
+    while client.queued:
+        kept.server._take_turns()
+        kept.server.end_tick()
+    assert answers.sent == b"*5\r\n$1\r\n0\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n4\r\n" * 4
+    memo: Any = run.executor.store.databases[0].objects[b"list"].memo
+    assert isinstance(memo, Memo)

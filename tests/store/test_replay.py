@@ -22,6 +22,8 @@ COMMANDS: list[Callable[[Random], tuple[Any, ...]]] = [
     lambda rng: ("INCR", f"s{rng.randrange(9)}"),
     lambda rng: ("HSET", f"h{rng.randrange(2)}", rng.randrange(900), rng.randrange(99)),
     lambda rng: ("LPUSH", f"l{rng.randrange(2)}", rng.randrange(99)),
+    lambda rng: ("lPush", f"l{rng.randrange(2)}", rng.randrange(99)),
+    lambda rng: ("Lpop", f"l{rng.randrange(2)}"),
     lambda rng: ("RPUSH", f"l{rng.randrange(2)}", rng.randrange(99), rng.randrange(99)),
     lambda rng: ("RPOP", f"l{rng.randrange(2)}"),
     lambda rng: ("SADD", f"m{rng.randrange(2)}", rng.randrange(900)),
