@@ -107,6 +107,8 @@ class Cache:
         pinned_from = self.pinned_from
         small, main = self._small, self._main
         limit = self.budget // 10
+        # What is pinned and changes all the time would never have its turn, however much of it the engine has.
+        heavy = self.budget >> 6 if self.used > self.budget * 5 // 4 else sys.maxsize
         while self.used > self.budget:
             if not steps:
                 return False
@@ -123,6 +125,8 @@ class Cache:
                 elif value.stamp >= pinned_from:
                     small.append(value)
                     patience -= 1
+                    if value.weight > heavy and value.oid:
+                        value.spare()
                 else:
                     self.small_bytes -= value.weight
                     self._evict(value)
@@ -137,6 +141,8 @@ class Cache:
                 elif value.stamp >= pinned_from:
                     main.append(value)
                     patience -= 1
+                    if value.weight > heavy and value.oid:
+                        value.spare()
                 else:
                     self._evict(value)
             else:

@@ -174,6 +174,9 @@ class Value(Looked):
         strings, whose pieces are counted there."""
         return 0
 
+    def spare(self) -> None:
+        """Others need the memory: let go of what the engine has. REQUIRES: it has records; no command is under way."""
+
     def look_ups(self) -> int:
         """How many times a replay would ask the engine for a part that has changed since the last freeze."""
         return 0

@@ -349,6 +349,11 @@ class Elements(Recorded):
         if self.weight > self.spill_at:
             self._spill()
 
+    def spare(self) -> None:
+        # Each time it gives up half at least, so the looks at what has to stay are paid for.
+        if 2 * (len(self.touched) + len(self.flying)) < len(self.resident):
+            self._let_go()
+
     def _spill(self) -> None:
         """Too much of one list is in memory: keep what has pending changes only. While much flies that is put off if it can be: it takes
         far less time when that has landed, which is soon."""

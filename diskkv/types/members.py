@@ -425,6 +425,17 @@ class Members(Recorded):
         self._hold(found, weight)
         self.complete = True
 
+    def spare(self) -> None:
+        # Each time it gives up half at least, so the looks at what has to stay are paid for.
+        if 2 * (len(self.touched) + len(self.flying)) < len(self.resident):
+            self._let_go()
+
+    def vanish(self) -> None:
+        super().vanish()
+        if not self.oid:
+            # It weighs nothing, but its table would be as large as ever until its turn in the cache's queue has come.
+            self.resident = {}
+
     def _spill(self) -> None:
         """Too much of one object is in memory: keep only what the engine does not have yet. While much flies that is put off if it can be:
         it takes far less time when that has landed, which is soon."""

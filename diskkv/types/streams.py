@@ -234,6 +234,9 @@ class Stream(Recorded):
             self.ids = [number for number in ids[head:] if number in resident]
             self.head = 0
 
+    def spare(self) -> None:
+        self._spill()
+
     def _spill(self) -> None:
         """Too much of the stream is in memory: move the tail up over some entries that the engine has."""
         ids, resident, head = self.ids, self.resident, self.head

@@ -187,6 +187,11 @@ class String(Value):
         if piece is not None:
             self.resized(-len(piece) - PIECE_OVERHEAD)
 
+    def spare(self) -> None:
+        large: Large = self.more
+        if 2 * (len(large.touched) + len(large.flying)) < len(large.pieces):
+            self._spill(-1)
+
     def _spill(self, keep: int) -> None:
         """Too much of one string is in memory: drop the clean pieces."""
         large: Large = self.more

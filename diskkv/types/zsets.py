@@ -358,6 +358,11 @@ class ZSet(Members):
         if self.oid and self.weight > self.ceiling:
             self._spill()
 
+    def vanish(self) -> None:
+        super().vanish()
+        if not self.oid:
+            self.index = None
+
     def _let_go(self) -> None:
         index = self.index
         if index is not None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,3 +91,51 @@ def test_what_few_dead_held_comes_back_where_nothing_else_happens(tmp_path: Path
     assert store.cache.used < 60_000
     assert list(store.cache.verify()) == []
     run.close()
+
+
+@pytest.mark.parametrize("kind", ["list", "set", "hash", "zset", "stream", "string"])
+def test_what_changes_in_every_tick_gives_up_what_the_engine_has(tmp_path: Path, kind: str) -> None:
+    """It is pinned all the time, and each may take half of the cache: many would fill it several times over."""
+    run = Runner(tmp_path / "store", maxmemory="4mb")
+    held = run.executor.store.cache
+    words: dict[str, Callable[[int, int], list[Any]]] = {
+        "list": lambda number, turn: ["RPUSH", number, *["x" * 100] * 30],
+        "set": lambda number, turn: ["SADD", number, *[f"{turn} {each}" for each in range(30)]],
+        "hash": lambda number, turn: ["HSET", number, *[word for each in range(30) for word in (f"{turn} {each}", "x" * 50)]],
+        "zset": lambda number, turn: ["ZADD", number, *[word for each in range(30) for word in (each, f"{turn} {each}")]],
+        "stream": lambda number, turn: ["XADD", number, "*", "field", "x" * 3000],
+        "string": lambda number, turn: ["APPEND", number, "x" * 5000],
+    }
+    most = 0
+    for turn in range(240):
+        run.batch([words[kind](number, turn) for number in range(20)])
+        if turn % 20 == 19:
+            run.checkpoint()
+        elif turn % 20 == 10:
+            most = max(most, held.used)
+    assert most < 2 * held.budget
+    assert list(held.verify()) == []
+    assert run.findings() == []
+    counts = {"list": "LLEN", "set": "SCARD", "hash": "HLEN", "zset": "ZCARD", "stream": "XLEN", "string": "STRLEN"}
+    expected = {"stream": 240, "string": 240 * 5000}.get(kind, 240 * 30)
+    assert [run(counts[kind], number) for number in range(20)] == [expected] * 20
+    run.close()
+
+
+@pytest.mark.parametrize(
+    ("fill", "empty"),
+    [
+        (["SADD", "key", *range(100)], ["SREM", "key", *range(100)]),
+        (["HSET", "key", *range(100)], ["HDEL", "key", *range(0, 100, 2)]),
+        (["ZADD", "key", *range(100)], ["ZPOPMIN", "key", 50]),
+    ],
+)
+def test_what_was_emptied_takes_no_more_memory_than_it_weighs(run: Runner, fill: list[Any], empty: list[Any]) -> None:
+    """It stands in the cache's queue until its turn has come."""
+    run(*fill)
+    run("ZRANGE", "key", 0, -1)
+    value: Any = run.executor.store.databases[0].objects[b"key"]
+    run(*empty)
+    assert not run("EXISTS", "key")
+    assert sys.getsizeof(value.resident) == sys.getsizeof({})
+    assert getattr(value, "index", None) is None

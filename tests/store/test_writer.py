@@ -264,3 +264,18 @@ def test_what_a_short_command_makes_of_others_is_ahead_of_the_engine(run: Runner
     before = store.backlog.bytes
     run("SUNIONSTORE", "b", "a")
     assert store.backlog.bytes - before >= store.databases[0].objects[b"b"].weight
+
+
+def test_what_one_byte_changes_is_ahead_of_the_engine_as_a_whole(run: Runner) -> None:
+    """The log tells of a byte: by that alone a piece of a large string, or a whole short one, counted as nothing."""
+    run("SETRANGE", "large", 1_000_000, "x")
+    run("SET", "short", "x" * 50_000)
+    run.evict()
+    backlog = run.executor.store.backlog
+    before = backlog.bytes
+    run("SETBIT", "large", 4_000_000, 1)
+    assert 16_000 < backlog.bytes - before < 20_000
+    run("SETBIT", "large", 4_000_008, 1)
+    assert backlog.bytes - before < 20_000
+    run("APPEND", "short", "y")
+    assert 65_000 < backlog.bytes - before < 75_000
