@@ -51,9 +51,9 @@ class Backlog:
     """What has been done since the last freeze, and what a running checkpoint has taken of it. Methods require the store's lock."""
 
     __slots__ = (
-        "_bytes_looked", "_dirty_bytes", "_flying_bytes", "_flying_commands", "_flying_parts", "_flying_replay", "_flying_work",
-        "_full_bytes_looked", "_full_time_looked", "_landed_mark", "_log_bytes", "_log_mark", "_log_work", "_store", "_time_looked",
-        "bytes", "commands", "work",
+        "_bytes_looked", "_dirty_bytes", "_flying_bytes", "_flying_commands", "_flying_parts", "_flying_pinned", "_flying_replay",
+        "_flying_work", "_full_bytes_looked", "_full_time_looked", "_landed_mark", "_log_bytes", "_log_mark", "_log_work", "_store",
+        "_time_looked", "bytes", "commands", "pinned", "work",
     )  # fmt: skip
 
     def __init__(self, store: Store, dirty_bytes: int) -> None:
@@ -63,6 +63,8 @@ class Backlog:
         self.work = 0
         # bytes of memory that the log's growth does not tell of; noted by those types that have such
         self.bytes = 0
+        # bytes of objects that can't be evicted because something small in them has changed; noted by the store
+        self.pinned = self._flying_pinned = 0
         self._log_mark = self._landed_mark = 0
         self._flying_commands = self._flying_work = self._flying_bytes = self._flying_replay = self._flying_parts = 0
         self.limit(log_bytes=LOG_BYTES, log_work=LOG_WORK, dirty_bytes=dirty_bytes)
@@ -102,7 +104,7 @@ class Backlog:
             if left <= 0:
                 return True
             self._bytes_looked = most + (left >> 1)
-        return made >= self._dirty_bytes // CROWDED and self._overfull(FULL)
+        return made + self.pinned >= self._dirty_bytes // CROWDED and self._overfull(FULL)
 
     def full(self) -> bool:
         """Whether so much is, with what a running checkpoint has taken, that writers are to wait."""
@@ -125,7 +127,7 @@ class Backlog:
             if left <= 0:
                 return True
             self._full_bytes_looked = most + (left >> 1)
-        return made >= self._dirty_bytes // CROWDED and self._overfull(FULLER)
+        return made + self.pinned + self._flying_pinned >= self._dirty_bytes // CROWDED and self._overfull(FULLER)
 
     def _replay(self) -> int:
         """How long it would take, in ns, to do again what has been done since the last freeze."""
@@ -178,6 +180,7 @@ class Backlog:
         self._flying_work, self.work = self.work, 0
         self._flying_commands, self.commands = self.commands, 0
         self._flying_bytes, self.bytes = self.bytes, 0
+        self._flying_pinned, self.pinned = self.pinned, 0
         self._log_mark = self._store.log.written
         self._look_anew()
 
@@ -191,8 +194,10 @@ class Backlog:
         self.commands += self._flying_commands
         self.work += self._flying_work
         self.bytes += self._flying_bytes
+        self.pinned += self._flying_pinned
         self._forget_flight()
 
     def _forget_flight(self) -> None:
         self._flying_commands = self._flying_work = self._flying_bytes = self._flying_replay = self._flying_parts = 0
+        self._flying_pinned = 0
         self._look_anew()

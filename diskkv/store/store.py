@@ -44,7 +44,7 @@ journal = logging.getLogger("diskkv")
 
 # How long writes are refused before it is tried again whether the log can be written.
 PROBE_MS = 100
-# An object of more bytes than this is more than what `Backlog` takes each for.
+# Of the change of an object of more bytes than this the log may tell far too little.
 HEFTY = 1000
 
 
@@ -506,8 +506,7 @@ class Store:
         if value.oid:
             self.large.append(value)
         elif value.weight > HEFTY:
-            # It can't be evicted now, of which a command that changes a byte of it does not tell.
-            self.backlog.bytes += value.weight
+            self.backlog.pinned += value.weight
 
     def new_oid(self) -> int:
         """An object id that was never used before."""
