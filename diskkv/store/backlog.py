@@ -157,8 +157,8 @@ class Backlog:
     # -- for a replay
 
     def clear(self) -> None:
-        """Nothing is ahead any more."""
-        self.commands = self.work = 0
+        """All in memory has been forgotten, and what is done again will be counted again."""
+        self.commands = self.work = self.bytes = self.pinned = 0
 
     # -- for the checkpoint
 

@@ -22,6 +22,10 @@ class Readying:
         self._large: list[Value] = []
         self._at = 0
 
+    def forget(self) -> None:
+        """A checkpoint has taken them."""
+        self._large, self._at = [], 0
+
     def go_on(self, commands: int = 0) -> bool:
         """A checkpoint is to begin: have objects make themselves ready for it, but not for long. Whether all of them are.
 
@@ -29,7 +33,6 @@ class Readying:
         """
         large = self._store.large
         if large is not self._large:
-            # The last checkpoint has taken that list.
             self._large, self._at = large, 0
         at = self._at
         least, until = at + 2 * commands, perf_ns() + READYING

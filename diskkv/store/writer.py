@@ -196,6 +196,7 @@ class Writer:
         # Each once, however often it came in: handing over twice would forget what was handed over first.
         large, store.large = dict.fromkeys(store.large), []
         self.handed = len(large)
+        self.readying.forget()
         for value in large:
             if value.linked:
                 self._freeze(value)
