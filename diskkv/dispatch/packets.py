@@ -92,7 +92,8 @@ class Packets:
 
     def run(self, session: Session, requests: list[list[bytes]], at: int, out: list[bytes], encoders: Encode) -> tuple[int, Any] | None:
         """Execute the requests from `at` on and put the encoded replies into `out`, until there is one that its front has to look at: where
-        that request stands, and its reply, which is then not in `out`. None when all of them were executed.
+        that request stands, and its reply, which is then not in `out`. None when all of them were executed. So it is, too, with the
+        first that ends after the client's turn: the front may let others have theirs.
 
         A front need not look at the short replies of commands that read or write keys: they change nothing of what it keeps.
         """

@@ -1,8 +1,9 @@
 """How much is ahead of the engine: what a replay would have to do again after a crash, and what of it fills the memory.
 
 A checkpoint begins when either is much, and writers wait when it grows faster than the checkpoint takes it away. Both are asked for at
-each tick, and would be dear to find out each time. So there are two cheap sums, at least as large as what they stand for and growing no
-slower; only when one has grown by half of what was left the last time, it is looked at closely.
+each tick, and would be dear to find out each time. So there are two cheap sums, as large as what they stand for if not larger; only when
+one has grown by half of what was left the last time, it is looked at closely. (A command of a few words counts as one, and may change
+more parts of an object than it is taken for: so the sums may fall short, and a checkpoint begin late, by up to three times.)
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ LEAST_WORK = 20_000_000
 READING = 250
 MAKING = 1300
 LOADING = 2500
-# At most so much, in ns, for each command and for each key. (A command of many words counts as half as many commands.)
+# So much, in ns, is taken for the most that a command and a key come to. (A command of many words counts as half as many commands.)
 COMMAND_TIME = READING + 2 * LOADING
 KEY_TIME = MAKING + LOADING
 # What a dirty object takes besides what the log takes for the changes in it.

@@ -247,7 +247,7 @@ class Database:
                     value = kind(self, key)
                     self.link(value)
                     return value
-                if is_simple(raw, kind.tag) and not self.heeded:
+                if is_simple(raw, kind.tag) and not self.heeded and key not in self.awaited:
                     # Of what will be replaced nothing more is to be known: the new value takes over its record.
                     value = kind(self, key)
                     value.saved = 0
