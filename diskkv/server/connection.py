@@ -118,10 +118,10 @@ class Connection(asyncio.Protocol):
         with self.server.lock:
             self.receive(data)
 
-    def receive(self, data: bytes) -> None:
-        """As `data_received`. REQUIRES: the lock."""
+    def receive(self, data: bytes) -> bool:
+        """As `data_received`; whether nothing of it was left for later. REQUIRES: the lock."""
         if self.closing:
-            return
+            return True
         server = self.server
         store = server.store
         if not server.ticking:
@@ -129,7 +129,7 @@ class Connection(asyncio.Protocol):
         self.session.last_seen = store.now
         if self._stalled or self.queued or self._unread or self._todo or self._waiter is not None or server.spent > TURN:
             self._leave_unread(data)
-            return
+            return False
         # Kept until the tick's end, should its reads have to be done again; see `redo`.
         if self._chunks is None:
             server.active.append(self)
@@ -147,6 +147,7 @@ class Connection(asyncio.Protocol):
                 self._feed(b"")
         if store.changes != before:
             self._wrote = True
+        return not self._todo and self._waiter is None
 
     def eof_received(self) -> bool:
         return False

@@ -32,14 +32,14 @@ IN, OUT, GONE = (select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP) if AVAILABL
 
 # How many sockets a round serves: a round is short, and who is left over is in the next.
 MOST = 256
-# Of whom so many packets in a row took so long, in ns, is slow: its next one waits for all who are not, and the round ends after so long of
-# such. (Not after one, which may have been the first of its kind, or the system's doing: what clients send one after the other, each by a
-# connection of its own, is executed in that order nearly always, and some count on it.)
+# Whose packets in a row took so many times as long as this, in ns, is slow: its next one waits for all who are not, and the round ends
+# after so long of such. (Not after one that took little longer, which may be the system's doing: what clients send one after the other,
+# each by a connection of its own, is executed in that order nearly always, and some count on it.)
 STREAK = 4
-SLOW = 30_000
+SLOW = 50_000
 LONG = 2_000_000
-# Whose packet took so long, in ns, has rounds without others from then on, until so many of its packets did not take long: one long command
-# may come in many pieces.
+# Who is on the way to that, and whose packet then took so long, in ns, has rounds without others from then on, until so many of its packets
+# did not take long: one long command may come in many pieces. (Not at once: another thread may have had the interpreter for so long.)
 HEAVY = 5_000_000
 LINGER = 16
 # How many bytes are read at once: as a client is seen to send more, more. (Python reserves them all for each read.)
@@ -61,7 +61,8 @@ class Receiver(Protocol):
 
     def connection_lost(self, error: Exception | None) -> None: ...
 
-    def receive(self, data: bytes) -> None: ...
+    def receive(self, data: bytes) -> bool:
+        """What a client sent. Whether all of it was looked at and nothing left for later."""
 
     def end_received(self) -> bool:
         """The client sends no more. Whether the wire stays open, to be closed by its receiver; asyncio's `eof_received`."""
@@ -72,12 +73,12 @@ class Receiver(Protocol):
 
 
 def _slowness(slow: int, took: int) -> int:
-    """What a client's `slow` becomes with a packet that took so many ns; more than STREAK with one that took very long."""
+    """What a client's `slow` becomes with a packet that took so many ns; more than STREAK once it takes very long."""
     if took <= SLOW:
         return slow - 1 if slow > STREAK else 0
-    if took > HEAVY:
+    if took > HEAVY and slow:
         return STREAK + LINGER
-    return slow + 1 if slow < STREAK else slow - (slow > STREAK)
+    return min(slow + took // SLOW, STREAK) if slow < STREAK else slow - (slow > STREAK)
 
 
 class Reactor:
@@ -119,7 +120,6 @@ class Reactor:
         """Serve all but those who take very long; whether there were any."""
         ends, late = self.ends, self.late
         quick = False
-        now = perf_ns()
         for number, events in self.epoll.poll(0, MOST):
             end = ends.get(number)
             if end is None:
@@ -131,7 +131,6 @@ class Reactor:
                     late[number] = None
                 continue
             quick = True
-            before = now
             try:
                 if events & OUT:
                     end.drain()
@@ -140,8 +139,6 @@ class Reactor:
             except Exception as error:
                 journal.exception("a client's connection failed")
                 end.fail(error)
-            now = perf_ns()
-            end.slow = _slowness(end.slow, now - before)
         self._left_out = bool(late) and quick and not self._left_out
         if self._left_out:
             return True  # What the others sent is still there to be read, so there is another round at once.
@@ -150,7 +147,7 @@ class Reactor:
     def _serve_late(self, late: dict[int, None]) -> bool:
         """Read from as many of these as the time allows; whether from any."""
         ends = self.ends
-        begun = now = perf_ns()
+        until = perf_ns() + LONG
         served = False
         while late:
             number = next(iter(late))
@@ -158,15 +155,12 @@ class Reactor:
             end = ends.get(number)
             if end is not None:
                 served = True
-                before = now
                 try:
                     end.ready()
                 except Exception as error:
                     journal.exception("a client's connection failed")
                     end.fail(error)
-                now = perf_ns()
-                end.slow = _slowness(end.slow, now - before)
-                if now - begun > LONG:
+                if perf_ns() > until:
                     break
         return served
 
@@ -299,7 +293,13 @@ class Wire:
             return
         elif size < appetite >> 3 and appetite > LITTLE:
             self._appetite = appetite >> 1
-        self._receiver.receive(data)
+        # Not from before it was read: whoever calls the system may then wait for the interpreter, which another thread has had meanwhile.
+        began = perf_ns()
+        whole = self._receiver.receive(data)
+        took = perf_ns() - began
+        # What is left for later takes no time, and is not the quicker for it.
+        if whole or took > SLOW:
+            self.slow = _slowness(self.slow, took)
 
     def drain(self) -> None:
         """The client has taken what was sent: send more of what waits."""

@@ -53,9 +53,9 @@ class Secured:
         if receiver is not None:
             receiver.connection_lost(error)
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: bytes) -> bool:
         if self._ended or self._closing:
-            return
+            return True
         self._arrived.write(data)
         try:
             if self._receiver is None:
@@ -64,7 +64,7 @@ class Secured:
                 self._send()
                 self._receiver = self._make()
                 self._receiver.connection_made(self)
-            self._read()
+            return self._read()
         except ssl.SSLWantReadError:
             # Of a handshake; what is read may have an answer, too, such as a new key's.
             self._send()
@@ -73,11 +73,13 @@ class Secured:
             self._send()
             self._closing = True
             self._wire.close()
+        return True
 
-    def _read(self) -> None:
-        """Hand on what has arrived whole. SSLError when it was not sent as TLS has it."""
+    def _read(self) -> bool:
+        """Hand on what has arrived whole; as `receive`. SSLError when it was not sent as TLS has it."""
         tls, arrived = self._tls, self._arrived
         pieces = []
+        whole = True
         try:
             # Where nothing is left it is not asked: the exception would cost more than the packet.
             while arrived.pending or tls.pending():
@@ -89,9 +91,10 @@ class Secured:
         finally:
             receiver = self._receiver
             if pieces and receiver is not None:
-                receiver.receive(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+                whole = receiver.receive(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if self._ended and receiver is not None and not receiver.end_received():
             self.close()
+        return whole
 
     def end_received(self) -> bool:
         if self._ended:

@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from typing import Any
 
+from diskkv.clock import perf_ns
 from diskkv.config import DEFAULT_BUDGET, Settings, budget, memory
 from diskkv.dispatch.executor import Executor
 from diskkv.errors import CommandError, LogFailed, SettingError, StoreError
@@ -108,10 +109,10 @@ class Server:
                 self.reactor.serve()
             finally:
                 self._round = False
-        self.end_tick()
+            self.end_tick()
 
     def end_tick(self) -> None:
-        """Commit, and let the replies leave."""
+        """Commit, and let the replies leave: still with the lock, for who has it has the interpreter for himself; see writer.py."""
         if not self.ticking:
             return  # a round that came first has ended it
         with self.lock:
@@ -129,9 +130,9 @@ class Server:
                 self.executor.begin()
                 for connection in self.active:
                     connection.redo(error)
-        active, self.active = self.active, []
-        for connection in active:
-            connection.flush()
+            active, self.active = self.active, []
+            for connection in active:
+                connection.flush()
         if self.executor.shutdown is not None:
             self.stop()
 
@@ -150,7 +151,7 @@ class Server:
             connection = self._turns.popleft()
             connection.queued = False
             connection.go_on()
-            if self.spent > TURN:
+            if self.spent > TURN or perf_ns() > self.executor.until:
                 break
         self._turning = bool(self._turns)
         if self._turning:
@@ -200,7 +201,7 @@ class Server:
     def _retry_postponed(self) -> None:
         waiting, self._postponed = self._postponed, {}
         for connection in waiting:
-            connection.go_on()
+            self.take_turn(connection)
 
     def drive_script(self, run: Any) -> None:
         """A script takes long: let it and the clients take turns until it is over."""

@@ -84,7 +84,7 @@ class Graveyard:
             while not (free := self._dead[0][0].shed(HASTE * steps if self.plenty() else steps)):
                 if self.ended:
                     return False
-                if self.urgent or self.weight > self.limit:
+                if self.urgent or (self.weight > self.limit and len(self._dead) > 1):
                     continue
                 if not self.plenty():
                     break

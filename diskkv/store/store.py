@@ -377,7 +377,7 @@ class Store:
             except OSError as error:
                 self._undo(os.strerror(error.errno or 0))
             writer = self.writer
-            if writer.encoding:
+            if writer.packing:
                 writer.step(count)
             elif writer.due() and writer.readying.go_on(count):
                 writer.freeze()

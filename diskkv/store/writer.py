@@ -3,8 +3,9 @@
 1. `freeze`, under the lock at a tick's end: the dirty values become the frozen ones, large objects hand over what changed in them, and
    the log position is noted. It costs the same however large the objects are.
 2. The frozen values are encoded, a few at the end of each tick, or by the writer's thread when ticks are rare; one that a command is
-   about to change is encoded by that command first (`secure`). So the batch is the exact state at the noted position.
-3. Without the lock, it adds what the large objects handed over and writes the one atomic batch, the log position in it.
+   about to change is encoded by that command first (`secure`). So the batch is the exact state at the noted position. What the large
+   objects handed over is packed in the same way.
+3. Without the lock, the thread writes the one atomic batch, the log position in it.
 4. `land`, under the lock: what flew is clean, and the log's older segments go.
 
 A batch that can't be written is kept and tried again, by reopening the engine once there is room; meanwhile the log goes on, until
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from diskkv.clock import monotonic, sleep
+from diskkv.clock import monotonic, perf_ns, sleep
 from diskkv.errors import Damaged, StoreError
 from diskkv.format import keys
 from diskkv.format.meta import decode, pack_state
@@ -45,18 +46,20 @@ if TYPE_CHECKING:
 SECONDS = 5.0
 # When nobody writes, what is dirty need not wait so long.
 IDLE_SECONDS = 1.0
-# Keys encoded at a time, at the end of a tick: about 0.1 ms. The thread does it only when ticks are rare, because two threads that
-# both want the interpreter cost more than the encoding itself.
+# Keys encoded at a time, at the end of a tick: about 0.1 ms. The thread does it only when ticks are rare or all writers wait, because two
+# threads that both want the interpreter cost more than the encoding itself: each that gives it up, as for every system call, gets it back
+# after 0.2 ms, and after 30 where the other gives it up for a moment with every record, as the engine's batch does. So the thread does it
+# under the lock, SLICES at a time: who holds the lock has the interpreter for himself.
 SLICE = 96
+SLICES = 8
 # A tick of many commands encodes twice as many keys, up to this: else ticks of 800 fill the backlog before the checkpoint is encoded.
 MOST = 2000
+# Records of large objects are packed so many at a time, for as long as so many keys are taken to need, in ns: some are larger than others.
+RECORDS = 16
+KEY_TIME = 1_200
 PATIENCE = 0.01
-HURRY = 0.0005
-# Of what large objects handed over the thread encodes so many records at a time, which takes 0.1 ms, and then lets others have the
-# interpreter for longer: they would get it back each time that they give it up, as for every system call, only after 0.2 ms otherwise.
-# Not if the checkpoint is waited for, by writers or by who closes the store: with rests writers wait three times as long, and to close a
-# store in which a million members are new takes 12 s instead of 6.
-PARTS = 128
+HURRY = 0.0001
+# How long the thread rests before it looks again whether a checkpoint can begin that large objects make themselves ready for.
 BREATH = 0.0003
 # Of the values that a checkpoint has written, so many are forgotten in a row.
 FORGOTTEN = 2000
@@ -87,7 +90,8 @@ class Writer:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.active = False
-        self.encoding = False
+        # an active checkpoint has frozen values that are not encoded yet; flights that are not packed yet, or such values
+        self.encoding = self.packing = False
         # after a failure, until the engine has been opened anew: no checkpoint may begin
         self.healing = False
         self.error: str | None = None
@@ -116,7 +120,10 @@ class Writer:
         self.frozen_stamp = -1
         self._at = 0
         self._batch: Any = None
-        self._flights: list[Flight] = []
+        self._flights: deque[Flight] = deque()
+        # what is left of the flight that is being packed
+        self._prefix = b""
+        self._made: Iterator[tuple[bytes, bytes | None]] = iter(())
         self._values: list[Value] = []
         self._dead: list[bytes] = []
         self._erased: list[bytes] = []
@@ -181,7 +188,7 @@ class Writer:
             return
         self._encoded.clear()
         self._crowded = False
-        self.active = self.encoding = True
+        self.active = self.encoding = self.packing = True
         self._since = monotonic()
         self._wake.set()
 
@@ -266,42 +273,81 @@ class Writer:
         while self.encoding:
             self.step()
 
+    def pack_all(self) -> None:
+        """Encode and pack everything now: all wait for it."""
+        while self.packing:
+            self.step(MOST)
+
     def forget(self, db: Database) -> None:
         """All of a database is dead: should the checkpoint fail, nothing of it is dirty again. REQUIRES: nothing is left to encode."""
         self.frozen = [value for value in self.frozen if value.db is not db]
         self._values = [value for value in self._values if value.db is not db]
 
     def step(self, commands: int = 0) -> None:
-        """Encode a few of the frozen keys, or more when there were many commands. REQUIRES: `encoding`: a checkpoint is active and not all
-        is encoded."""
+        """Encode a few of the frozen keys, then of what large objects handed over; more when there were many commands. REQUIRES: `packing`:
+        a checkpoint is active and not all is in its batch."""
         many = min(max(SLICE, 2 * commands), MOST)
-        at, stamp, batch = self._at, self.frozen_stamp, self._batch
         try:
-            for value in self.frozen[at : at + many]:
-                if value.stamp == stamp and value.linked:
-                    try:
-                        value.save(batch)
-                    except Damaged as error:
-                        value = self._isolate(value, error)
-                        value.save(batch)
-                    value.stamp = stamp + 1
+            if self.encoding:
+                self._encode(many)
+            else:
+                self._pack(many * KEY_TIME)
         except Exception as error:
             journal.exception("a value can't be encoded")
             self._grow_tired(error)
             self._give_back(str(error))
-            return
+
+    def _encode(self, many: int) -> None:
+        """Encode so many of the frozen values."""
+        at, stamp, batch = self._at, self.frozen_stamp, self._batch
+        for value in self.frozen[at : at + many]:
+            if value.stamp == stamp and value.linked:
+                try:
+                    value.save(batch)
+                except Damaged as error:
+                    value = self._isolate(value, error)
+                    value.save(batch)
+                value.stamp = stamp + 1
         self._at = at + many
-        if self._at < len(self.frozen):
-            return
-        self.frozen_stamp = -1
-        self.encoding = False
+        if self._at >= len(self.frozen):
+            self.frozen_stamp = -1
+            self.encoding = False
+            if not self._flights:
+                self._packed()
+
+    def _pack(self, time: int) -> None:
+        """Put records that large objects handed over into the batch, for so many ns."""
+        put, delete = self._batch.put, self._batch.delete
+        until = perf_ns() + time
+        while perf_ns() < until:
+            prefix = self._prefix
+            part = list(islice(self._made, RECORDS))
+            for sub, value in part:
+                if value is None:
+                    delete(prefix + sub)
+                else:
+                    put(prefix + sub, value)
+            if not part:
+                if not self._flights:
+                    self._packed()
+                    return
+                self._prefix, records, changes = self._flights.popleft()
+                self._made = records(changes)
+
+    def _packed(self) -> None:
+        """All is in the batch."""
+        self.packing = False
+        self._made = iter(())
         self._encoded.set()
 
     def finish(self, *, hurried: bool = True) -> None:
         """Wait until no checkpoint is active. Gives up the lock while it waits. Not `hurried`: others are not to be kept waiting for it."""
         self.awaited += hurried
         try:
-            self.encode_all()
+            if hurried:
+                self.pack_all()
+            else:
+                self.encode_all()
             while self.active:
                 self._store.landed.wait()
         finally:
@@ -380,11 +426,11 @@ class Writer:
             patience = PATIENCE
             while not self._encoded.wait(patience):
                 with store.lock:
-                    for _ in range(8):
-                        if self.encoding:
+                    for _ in range(SLICES):
+                        if self.packing:
                             self.step()
                     # There is no tick that would encode anything while all writers wait for this.
-                    patience = HURRY if self.backlogged() else PATIENCE
+                    patience = HURRY if self.awaited or self.backlogged() else PATIENCE
             batch = self._batch
             if batch is None:
                 # A value could not be encoded: all was given back.
@@ -392,20 +438,6 @@ class Writer:
             if self._position.offset:
                 # The engine must not be ahead of the log on the disk: after a loss of power the position would lie behind its end.
                 store.log.sync()
-            left = PARTS
-            for prefix, records, changes in self._flights:
-                made = records(changes)
-                while part := list(islice(made, left)):
-                    for sub, value in part:
-                        if value is None:
-                            batch.delete(prefix + sub)
-                        else:
-                            batch.put(prefix + sub, value)
-                    left -= len(part)
-                    if not left:
-                        left = PARTS
-                        if not self.awaited and not self._crowded:
-                            sleep(BREATH)
             store.engine.write(batch)
             if store.documents.renews:
                 store.engine.settle(keys.SYSTEM, keys.after(keys.SYSTEM))
@@ -446,9 +478,10 @@ class Writer:
             self._store.log.sync_error = None
 
     def _forget_flight(self) -> None:
-        self._batch, self._flights, self._values, self._dead, self._erased, self.frozen = None, [], [], [], [], []
+        self._batch, self._flights, self._values, self._dead, self._erased, self.frozen = None, deque(), [], [], [], []
+        self._made = iter(())
         self.frozen_stamp = -1
-        self.active = self.encoding = False
+        self.active = self.encoding = self.packing = False
 
     def _failed(self, reason: str) -> None:
         """The batch was not written, as far as is known."""

@@ -27,7 +27,7 @@ from weakref import WeakMethod
 from diskkv.errors import Damaged
 from diskkv.format import BUCKET, ELEMENT, keys
 from diskkv.format.meta import unpack_value
-from diskkv.format.ordered import pack_u32, pack_u64, unpack_u32, unpack_u64
+from diskkv.format.ordered import pack_u64, unpack_u32, unpack_u64
 from diskkv.store.value import OVERHEAD, Recorded
 from diskkv.types import list_runs
 from diskkv.types.list_buckets import Buckets
@@ -407,10 +407,7 @@ class Elements(Recorded):
 
     def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
         # That a list has become `loose` since does no harm: what is deleted for it is not there.
-        yield from list_runs.records(changes, loose=self.loose)
-        for sub, value in changes.items():
-            if sub.__class__ is not int:
-                yield BUCKET + pack_u64(sub[0] + MIDDLE), None if value is None else pack_u32(value)
+        return list_runs.records(changes, loose=self.loose)
 
     def verify(self) -> Iterator[str]:
         if not self.oid:

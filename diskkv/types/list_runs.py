@@ -9,14 +9,13 @@ A run's record is written as a whole: who changes an element in it has all of th
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from diskkv.errors import Damaged
-from diskkv.format import ELEMENT, LIST_RUN, keys
+from diskkv.format import BUCKET, ELEMENT, LIST_RUN, keys
 from diskkv.format.meta import pack_items, pack_value, unpack_items, unpack_value
-from diskkv.format.ordered import pack_u64, unpack_u64
+from diskkv.format.ordered import pack_u32, pack_u64, unpack_u64
 
 if TYPE_CHECKING:
     from diskkv.store.store import Store
@@ -75,34 +74,46 @@ def scan_runs(store: Store, oid: int, low: int | None = None, high: int | None =
         yield unpack_run(run_of(unpack_u64(key, at) - MIDDLE), raw)
 
 
-def records(changes: Mapping[Any, bytes | None], *, loose: bool) -> Iterator[tuple[bytes, bytes | None]]:
-    """The records of changed elements by position, None for deleted: with each of a run that run's others.
+def records(changes: Mapping[Any, Any], *, loose: bool) -> Iterator[tuple[bytes, bytes | None]]:
+    """The records of changed elements by position, None for deleted: with each of a run that run's others. And the records of changed
+    counts of buckets, each by a tuple of the bucket's lowest position.
 
     `loose`: any of them may have a record of its own.
     """
-    runs: defaultdict[int, list[int]] = defaultdict(list)
-    # One sort of all would keep other threads from running until it ends.
-    for place in changes:
-        if place.__class__ is int:
-            runs[place // SPAN].append(place)
-    for number, places in runs.items():
-        places.sort()
-        members = []
-        shrunk = False
-        for place in places:
-            value = changes[place]
-            within = not place % STRIDE
-            if within and value is not None and len(value) <= LONG:
-                members.append((place, value))
-                if loose:
-                    yield element_key(place), None
-                continue
-            shrunk |= within
+    # One record after the other, and nothing done for all of them ahead: in between others have their turn.
+    packed: set[int] = set()
+    for place, value in changes.items():
+        if place.__class__ is not int:
+            yield BUCKET + pack_u64(place[0] + MIDDLE), None if value is None else pack_u32(value)
+        elif place % STRIDE:
             if value is not None:
                 yield element_key(place), pack_value(value)
             elif loose:
                 yield element_key(place), None
-        if members:
-            yield run_key(number), pack_run(members)
-        elif shrunk:
-            yield run_key(number), None
+        elif (number := place // SPAN) not in packed:
+            packed.add(number)
+            yield from _run_records(changes, number, loose=loose)
+
+
+def _run_records(changes: Mapping[Any, Any], number: int, *, loose: bool) -> Iterator[tuple[bytes, bytes | None]]:
+    """The records of a run's changed elements: its own, and those of the elements that are too long for it."""
+    members = []
+    shrunk = False
+    for place in range(number * SPAN, (number + 1) * SPAN, STRIDE):
+        if place not in changes:
+            continue
+        value = changes[place]
+        if value is not None and len(value) <= LONG:
+            members.append((place, value))
+            if loose:
+                yield element_key(place), None
+            continue
+        shrunk = True
+        if value is not None:
+            yield element_key(place), pack_value(value)
+        elif loose:
+            yield element_key(place), None
+    if members:
+        yield run_key(number), pack_run(members)
+    elif shrunk:
+        yield run_key(number), None

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-import time
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from diskkv.engine import Engine
-from diskkv.store import writer
 from diskkv.store.backlog import FULLER, SLACK
-from diskkv.store.writer import HURRY, MOST, PATIENCE, SLICE, Writer
+from diskkv.store.writer import HURRY, KEY_TIME, MOST, PATIENCE, RECORDS, SLICE, SLICES, Writer
 from tests.support.contents import copy_of
 from tests.support.engines import Held
 from tests.support.runner import Runner
@@ -101,20 +100,21 @@ def test_the_thread_encodes_without_rests_while_writers_wait_for_it(
     store = run.executor.store
     for number in range(0, 4000, 100):
         run("MSET", *(word for each in range(number, number + 100) for word in (f"key:{each}", "value")))
+        run("SADD", "set", *range(number, number + 100))
     writer = store.writer
     monkeypatch.setattr(writer, "backlogged", lambda: backlogged)
     waited = Recorded()
     monkeypatch.setattr(writer, "_encoded", waited)
     with store.lock:
         writer.freeze()
-        assert len(writer.frozen) == 4000
+        assert len(writer.frozen) == 4001
     assert waited.wait(60)
     with store.lock:
         while writer.active:
             store.landed.wait(60)
     times = [patience for patience in waited.patience if patience != 60]
     assert times[0] == PATIENCE
-    assert len(times) > 4000 // SLICE // 8
+    assert len(times) > 4000 // SLICE // SLICES + 1
     assert set(times[1:]) == {HURRY if backlogged else PATIENCE}
     run.close()
 
@@ -129,6 +129,43 @@ def test_a_tick_of_many_commands_encodes_many_keys(run: Runner) -> None:
             store.writer.step(commands)
             assert store.writer._at - at == encoded
             at = store.writer._at
+
+
+def test_what_large_objects_handed_over_is_packed_at_the_end_of_ticks(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = run.executor.store
+    run("SADD", "one", *range(3000))
+    run("SADD", "other", *range(3000))
+    with store.lock:
+        store.writer.freeze()
+        writer = store.writer
+        writer.step()
+        assert writer.packing and not writer.encoding
+        packed: list[bytes] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(writer, "_batch", Noting(writer._batch, packed))
+            # Each record takes as long as a key is taken to need.
+            patch.setattr("diskkv.store.writer.perf_ns", lambda: len(packed) * KEY_TIME)
+            seen = 0
+            for commands, records in ((0, SLICE), (500, 1000), (1000, MOST), (100_000, MOST)):
+                writer.step(commands)
+                assert 0 <= len(packed) - seen - records < RECORDS
+                seen = len(packed)
+            while writer.packing:
+                writer.step()
+        assert len(packed) == len(set(packed)) == 6000
+
+
+class Noting:
+    """A batch of which it is noted what is put into it."""
+
+    def __init__(self, batch: Any, noted: list[bytes]) -> None:
+        self._batch = batch
+        self._noted = noted
+        self.delete = batch.delete
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self._noted.append(key)
+        self._batch.put(key, value)
 
 
 def test_the_log_stays_that_a_checkpoint_needs_which_begins_while_the_last_is_tidied_up(
@@ -224,37 +261,22 @@ def test_the_same_changed_again_and_again_takes_no_more_memory(run: Runner) -> N
     assert store.writer.checkpoints > 1
 
 
-def test_a_checkpoint_that_is_waited_for_does_not_rest(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_for_a_checkpoint_packs_all_of_it(run: Runner) -> None:
+    """Not the thread, which would let others have the lock after every few records."""
     store = run.executor.store
-    rests: list[float] = []
-    monkeypatch.setattr(writer, "sleep", rests.append)
-
-    def fill(key: str) -> None:
-        run("SADD", key, *range(10 * writer.PARTS))
-        rests.clear()
-
-    def rested() -> int:
-        return rests.count(writer.BREATH)
-
-    # With the lock, so that no checkpoint begins by itself.
+    run("SADD", "set", *range(10_000))
     with store.lock:
-        fill("waited for")
-        run.checkpoint()
-        assert rested() == 0
-        fill("in the background")
         store.writer.freeze()
-    patience = time.monotonic() + 60
-    while store.writer.active and time.monotonic() < patience:
-        time.sleep(0.001)
-    assert rested() == 10
+        assert store.writer.packing
+        store.writer.finish()
+        assert store.writer.checkpoints == 1
+    run("SADD", "set", *range(10_000, 20_000))
     with store.lock:
-        fill("too much")
         store.writer.freeze()
-        store.backlog.limit(dirty_bytes=10_000)
-        assert store.writer.backlogged()
-        store.wait_for_room()
-        assert not store.writer.active
-        assert rested() == 0
+        store.writer.pack_all()
+        assert not store.writer.packing
+    run.checkpoint()
+    assert run("SCARD", "set") == 20_000
 
 
 def test_what_a_short_command_makes_of_others_is_ahead_of_the_engine(run: Runner) -> None:

@@ -457,7 +457,7 @@ def test_a_checkpoint_may_land_while_positions_are_read(tmp_path: Path, before: 
     written.clear()
     with run.executor.store.lock:
         run.executor.store.writer.freeze()
-        run.executor.store.writer.encode_all()
+        run.executor.store.writer.pack_all()
         value = get(run)
         assert value.buckets is not None
         value._let_go()
