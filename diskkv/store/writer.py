@@ -58,6 +58,8 @@ MOST = 2000
 RECORDS = 16
 KEY_TIME = 1_200
 PATIENCE = 0.01
+# So long when there was no tick meanwhile that would have done it.
+LEISURE = 0.002
 HURRY = 0.0001
 # How long the thread rests before it looks again whether a checkpoint can begin that large objects make themselves ready for.
 BREATH = 0.0003
@@ -423,14 +425,15 @@ class Writer:
         started = monotonic()
         store = self._store
         try:
-            patience = PATIENCE
+            patience, ticks = PATIENCE, store.log.ticks
             while not self._encoded.wait(patience):
                 with store.lock:
                     for _ in range(SLICES):
                         if self.packing:
                             self.step()
                     # There is no tick that would encode anything while all writers wait for this.
-                    patience = HURRY if self.awaited or self.backlogged() else PATIENCE
+                    patience = HURRY if self.awaited or self.backlogged() else PATIENCE if ticks != store.log.ticks else LEISURE
+                    ticks = store.log.ticks
             batch = self._batch
             if batch is None:
                 # A value could not be encoded: all was given back.

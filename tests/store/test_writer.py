@@ -11,7 +11,7 @@ import pytest
 
 from diskkv.engine import Engine
 from diskkv.store.backlog import FULLER, SLACK
-from diskkv.store.writer import HURRY, KEY_TIME, MOST, PATIENCE, RECORDS, SLICE, SLICES, Writer
+from diskkv.store.writer import HURRY, KEY_TIME, LEISURE, MOST, PATIENCE, RECORDS, SLICE, SLICES, Writer
 from tests.support.contents import copy_of
 from tests.support.engines import Held
 from tests.support.runner import Runner
@@ -115,7 +115,7 @@ def test_the_thread_encodes_without_rests_while_writers_wait_for_it(
     times = [patience for patience in waited.patience if patience != 60]
     assert times[0] == PATIENCE
     assert len(times) > 4000 // SLICE // SLICES + 1
-    assert set(times[1:]) == {HURRY if backlogged else PATIENCE}
+    assert set(times[1:]) == {HURRY if backlogged else LEISURE}
     run.close()
 
 
