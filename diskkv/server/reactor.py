@@ -243,7 +243,7 @@ class Wire:
         self._receiver = receiver
         self._number = raw.fileno()
         self._appetite = LITTLE
-        # for the reactor: how many packets in a row took long
+        # for the reactor: how slow its last packets were; see `_slowness`
         self.slow = 0
         # what could not be sent yet; nothing, for nearly all clients nearly always
         self._waiting: deque[bytes | memoryview] | None = None

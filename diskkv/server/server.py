@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from typing import Any
 
 from diskkv.clock import perf_ns
@@ -39,6 +39,8 @@ DENIED = (
     b"connections are only accepted from the loopback interface. Set requirepass, or protected-mode no, to change that.\r\n"
 )
 POSTPONED_RETRY = 0.002
+# Those that go on then do so for so long, in ns, until others have their turn: longer than one such turn, for fifty may have waited.
+POSTPONED_TURN = 10_000_000
 HOUSEKEEPING = 1.0
 # Of the clients that send without reading, one has a packet read this often, in seconds.
 THROTTLE = 0.002
@@ -71,7 +73,9 @@ class Server:
         self._turns: deque[Connection] = deque()
         self._turning = False
         self._throttled: deque[Connection] = deque()
-        self._postponed: dict[Connection, None] = {}
+        # those whose next command may not run yet, in order, and whether they will be looked at
+        self._postponed: OrderedDict[Connection, None] = OrderedDict()
+        self._retries = False
         # None where there is no epoll: asyncio's transports serve everybody then
         self.reactor = Reactor(loop) if AVAILABLE else None
         self._listening, self._listening_tls = (
@@ -194,14 +198,32 @@ class Server:
 
     def postponed(self, connection: Connection) -> None:
         """A connection's next command may not run yet: try again soon."""
-        if not self._postponed:
-            self.loop.call_later(POSTPONED_RETRY, self._retry_postponed)
         self._postponed[connection] = None
+        if not self._retries:
+            self._retries = True
+            self.loop.call_later(POSTPONED_RETRY, self._retry_postponed)
 
     def _retry_postponed(self) -> None:
-        waiting, self._postponed = self._postponed, {}
-        for connection in waiting:
-            self.take_turn(connection)
+        """Have the postponed go on, but not for long; who may still not run keeps its place before those that come later."""
+        waiting = self._postponed
+        still: list[Connection] = []
+        until = perf_ns() + POSTPONED_TURN
+        with self.lock:
+            for _ in range(len(waiting)):
+                connection, _ = waiting.popitem(last=False)
+                connection.go_on()
+                if connection not in waiting:
+                    if perf_ns() > until:
+                        break
+                    continue
+                still.append(connection)
+                if self.store.writer.backlogged():
+                    break  # Nor may the others, which write as well.
+            for connection in reversed(still):
+                waiting.move_to_end(connection, last=False)
+        self._retries = bool(waiting)
+        if waiting:
+            self.loop.call_later(POSTPONED_RETRY if still else 0, self._retry_postponed)
 
     def drive_script(self, run: Any) -> None:
         """A script takes long: let it and the clients take turns until it is over."""

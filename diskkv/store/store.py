@@ -378,7 +378,7 @@ class Store:
                 self._undo(os.strerror(error.errno or 0))
             writer = self.writer
             if writer.packing:
-                writer.step(count)
+                writer.keep_up()
             elif writer.due() and writer.readying.go_on(count):
                 writer.freeze()
         if log.sync_asked:

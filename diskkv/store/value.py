@@ -130,7 +130,8 @@ class Value(Looked):
         return b""
 
     def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
-        """What `freeze` took, as kind + sub -> value, None for deleted. Runs in another thread: reads nothing but `changes`."""
+        """What `freeze` took, as kind + sub -> value, None for deleted. Made little by little, while the object goes on: reads nothing of
+        it but `changes`, and does nothing for all of them at once."""
         raise NotImplementedError
 
     def encoding(self) -> bytes:

@@ -52,6 +52,8 @@ IDLE_SECONDS = 1.0
 # under the lock, SLICES at a time: who holds the lock has the interpreter for himself.
 SLICE = 96
 SLICES = 8
+# If it has waited long for the lock it goes on for that part of the time: all writers may be waiting for it while others ask for much.
+SHARE = 2
 # A tick of many commands encodes twice as many keys, up to this: else ticks of 800 fill the backlog before the checkpoint is encoded.
 MOST = 2000
 # Records of large objects are packed so many at a time, for as long as so many keys are taken to need, in ns: some are larger than others.
@@ -113,6 +115,8 @@ class Writer:
         self.readying = Readying(store)
         # how many commands have been logged
         self.recorded = 0
+        # how many of those that are ahead of the engine had been executed when something was last encoded for them
+        self.keeping_up_with = 0
         self.checkpoints = 0
         self.failures = 0
         self.last_ms = 0
@@ -197,6 +201,7 @@ class Writer:
     def _take(self) -> None:
         """Take over what is dirty, and begin the batch."""
         store = self._store
+        self.keeping_up_with = 0
         store.backlog.begin()
         self.frozen, store.dirty = store.dirty, []
         self.frozen_stamp = store.stamp
@@ -284,6 +289,12 @@ class Writer:
         """All of a database is dead: should the checkpoint fail, nothing of it is dirty again. REQUIRES: nothing is left to encode."""
         self.frozen = [value for value in self.frozen if value.db is not db]
         self._values = [value for value in self._values if value.db is not db]
+
+    def keep_up(self) -> None:
+        """A tick has ended: encode so much that the checkpoint is done before as much is ahead of the engine again. REQUIRES: `packing`."""
+        executed = self._store.backlog.commands
+        self.step(executed - self.keeping_up_with)
+        self.keeping_up_with = executed
 
     def step(self, commands: int = 0) -> None:
         """Encode a few of the frozen keys, then of what large objects handed over; more when there were many commands. REQUIRES: `packing`:
@@ -425,15 +436,7 @@ class Writer:
         started = monotonic()
         store = self._store
         try:
-            patience, ticks = PATIENCE, store.log.ticks
-            while not self._encoded.wait(patience):
-                with store.lock:
-                    for _ in range(SLICES):
-                        if self.packing:
-                            self.step()
-                    # There is no tick that would encode anything while all writers wait for this.
-                    patience = HURRY if self.awaited or self.backlogged() else PATIENCE if ticks != store.log.ticks else LEISURE
-                    ticks = store.log.ticks
+            self._help()
             batch = self._batch
             if batch is None:
                 # A value could not be encoded: all was given back.
@@ -465,6 +468,23 @@ class Writer:
             store.log.drop_before(position.segment)
         except OSError as error:
             journal.error("an old log segment can't be deleted: %(error)s", {"error": error})
+
+    def _help(self) -> None:
+        """Wait until the batch is whole; what ticks do not put into it soon is put there here."""
+        store = self._store
+        patience, ticks = PATIENCE, store.log.ticks
+        while not self._encoded.wait(patience):
+            asked = perf_ns()
+            with store.lock:
+                begun = perf_ns()
+                until = begun + (begun - asked) // SHARE
+                steps = SLICES
+                while self.packing and (steps > 0 or perf_ns() < until):
+                    self.step()
+                    steps -= 1
+                # There is no tick that would encode anything while all writers wait for this.
+                patience = HURRY if self.awaited or self.backlogged() else PATIENCE if ticks != store.log.ticks else LEISURE
+                ticks = store.log.ticks
 
     def _land(self) -> None:
         self._store.cache.pinned_from = self._store.stamp

@@ -135,7 +135,12 @@ class Saver:
         self._stop.set()
         thread = self._thread
         if thread is not None:
+            # The store is about to close: the checkpoint that is saved is waited for.
+            with self._store.lock:
+                self._store.writer.awaited += 1
             thread.join()
+            with self._store.lock:
+                self._store.writer.awaited -= 1
 
     def _path(self) -> str:
         if self._store.path is None:

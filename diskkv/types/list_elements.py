@@ -406,7 +406,7 @@ class Elements(Recorded):
             self.limit()
 
     def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
-        # That a list has become `loose` since does no harm: what is deleted for it is not there.
+        # That a list has become `loose` since the freeze does no harm: what is deleted for it is not there.
         return list_runs.records(changes, loose=self.loose)
 
     def verify(self) -> Iterator[str]:

@@ -8,6 +8,7 @@ import pytest
 
 from diskkv.dispatch import executor
 from diskkv.dispatch.packets import Memo
+from diskkv.server import server
 from tests.differential.wire import encode
 from tests.support.runner import Runner
 from tests.support.still import Kept
@@ -76,3 +77,54 @@ def test_a_reply_that_ends_a_turn_is_kept_for_the_next_who_asks(run: Runner, mon
     assert answers.sent == b"*5\r\n$1\r\n0\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n4\r\n" * 4
     memo: Any = run.executor.store.databases[0].objects[b"list"].memo
     assert isinstance(memo, Memo)
+
+
+def test_those_who_waited_for_a_checkpoint_go_on_in_order_and_in_turns(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes while they do is not before them, and all of them are not at once."""
+    full = True
+    monkeypatch.setattr(run.executor.store.writer, "backlogged", lambda: full)
+    monkeypatch.setattr(server, "POSTPONED_TURN", -1)
+    kept = Kept(run)
+    clients = [kept.connect()[0] for _ in range(4)]
+
+    def push(number: int) -> None:
+        clients[number].data_received(encode([b"RPUSH", b"list", b"%d" % number]))
+        kept.server.end_tick()
+
+    def retry() -> None:
+        kept.server._retry_postponed()
+        kept.server.end_tick()
+
+    for number in range(3):
+        push(number)
+    retry()
+    assert list(kept.server._postponed) == clients[:3]
+    push(3)
+    retry()
+    assert list(kept.server._postponed) == clients
+    full = False
+    for number in range(4):
+        assert run("LRANGE", "list", 0, -1) == [b"%d" % each for each in range(number)]
+        retry()
+    assert run("LRANGE", "list", 0, -1) == [b"0", b"1", b"2", b"3"]
+    assert not kept.server._postponed and not kept.server._retries
+
+
+def test_a_pause_holds_up_only_those_whom_it_concerns(run: Runner) -> None:
+    kept = Kept(run)
+    writer, _ = kept.connect()
+    reader, answers = kept.connect()
+    run("CLIENT", "PAUSE", 100_000, "ALL")
+    for client, command in ((writer, [b"SET", b"a", b"1"]), (reader, [b"GET", b"a"])):
+        client.data_received(encode(command))
+        kept.server.end_tick()
+    assert list(kept.server._postponed) == [writer, reader]
+    run("CLIENT", "UNPAUSE")
+    run("CLIENT", "PAUSE", 100_000, "WRITE")
+    kept.server._retry_postponed()
+    kept.server.end_tick()
+    assert (list(kept.server._postponed), answers.sent) == ([writer], b"$-1\r\n")
+    run("CLIENT", "UNPAUSE")
+    kept.server._retry_postponed()
+    kept.server.end_tick()
+    assert run("GET", "a") == b"1"

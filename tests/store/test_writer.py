@@ -11,7 +11,7 @@ import pytest
 
 from diskkv.engine import Engine
 from diskkv.store.backlog import FULLER, SLACK
-from diskkv.store.writer import HURRY, KEY_TIME, LEISURE, MOST, PATIENCE, RECORDS, SLICE, SLICES, Writer
+from diskkv.store.writer import HURRY, KEY_TIME, LEISURE, MOST, PATIENCE, RECORDS, SHARE, SLICE, SLICES, Writer
 from tests.support.contents import copy_of
 from tests.support.engines import Held
 from tests.support.runner import Runner
@@ -321,3 +321,60 @@ def test_a_checkpoint_begins_when_what_can_not_be_evicted_fills_the_cache(tmp_pa
     assert store.writer.checkpoints > before
     assert most < max(FULLER * store.cache.budget, store.cache.budget + SLACK) + 100_000
     run.close()
+
+
+def test_a_command_of_many_words_has_as_much_of_a_checkpoint_encoded_as_many_commands(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = run.executor.store
+    run("SADD", "set", *range(3000))
+    asked: list[int] = []
+    with store.lock:
+        store.writer.freeze()
+        monkeypatch.setattr(store.writer, "step", asked.append)
+        run("HSET", "hash", *range(400))
+        run("SET", "a", 1)
+        run("SET", "b", 1)
+    assert asked == [201 + 1, 1, 1]
+
+
+def test_a_thread_that_has_to_wait_for_the_lock_encodes_the_more(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a checkpoint that all writers wait for would last as many rounds of those who ask for much."""
+    store = run.executor.store
+    run("MSET", *(word for each in range(4000) for word in (f"key:{each}", "value")))
+    now = 0
+    waits = iter([0, 12 * SHARE, *[0] * 100])
+    steps: list[int] = []
+    step = store.writer.step
+
+    def clock() -> int:
+        return now
+
+    def counted() -> None:
+        nonlocal now
+        now += 1
+        steps[-1] += 1
+        step()
+
+    class Lock:
+        """The store's, for which one has to wait for so long."""
+
+        def __enter__(self) -> None:
+            nonlocal now
+            now += next(waits)
+            steps.append(0)
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    store.writer.stop()
+    with monkeypatch.context() as patch:
+        with store.lock:
+            store.writer.freeze()
+        patch.setattr("diskkv.store.writer.perf_ns", clock)
+        patch.setattr(store, "lock", Lock())
+        patch.setattr(store.writer, "step", counted)
+        patch.setattr(store.writer, "backlogged", lambda: True)
+        store.writer._help()
+    assert steps[:3] == [SLICES, 12, SLICES]
+    assert sum(steps) == 4000 // SLICE + 1
+    store.writer._stopping = False
+    store.writer.start()
