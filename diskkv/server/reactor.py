@@ -298,7 +298,7 @@ class Wire:
         whole = self._receiver.receive(data)
         took = perf_ns() - began
         # What is left for later takes no time, and is not the quicker for it.
-        if whole or took > SLOW:
+        if took > SLOW or (self.slow and whole):
             self.slow = _slowness(self.slow, took)
 
     def drain(self) -> None:

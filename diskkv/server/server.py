@@ -40,7 +40,7 @@ DENIED = (
 )
 POSTPONED_RETRY = 0.002
 # Those that go on then do so for so long, in ns, until others have their turn: longer than one such turn, for fifty may have waited.
-POSTPONED_TURN = 10_000_000
+POSTPONED_TURN = 5_000_000
 HOUSEKEEPING = 1.0
 # Of the clients that send without reading, one has a packet read this often, in seconds.
 THROTTLE = 0.002

@@ -52,8 +52,8 @@ IDLE_SECONDS = 1.0
 # under the lock, SLICES at a time: who holds the lock has the interpreter for himself.
 SLICE = 96
 SLICES = 8
-# If it has waited long for the lock it goes on for that part of the time: all writers may be waiting for it while others ask for much.
-SHARE = 2
+# By what it has waited for the lock longer than this, in ns, it may go on: all writers may be waiting for it while others ask for much.
+FAIR = 20_000_000
 # A tick of many commands encodes twice as many keys, up to this: else ticks of 800 fill the backlog before the checkpoint is encoded.
 MOST = 2000
 # Records of large objects are packed so many at a time, for as long as so many keys are taken to need, in ns: some are larger than others.
@@ -477,7 +477,7 @@ class Writer:
             asked = perf_ns()
             with store.lock:
                 begun = perf_ns()
-                until = begun + (begun - asked) // SHARE
+                until = begun + begun - asked - FAIR
                 steps = SLICES
                 while self.packing and (steps > 0 or perf_ns() < until):
                     self.step()

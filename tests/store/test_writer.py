@@ -11,7 +11,7 @@ import pytest
 
 from diskkv.engine import Engine
 from diskkv.store.backlog import FULLER, SLACK
-from diskkv.store.writer import HURRY, KEY_TIME, LEISURE, MOST, PATIENCE, RECORDS, SHARE, SLICE, SLICES, Writer
+from diskkv.store.writer import FAIR, HURRY, KEY_TIME, LEISURE, MOST, PATIENCE, RECORDS, SLICE, SLICES, Writer
 from tests.support.contents import copy_of
 from tests.support.engines import Held
 from tests.support.runner import Runner
@@ -341,7 +341,7 @@ def test_a_thread_that_has_to_wait_for_the_lock_encodes_the_more(run: Runner, mo
     store = run.executor.store
     run("MSET", *(word for each in range(4000) for word in (f"key:{each}", "value")))
     now = 0
-    waits = iter([0, 12 * SHARE, *[0] * 100])
+    waits = iter([0, FAIR + 12, FAIR - 1, *[0] * 100])
     steps: list[int] = []
     step = store.writer.step
 
