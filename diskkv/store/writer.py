@@ -52,7 +52,7 @@ IDLE_SECONDS = 1.0
 # under the lock, SLICES at a time: who holds the lock has the interpreter for himself.
 SLICE = 96
 SLICES = 8
-# By what it has waited for the lock longer than this, in ns, it may go on: all writers may be waiting for it while others ask for much.
+# While all writers wait for it and others ask for much, it may go on by what it has waited for the lock longer than this, in ns.
 FAIR = 20_000_000
 # A tick of many commands encodes twice as many keys, up to this: else ticks of 800 fill the backlog before the checkpoint is encoded.
 MOST = 2000
@@ -477,7 +477,7 @@ class Writer:
             asked = perf_ns()
             with store.lock:
                 begun = perf_ns()
-                until = begun + begun - asked - FAIR
+                until = begun + begun - asked - FAIR if patience == HURRY else begun
                 steps = SLICES
                 while self.packing and (steps > 0 or perf_ns() < until):
                     self.step()

@@ -341,7 +341,7 @@ def test_a_thread_that_has_to_wait_for_the_lock_encodes_the_more(run: Runner, mo
     store = run.executor.store
     run("MSET", *(word for each in range(4000) for word in (f"key:{each}", "value")))
     now = 0
-    waits = iter([0, FAIR + 12, FAIR - 1, *[0] * 100])
+    waits = iter([FAIR + 12, FAIR + 12, FAIR - 1, *[0] * 100])
     steps: list[int] = []
     step = store.writer.step
 
