@@ -39,7 +39,7 @@ DENIED = (
     b"connections are only accepted from the loopback interface. Set requirepass, or protected-mode no, to change that.\r\n"
 )
 POSTPONED_RETRY = 0.002
-# Those that go on then do so for so long, in ns, until others have their turn: longer than one such turn, for fifty may have waited.
+# Those that go on then do so for so long, in ns, until others have their turn: fifty that waited would take 20 ms at once.
 POSTPONED_TURN = 5_000_000
 HOUSEKEEPING = 1.0
 # Of the clients that send without reading, one has a packet read this often, in seconds.
