@@ -15,7 +15,7 @@ or `vanish()` when nothing is left in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from diskkv.errors import Damaged
@@ -262,6 +262,11 @@ def give_back(ahead: Ahead) -> None:
     """What it took did not reach the engine: it is changed still."""
     ahead.touched = {**ahead.flying, **ahead.touched}
     ahead.flying = {}
+
+
+def mostly_clean(ahead: Ahead, resident: Sized) -> bool:
+    """Whether the engine has more than half of what is in memory: so each time it is let go of pays for the looks at what has to stay."""
+    return 2 * (len(ahead.touched) + len(ahead.flying)) < len(resident)
 
 
 class Recorded(Value):

@@ -59,8 +59,8 @@ MOST = 2000
 # Records of large objects are packed so many at a time, for as long as so many keys are taken to need, in ns: some are larger than others.
 RECORDS = 16
 KEY_TIME = 1_200
+# How long the thread leaves it to the ticks, in seconds; if there were none meanwhile; and if all writers wait.
 PATIENCE = 0.01
-# So long when there was no tick meanwhile that would have done it.
 LEISURE = 0.002
 HURRY = 0.0001
 # How long the thread rests before it looks again whether a checkpoint can begin that large objects make themselves ready for.
@@ -477,7 +477,7 @@ class Writer:
             asked = perf_ns()
             with store.lock:
                 begun = perf_ns()
-                until = begun + begun - asked - FAIR if patience == HURRY else begun
+                until = begun + (begun - asked - FAIR if patience == HURRY else 0)
                 steps = SLICES
                 while self.packing and (steps > 0 or perf_ns() < until):
                     self.step()

@@ -28,7 +28,7 @@ from diskkv.errors import Damaged
 from diskkv.format import BUCKET, ELEMENT, keys
 from diskkv.format.meta import unpack_value
 from diskkv.format.ordered import pack_u64, unpack_u32, unpack_u64
-from diskkv.store.value import OVERHEAD, Recorded
+from diskkv.store.value import OVERHEAD, Recorded, mostly_clean
 from diskkv.types import list_runs
 from diskkv.types.list_buckets import Buckets
 from diskkv.types.list_runs import LONG, MIDDLE, SPAN, STRIDE, element_key, run_of
@@ -350,8 +350,7 @@ class Elements(Recorded):
             self._spill()
 
     def spare(self) -> None:
-        # Each time it gives up half at least, so the looks at what has to stay are paid for.
-        if 2 * (len(self.touched) + len(self.flying)) < len(self.resident):
+        if mostly_clean(self, self.resident):
             self._let_go()
 
     def _spill(self) -> None:

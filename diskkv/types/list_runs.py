@@ -85,35 +85,14 @@ def records(changes: Mapping[Any, Any], *, loose: bool) -> Iterator[tuple[bytes,
     for place, value in changes.items():
         if place.__class__ is not int:
             yield BUCKET + pack_u64(place[0] + MIDDLE), None if value is None else pack_u32(value)
-        elif place % STRIDE:
-            if value is not None:
-                yield element_key(place), pack_value(value)
-            elif loose:
-                yield element_key(place), None
-        elif (number := place // SPAN) not in packed:
-            packed.add(number)
-            yield from _run_records(changes, number, loose=loose)
-
-
-def _run_records(changes: Mapping[Any, Any], number: int, *, loose: bool) -> Iterator[tuple[bytes, bytes | None]]:
-    """The records of a run's changed elements: its own, and those of the elements that are too long for it."""
-    members = []
-    shrunk = False
-    for place in range(number * SPAN, (number + 1) * SPAN, STRIDE):
-        if place not in changes:
             continue
-        value = changes[place]
-        if value is not None and len(value) <= LONG:
-            members.append((place, value))
-            if loose:
-                yield element_key(place), None
-            continue
-        shrunk = True
-        if value is not None:
+        within = not place % STRIDE
+        if value is not None and not (within and len(value) <= LONG):
             yield element_key(place), pack_value(value)
         elif loose:
             yield element_key(place), None
-    if members:
-        yield run_key(number), pack_run(members)
-    elif shrunk:
-        yield run_key(number), None
+        if within and (number := place // SPAN) not in packed:
+            packed.add(number)
+            row = range(number * SPAN, (number + 1) * SPAN, STRIDE)
+            members = [(each, found) for each in row if (found := changes.get(each)) is not None and len(found) <= LONG]
+            yield run_key(number), pack_run(members) if members else None

@@ -30,7 +30,7 @@ from diskkv.format import MEMBER, keys
 from diskkv.format.meta import Meta, unpack_items
 from diskkv.format.ordered import pack_u32, unpack_u32
 from diskkv.store.readahead import look_ups
-from diskkv.store.value import Recorded, Value
+from diskkv.store.value import Recorded, Value, mostly_clean
 from diskkv.types.overlays import Overlay
 
 if TYPE_CHECKING:
@@ -426,8 +426,7 @@ class Members(Recorded):
         self.complete = True
 
     def spare(self) -> None:
-        # Each time it gives up half at least, so the looks at what has to stay are paid for.
-        if 2 * (len(self.touched) + len(self.flying)) < len(self.resident):
+        if mostly_clean(self, self.resident):
             self._let_go()
 
     def vanish(self) -> None:

@@ -13,7 +13,7 @@ from diskkv.format import CHUNK, PIECE, STRING, keys
 from diskkv.format.meta import Meta, encode_inline, pack_value, unpack_value
 from diskkv.format.ordered import pack_u32, unpack_u32
 from diskkv.lib.numbers import parse_int
-from diskkv.store.value import Value, data_type, give_back, take
+from diskkv.store.value import Value, data_type, give_back, mostly_clean, take
 
 if TYPE_CHECKING:
     from diskkv.store.database import Database
@@ -189,7 +189,7 @@ class String(Value):
 
     def spare(self) -> None:
         large: Large = self.more
-        if 2 * (len(large.touched) + len(large.flying)) < len(large.pieces):
+        if mostly_clean(large, large.pieces):
             self._spill(-1)
 
     def _spill(self, keep: int) -> None:

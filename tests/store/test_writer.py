@@ -103,6 +103,7 @@ def test_the_thread_encodes_without_rests_while_writers_wait_for_it(
         run("SADD", "set", *range(number, number + 100))
     writer = store.writer
     monkeypatch.setattr(writer, "backlogged", lambda: backlogged)
+    monkeypatch.setattr("diskkv.store.writer.FAIR", 1 << 60)
     waited = Recorded()
     monkeypatch.setattr(writer, "_encoded", waited)
     with store.lock:
@@ -378,3 +379,19 @@ def test_a_thread_that_has_to_wait_for_the_lock_encodes_the_more(run: Runner, mo
     assert sum(steps) == 4000 // SLICE + 1
     store.writer._stopping = False
     store.writer.start()
+
+
+def test_a_save_under_way_is_hurried_when_the_store_closes(run: Runner) -> None:
+    """The checkpoint that it saves would be left to ticks that do not come any more."""
+    saver: Any = run.executor.saver
+    writer = run.executor.store.writer
+    hurried: list[int] = []
+
+    class Saving:
+        def join(self) -> None:
+            hurried.append(writer.awaited)
+
+    saver._thread = Saving()
+    saver.stop()
+    saver._thread = None
+    assert (hurried, writer.awaited) == ([1], 0)
