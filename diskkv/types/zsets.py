@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -192,7 +193,7 @@ class ZSet(Members):
         if moved:
             self.moved = {}
             try:
-                index.apply(moved, self.resident)
+                index.apply(moved, self.resident, roomy=2 * self.weight < self.ceiling)
             except Damaged as error:
                 # Half of it has been done. The members do not need the index, so what else is done with them goes on.
                 self.moved = moved
@@ -206,10 +207,8 @@ class ZSet(Members):
                 store = self.db.store
                 store.backlog.bytes += MOVED_BYTES * len(moved)
                 self.patience = max(FEWEST, min(SETTLE, WAITING // (max(len(store.large), store.writer.handed) or 1)))
-                stored = self.stored
-                known = {member: stored[member] for member in moved.keys() & stored.keys()}
-                stored.update(moved)
-                stored.update(known)
+                # Without a loop of Python's: what it has of a member already stays.
+                deque(map(self.stored.setdefault, moved, moved.values()), maxlen=0)
         if index.held != self.counted:
             self._account(index)
         return index

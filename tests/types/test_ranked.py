@@ -56,9 +56,10 @@ def compare(index: Ranked, scores: dict[bytes, float], rng: random.Random) -> No
 
 @pytest.mark.parametrize("seed", range(12))
 def test_against_a_sorted_list(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    for name, small in (("MOST", 16), ("FEW", 4), ("JOINED", 10), ("KEPT", 2)):
+    for name, small in (("MOST", 16), ("FEW", 4), ("JOINED", 10), ("KEPT", 2), ("UNREAD", 3)):
         monkeypatch.setattr(ranked, name, small)
     rng = random.Random(seed)
+    bags = 0
     records = Records()
     scores: dict[bytes, float] = {b"%d" % number: float(number % 7) for number in range(rng.choice((0, 30)))}
     index = Ranked(records.fetch)
@@ -76,7 +77,8 @@ def test_against_a_sorted_list(monkeypatch: pytest.MonkeyPatch, seed: int) -> No
                     scores[name] = float(rng.choice((5, rng.randrange(10))))
                 else:
                     scores.pop(name, None)
-            index.apply(moved, scores)
+            index.apply(moved, scores, roomy=rng.random() < 0.7)
+            bags += sum(page.bag is not None for page in index.pages)
         elif kind < 0.8:
             compare(index, scores, rng)
         elif kind < 0.88:
@@ -97,7 +99,8 @@ def test_against_a_sorted_list(monkeypatch: pytest.MonkeyPatch, seed: int) -> No
         else:
             # The flight fails; the next freeze takes what it held along.
             frozen = None
-        assert index.held == sum(ranked.ITEM_COST * page.count + page.fetched for page in index.pages if page.loaded)
+        assert index.held == sum(page.held() for page in index.pages if page.loaded)
+    assert bags > 100
     if frozen is not None:
         failed = frozen[1]
     records.write({(score, member) for member, score in scores.items()}, {**failed, **index.freeze()})
@@ -123,3 +126,41 @@ def test_changes_to_unloaded_pages_read_nothing() -> None:
     assert records.fetches == 0
     assert index.rank(15.0, b"n") == 16 + 2
     assert records.fetches == 1
+
+
+def test_a_page_that_is_written_and_not_read_gives_its_order_up() -> None:
+    index = Ranked(Records().fetch)
+    scores: dict[bytes, float | None] = {b"%04d" % number: float(number) for number in range(2000)}
+    index.fill([(float(number), b"%04d" % number) for number in range(2000)])
+    others = index.pages[1:]
+    for number in range(1100, 1400):
+        name = b"%04d" % number
+        moved = {name: scores[name]}
+        scores[name] = number + 0.5
+        index.apply(moved, scores, roomy=True)
+        # The top is read all the time, and changed as often.
+        moved = {b"0000": scores[b"0000"]}
+        scores[b"0000"] = -float(number)
+        index.apply(moved, scores, roomy=True)
+        assert index.members(0, 2) == [b"0000", b"0001"]
+    assert index.pages[0].ordered
+    assert [page.bag is not None for page in others] == [1200 in span for span in spans(others, 2000)]
+    held = index.held
+    assert index.members(1022, 1026) == [b"1022", b"1023", b"1024", b"1025"]
+    assert index.rank(1200.5, b"1200") == 1200
+    assert index.held < held and all(page.ordered for page in index.pages)
+
+
+def test_without_room_no_page_becomes_a_bag() -> None:
+    index = Ranked(Records().fetch)
+    index.fill([(float(number), b"m") for number in range(2000)])
+    held = index.held
+    now: dict[bytes, float | None] = {b"x%d" % number: float(number % 10) for number in range(500)}
+    index.apply(dict.fromkeys(now), now)
+    assert all(page.ordered for page in index.pages) and index.held == held + 500 * ranked.ITEM_COST
+
+
+def spans(pages: list[ranked.Page], stop: int) -> list[range]:
+    """The whole scores that belong to some neighbouring pages."""
+    lows = [int(page.bound[0]) for page in pages]
+    return [range(low, high) for low, high in zip(lows, [*lows[1:], stop], strict=True)]
