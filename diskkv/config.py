@@ -253,7 +253,7 @@ TABLE = (
         "checkpoint-log-size",
         memory,
         "64mb",
-        "how much log may gather before a checkpoint, or work: half a second for 64mb; bounds the time that opening takes",
+        "how much log may gather before a checkpoint, or work: 0.55 s for 64mb; bounds the time that opening takes",
     ),
     Setting(
         "archive-dir", str, "", "where segments of the log go that are not needed any more, to restore any moment; empty: nowhere",

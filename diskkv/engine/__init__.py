@@ -84,8 +84,8 @@ class Engine(Protocol):
         """Give the space of deleted records in the range back. May take long; other calls go on meanwhile."""
 
     def tidy(self) -> None:
-        """Do what was left for a moment in which nobody waits: give back the space of files that are not used any more. To be called once a
-        second or more often, by one thread."""
+        """Do what was left for a moment in which nobody waits: give back the space of files that are not used any more, and have less to do
+        when it is opened. To be called once a second or more often, and after what was written with `sync`, by the thread that writes."""
 
     def snapshot(self) -> Snapshot:
         """What is there now, for reading later. Until it is closed, what is deleted or overwritten keeps its space."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # about the same again. Besides it has to read each command, which takes READING, to make an object of each key, which takes MAKING, and
 # to ask the engine for keys and members that were in memory then, which takes LOADING, all in ns.
 LOG_BYTES = 64 << 20
-LOG_WORK = 500_000_000
+LOG_WORK = 550_000_000
 # However small the log is to be: so short a replay is not worth a checkpoint, and one pause of the machine would begin one.
 LEAST_WORK = 20_000_000
 READING = 250

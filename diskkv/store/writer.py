@@ -460,6 +460,7 @@ class Writer:
             self._land()
             self.last_ms = int((monotonic() - started) * 1000)
             store.landed.notify_all()
+        store.engine.tidy()
         # To forget 100,000 values takes 20 ms, for each is far from the processor: let the others have the interpreter in between.
         while encoded:
             del encoded[-FORGOTTEN:]

@@ -51,8 +51,9 @@ class LevelEngine:
             "compression": "snappy",
         }
         self._memory = block_cache + 2 * write_buffer
-        # the batch whose write shall reach the disk
+        # the batch whose write shall reach the disk; and one has since `tidy`
         self._durable: Any = None
+        self._grown = False
         # An empty one to be used again. A fresh one copies itself over and over as it grows, and holds the interpreter for 25 ms at once.
         self._spare: Any = None
         # LevelDB refuses all writes until it is opened anew
@@ -167,6 +168,7 @@ class LevelEngine:
             raise self._failure(error) from None
         if batch is self._durable:
             self._durable = None
+            self._grown = True
             self._spare = _emptied(batch.inner if isinstance(batch, GuardedBatch) else batch)
             # LevelDB syncs its log but, when it has just begun a new one, not the name of it.
             sync_path(self.path)
@@ -186,6 +188,12 @@ class LevelEngine:
 
     def tidy(self) -> None:
         self._presence.let_go()
+        if self._grown:
+            self._grown = False
+            # Only with the next write LevelDB looks whether what it has in memory and in its log is enough for a table. Until it has made
+            # that, an opening has to do it: 0.2 s for the checkpoint of a busy server.
+            with contextlib.suppress(*FAILURES):
+                self._db.write_batch().write()
 
     def _failure(self, error: Exception) -> StoreError:
         """What plyvel raised, in the contract's words."""

@@ -1,0 +1,50 @@
+"""What LevelDB has to do when it is opened: little, however much the last checkpoint has written."""
+
+import shutil
+import time
+from pathlib import Path
+
+from diskkv.engine.leveldb import LevelEngine
+
+BUFFER = 256 << 10
+
+
+def fill(engine: LevelEngine, rows: int, value: bytes) -> None:
+    batch = engine.batch(sync=True)
+    for number in range(rows):
+        batch.put(b"%06d" % number, value)
+    engine.write(batch)
+
+
+def unsorted_bytes(path: Path) -> int:
+    """How large the logs are that LevelDB makes tables of when it is opened."""
+    return sum(file.stat().st_size for file in path.glob("*.log"))
+
+
+def test_a_large_batch_does_not_wait_for_the_next_to_become_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "tree"
+    engine = LevelEngine(str(path), block_cache=1 << 20, write_buffer=BUFFER)
+    for value in (b"a" * 300, b"b" * 300):
+        fill(engine, 10_000, value)
+        assert unsorted_bytes(path) > 10 * BUFFER
+        engine.tidy()
+        patience = time.monotonic() + 60
+        while unsorted_bytes(path) > BUFFER:
+            assert time.monotonic() < patience
+            time.sleep(0.01)
+    # As a crash leaves it.
+    shutil.copytree(path, tmp_path / "copy")
+    engine.close()
+    copy = LevelEngine(str(tmp_path / "copy"), block_cache=1 << 20, write_buffer=BUFFER)
+    assert len(list(copy.scan(b""))) == 10_000 and copy.get(b"009999") == b"b" * 300
+    copy.close()
+
+
+def test_a_small_batch_makes_no_table_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "tree"
+    engine = LevelEngine(str(path), block_cache=1 << 20, write_buffer=BUFFER)
+    for _ in range(20):
+        fill(engine, 10, b"c")
+        engine.tidy()
+    assert not list(path.glob("*.ldb"))
+    engine.close()
