@@ -3,8 +3,13 @@
 import shutil
 import time
 from pathlib import Path
+from typing import Any
+
+import plyvel
+import pytest
 
 from diskkv.engine.leveldb import LevelEngine
+from diskkv.errors import StoreError
 
 BUFFER = 256 << 10
 
@@ -47,4 +52,38 @@ def test_a_small_batch_makes_no_table_of_its_own(tmp_path: Path) -> None:
         fill(engine, 10, b"c")
         engine.tidy()
     assert not list(path.glob("*.ldb"))
+    engine.close()
+
+
+class Full:
+    """A LevelDB for whose next batch there is no room."""
+
+    def __init__(self, db: Any) -> None:
+        self._db = db
+
+    def write_batch(self, **options: Any) -> Any:
+        return self
+
+    def write(self) -> None:
+        raise plyvel.IOError(b"no room")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db, name)
+
+
+def test_when_there_is_no_room_for_it_nothing_is_written_behind_what_may_be_half_a_record(tmp_path: Path) -> None:
+    engine = LevelEngine(str(tmp_path / "tree"), block_cache=1 << 20, write_buffer=BUFFER)
+    fill(engine, 100, b"a")
+    real, engine._db = engine._db, Full(engine._db)
+    engine.tidy()
+    engine._db = real
+    batch = engine.batch(sync=True)
+    batch.put(b"more", b"b")
+    for _ in range(2):
+        with pytest.raises(StoreError, match="no room"):
+            engine.write(batch)
+    assert engine.get(b"more") is None and engine.get(b"000099") == b"a"
+    engine.reopen()
+    fill(engine, 200, b"b")
+    assert engine.get(b"000199") == b"b"
     engine.close()

@@ -56,8 +56,9 @@ class LevelEngine:
         self._grown = False
         # An empty one to be used again. A fresh one copies itself over and over as it grows, and holds the interpreter for 25 ms at once.
         self._spare: Any = None
-        # LevelDB refuses all writes until it is opened anew
+        # LevelDB refuses all writes until it is opened anew; so does this after a failure that nobody was told of: what it said
         self._failed = False
+        self._torn = ""
         # a key was said to be absent; and how many tables were missing before
         self._doubtful = False
         self._missed = 0
@@ -102,6 +103,7 @@ class LevelEngine:
             self._db.close()
             raise StoreError(f"{self.path}: {error}") from None
         self._failed = False
+        self._torn = ""
 
     def get(self, key: bytes) -> bytes | None:
         try:
@@ -161,6 +163,7 @@ class LevelEngine:
 
     def write(self, batch: Any) -> None:
         self._presence.look()
+        self._refuse_torn()
         try:
             batch.write()
         except FAILURES as error:
@@ -172,6 +175,10 @@ class LevelEngine:
             self._spare = _emptied(batch.inner if isinstance(batch, GuardedBatch) else batch)
             # LevelDB syncs its log but, when it has just begun a new one, not the name of it.
             sync_path(self.path)
+
+    def _refuse_torn(self) -> None:
+        if self._torn:
+            raise StoreError(f"{self.path}: {self._torn}")
 
     def approximate_size(self, start: bytes, stop: bytes) -> int:
         try:
@@ -192,8 +199,11 @@ class LevelEngine:
             self._grown = False
             # Only with the next write LevelDB looks whether what it has in memory and in its log is enough for a table. Until it has made
             # that, an opening has to do it: 0.2 s for the checkpoint of a busy server.
-            with contextlib.suppress(*FAILURES):
+            try:
                 self._db.write_batch().write()
+            except FAILURES as error:
+                # It may have been written in part, and what is written behind that can't be read.
+                self._torn = str(error)
 
     def _failure(self, error: Exception) -> StoreError:
         """What plyvel raised, in the contract's words."""
@@ -256,6 +266,7 @@ class LevelEngine:
         lost = self._losses.touching(start, stop)
         if not lost:
             return
+        self._refuse_torn()
         try:
             # Plainly, not as in a range of which it matters what was lost.
             batch = self._db.write_batch(sync=True)
