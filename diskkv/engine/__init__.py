@@ -84,8 +84,9 @@ class Engine(Protocol):
         """Give the space of deleted records in the range back. May take long; other calls go on meanwhile."""
 
     def tidy(self) -> None:
-        """Do what was left for a moment in which nobody waits: give back the space of files that are not used any more, and have less to do
-        when it is opened. To be called once a second or more often, and after what was written with `sync`, by the thread that writes."""
+        """Do what was left for a moment in which nobody waits: give back the space of files that are not used any more, and write what an
+        opening would have to. To be called once a second or more often, and after a large `write`, by the thread that writes. Raises
+        nothing: what goes wrong is told by the next `write`."""
 
     def snapshot(self) -> Snapshot:
         """What is there now, for reading later. Until it is closed, what is deleted or overwritten keeps its space."""

@@ -48,7 +48,7 @@ UNREAD = 128
 class Page:
     """Some neighbouring items: in order (`scores` and `members`), in a `bag`, or only in the engine."""
 
-    __slots__ = ("bag", "bound", "count", "fetched", "members", "ordered", "scores", "unread")
+    __slots__ = ("bag", "bound", "count", "fetched", "least", "members", "ordered", "scores", "unread")
 
     def __init__(self, bound: Item, scores: array[float], members: list[bytes]) -> None:
         self.bound = bound
@@ -57,6 +57,8 @@ class Page:
         self.bag: dict[bytes, float] | None = None
         self.count = len(members)
         self.ordered = True
+        # with fewer items it is to become another
+        self.least = FEW
         # how many changes there were since it was last read
         self.unread = 0
         # the bytes of memory that its members take besides what an item costs; 0 while the zset has them in memory, too
@@ -163,8 +165,8 @@ class Ranked:
                 page.count -= 1
                 more -= 1
                 changed[page] = None
-                if page.count < FEW and len(pages) > 1:
-                    self._join(at)
+                if page.count < page.least:
+                    self._dwindled(at)
             if new is not None:
                 at = bisect_right(lows, new) - 1
                 if lows[at] == new:
@@ -227,6 +229,14 @@ class Ranked:
         self.names.insert(at + 1, bound[1])
         self.dropped.pop(bound, None)
         self.changed[page] = self.changed[right] = None
+
+    def _dwindled(self, at: int) -> None:
+        """A page has lost items, or half of its bag, the table of which does not get smaller."""
+        page = self.pages[at]
+        if page.bag is not None:
+            self._order(page)
+        if page.count < FEW and len(self.pages) > 1:
+            self._join(at)
 
     def _join(self, at: int) -> None:
         """A page has become small: join it to a neighbour, or leave it be when both are large and it is not empty."""
@@ -342,7 +352,7 @@ class Ranked:
             page.members = members = sorted(bag)
             members.sort(key=bag.__getitem__)
             page.scores = array("d", map(bag.__getitem__, members))
-            page.ordered, page.bag = True, None
+            page.ordered, page.bag, page.least = True, None, FEW
             self.held -= (BAG_COST - ITEM_COST) * len(members)
             return
         page.scores, page.members = self._read(page)
@@ -356,6 +366,7 @@ class Ranked:
         """Nobody has read the page for long: keep what is in it without order. REQUIRES: it is in order."""
         page.bag = dict(zip(page.members, page.scores, strict=True))
         self.held += (BAG_COST - ITEM_COST) * len(page.members)
+        page.least = max(FEW, len(page.members) // 2)
         page.scores, page.members, page.ordered = array("d"), [], False
 
     def _read(self, page: Page) -> Content:
@@ -423,7 +434,8 @@ class Ranked:
 
     def _empty(self, page: Page) -> None:
         self.held -= page.held()
-        page.scores, page.members, page.bag, page.ordered, page.fetched = array("d"), [], None, False, 0
+        page.scores, page.members, page.bag, page.ordered = array("d"), [], None, False
+        page.fetched, page.unread, page.least = 0, 0, FEW
 
     def shed(self, count: int) -> bool:
         """Free about `count` items of a dead index; True when none are left."""

@@ -314,6 +314,8 @@ class ZSet(Members):
 
         When they are not, a small zset gives what Redis gives, which goes from one end (`reverse`: the other) while the bounds hold.
         """
+        if low[0] is not None and high[0] is not None and (low[0] > high[0] or (low[0] == high[0] and (low[1] or high[1]))):
+            return 0, 0
         index = self._ordered()
         first, last = index.at(0)[1], index.at(len(self) - 1)[1]
         if first != last and not self.oid:

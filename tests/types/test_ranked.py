@@ -151,6 +151,27 @@ def test_a_page_that_is_written_and_not_read_gives_its_order_up() -> None:
     assert index.held < held and all(page.ordered for page in index.pages)
 
 
+def test_a_bag_that_has_lost_half_of_its_items_is_given_up() -> None:
+    """A dict's table never gets smaller."""
+    index = Ranked(Records().fetch)
+    scores: dict[bytes, float | None] = {b"%04d" % number: float(number) for number in range(500)}
+    index.fill([(float(number), b"%04d" % number) for number in range(500)])
+    page = index.pages[0]
+    for number in range(2 * ranked.UNREAD):
+        name = b"%04d" % (number % 500)
+        moved = {name: scores[name]}
+        scores[name] = number + 0.25
+        index.apply(moved, scores, roomy=True)
+    assert page.bag is not None
+    for number in range(240):
+        index.apply({b"%04d" % number: scores.pop(b"%04d" % number)}, scores, roomy=True)
+    assert page.bag is not None
+    for number in range(240, 260):
+        index.apply({b"%04d" % number: scores.pop(b"%04d" % number)}, scores, roomy=True)
+    assert page.ordered and index.held == 240 * ranked.ITEM_COST
+    assert index.members(0, 2) == [b"0260", b"0261"]
+
+
 def test_without_room_no_page_becomes_a_bag() -> None:
     index = Ranked(Records().fetch)
     index.fill([(float(number), b"m") for number in range(2000)])

@@ -25,7 +25,7 @@ Model = dict[bytes, float]
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, small in (("MOST", 32), ("FEW", 6), ("JOINED", 20), ("KEPT", 2)):
+    for name, small in (("MOST", 32), ("FEW", 6), ("JOINED", 20), ("KEPT", 2), ("UNREAD", 3)):
         monkeypatch.setattr(ranked, name, small)
 
 

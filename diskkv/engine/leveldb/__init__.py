@@ -51,9 +51,10 @@ class LevelEngine:
             "compression": "snappy",
         }
         self._memory = block_cache + 2 * write_buffer
-        # the batch whose write shall reach the disk; and one has since `tidy`
+        # the batch whose write shall reach the disk
         self._durable: Any = None
-        self._grown = False
+        # how many bytes have been written since LevelDB was last made to begin a table
+        self._gathered = 0
         # An empty one to be used again. A fresh one copies itself over and over as it grows, and holds the interpreter for 25 ms at once.
         self._spare: Any = None
         # LevelDB refuses all writes until it is opened anew; so does this after a failure that nobody was told of: what it said
@@ -78,7 +79,13 @@ class LevelEngine:
             clean(self.path)
             self._losses = Losses(self.path)
             mend(self.path, thorough=False)
-            judge(self.path)
+            try:
+                judge(self.path)
+            except Damaged:
+                # So it looks as well when the manifest's last edit reached the disk before the names of what it speaks of.
+                if not undo_last_edit(self.path):
+                    raise
+                judge(self.path)
             try:
                 self._db = plyvel.DB(self.path, create_if_missing=False, **self._options)
             except plyvel.CorruptionError:
@@ -171,8 +178,9 @@ class LevelEngine:
             raise self._failure(error) from None
         if batch is self._durable:
             self._durable = None
-            self._grown = True
-            self._spare = _emptied(batch.inner if isinstance(batch, GuardedBatch) else batch)
+            written = batch.inner if isinstance(batch, GuardedBatch) else batch
+            self._gathered += written.approximate_size()
+            self._spare = _emptied(written)
             # LevelDB syncs its log but, when it has just begun a new one, not the name of it.
             sync_path(self.path)
 
@@ -195,13 +203,14 @@ class LevelEngine:
 
     def tidy(self) -> None:
         self._presence.let_go()
-        if self._grown:
-            self._grown = False
+        if self._gathered > self._options["write_buffer_size"]:
+            self._gathered = 0
             # Only with the next write LevelDB looks whether what it has in memory and in its log is enough for a table. Until it has made
             # that, an opening has to do it: 0.2 s for the checkpoint of a busy server.
             try:
-                self._db.write_batch().write()
-            except FAILURES as error:
+                self._db.write_batch(sync=True).write()
+                sync_path(self.path)
+            except (*FAILURES, OSError) as error:
                 # It may have been written in part, and what is written behind that can't be read.
                 self._torn = str(error)
 

@@ -1,10 +1,10 @@
 """Tells a torn end of LevelDB's files from damage, and cuts it off.
 
-LevelDB refuses to open when its log or its manifest can't be read to the end, which is what a loss of power in the middle of a write
-may leave; and, what is worse, it skips in silence over zeros where records should be. Everything that is written here is synced before
-the next write begins: checkpoints and reclaiming ask for that, and LevelDB itself does it with its manifest. So what can't be read may
-only be the last record of its file: it was never promised, and goes. Where another record begins behind it, it had been on the disk: that
-is damage, and opening is refused.
+LevelDB refuses to open when its log or its manifest can't be read to the end, which is what a loss of power in the middle of a write may
+leave; and, what is worse, it skips in silence over zeros where records should be. Everything that is written here is synced before the
+next write begins: checkpoints, reclaiming and tidying ask for that, and LevelDB itself does it with its manifest. So what can't be read
+may only be the last record of its file: it was never promised, and goes. Where another record begins behind it, it had been on the disk:
+that is damage, and opening is refused.
 """
 
 from __future__ import annotations
