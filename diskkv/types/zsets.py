@@ -317,8 +317,10 @@ class ZSet(Members):
         if low[0] is not None and high[0] is not None and (low[0] > high[0] or (low[0] == high[0] and (low[1] or high[1]))):
             return 0, 0
         index = self._ordered()
-        first, last = index.at(0)[1], index.at(len(self) - 1)[1]
-        if first != last and not self.oid:
+        (lowest, first), (highest, last) = index.at(0), index.at(len(self) - 1)
+        if not _above(highest, low) or not _below(lowest, high):
+            start = stop = 0
+        elif first != last and not self.oid:
             start, stop = _span_unequal(index.members(0, len(self)), low, high, reverse)
         else:
             start = 0 if low[0] is None else index.rank(first, low[0] + b"\0" if low[1] else low[0])
@@ -498,20 +500,20 @@ class ZSet(Members):
         return b"listpack"
 
 
+def _above(member: bytes, low: LexBound) -> bool:
+    return low[0] is None or (member > low[0] if low[1] else member >= low[0])
+
+
+def _below(member: bytes, high: LexBound) -> bool:
+    return high[0] is None or (member < high[0] if high[1] else member <= high[0])
+
+
 def _span_unequal(members: Sequence[bytes], low: LexBound, high: LexBound, reverse: bool) -> tuple[int, int]:
-    """What Redis' linear search finds between two bounds in members that are not in order."""
-
-    def above(member: bytes) -> bool:
-        return low[0] is None or (member > low[0] if low[1] else member >= low[0])
-
-    def below(member: bytes) -> bool:
-        return high[0] is None or (member < high[0] if high[1] else member <= high[0])
-
-    if not above(members[-1]) or not below(members[0]):
-        return 0, 0
+    """What Redis' linear search finds between two bounds in members that are not in order, the last of which is above the lower bound and
+    the first below the higher one."""
     count = len(members)
     if reverse:
-        stop = next((index + 1 for index in range(count - 1, -1, -1) if below(members[index])), 0)
-        return next((index + 1 for index in range(stop - 1, -1, -1) if not above(members[index])), 0), stop
-    start = next((index for index in range(count) if above(members[index])), count)
-    return start, next((index for index in range(start, count) if not below(members[index])), count)
+        stop = next((index + 1 for index in range(count - 1, -1, -1) if _below(members[index], high)), 0)
+        return next((index + 1 for index in range(stop - 1, -1, -1) if not _above(members[index], low)), 0), stop
+    start = next((index for index in range(count) if _above(members[index], low)), count)
+    return start, next((index for index in range(start, count) if not _below(members[index], high)), count)
