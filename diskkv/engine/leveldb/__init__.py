@@ -79,13 +79,7 @@ class LevelEngine:
             clean(self.path)
             self._losses = Losses(self.path)
             mend(self.path, thorough=False)
-            try:
-                judge(self.path)
-            except Damaged:
-                # So it looks as well when the manifest's last edit reached the disk before the names of what it speaks of.
-                if not undo_last_edit(self.path):
-                    raise
-                judge(self.path)
+            judge(self.path)
             try:
                 self._db = plyvel.DB(self.path, create_if_missing=False, **self._options)
             except plyvel.CorruptionError:

@@ -85,7 +85,7 @@ def mend(path: str, *, thorough: bool) -> bool:
 
 
 def judge(path: str) -> None:
-    """Damaged when the files that say what there is lack something.
+    """Damaged when the files that say what there is lack something that an edit of the manifest, undone, would not make unnecessary.
 
     LevelDB itself notices missing tables, but not that its manifest has lost its end, with the tables that were named there, whose
     contents it then takes for none: but the log that these came of is gone, too.
@@ -108,6 +108,10 @@ def judge(path: str) -> None:
         return
     # A tree that `repair` has made is in no log.
     if logs and not os.path.exists(os.path.join(path, f"{logs[-1]:06d}.log")):
+        # So it looks as well when the manifest's last edit has reached the disk before the names of what it speaks of.
+        if undo_last_edit(path):
+            judge(path)
+            return
         raise Damaged(f"{file}: has lost its end: the log {logs[-1]:06d}.log, which it says is in use, is gone")
 
 
