@@ -11,7 +11,10 @@ import pytest
 
 from . import deviations, servers
 from .campaign import Campaign, summary
+from .compare import Judge
+from .runner import READ_AT_ONCE, Runner
 from .servers import Server
+from .steps import JOIN, PARK, Step
 from .tables import DEFAULT_GROUPS
 
 COMMANDS = 2000
@@ -70,3 +73,17 @@ def test_the_oracle_agrees_with_itself(oracle: Server) -> None:
     """The tester asks nothing that chance or the clock decides: two Redis servers never differ."""
     with servers.redis("--appendonly", "no", *DEBUGGING) as other:
         check(other, oracle, FRESH, "both", 6000)
+
+
+def test_a_command_that_may_arrive_in_two_pieces_is_not_parked(tested: Server, oracle: Server) -> None:
+    """Between them another client's may be executed, on one side and not on the other."""
+    runner = Runner(tested.address, oracle.address, judge=Judge(), deviations=deviations.load(), protocols=(2,))
+    try:
+        few = (b"BLPOP", b"nokey:1", b"nokey:2", b"0")
+        assert not list(runner.play([Step(0, PARK, few), Step(0, JOIN, ())]))
+        assert runner.pairs[0].parked == few
+        many = (b"BLPOP", *(b"nokey:%d" % number for number in range(READ_AT_ONCE // 8)), b"0")
+        assert not list(runner.play([Step(0, PARK, many), Step(0, JOIN, ())]))
+        assert runner.pairs[0].parked is None
+    finally:
+        runner.close()
