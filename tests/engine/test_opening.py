@@ -9,7 +9,7 @@ import plyvel
 import pytest
 
 from diskkv.engine.leveldb import LevelEngine
-from diskkv.errors import StoreError
+from diskkv.errors import Damaged, StoreError
 
 BUFFER = 256 << 10
 
@@ -113,4 +113,24 @@ def test_when_there_is_no_room_for_it_nothing_is_written_behind_what_may_be_half
     engine.reopen()
     fill(engine, 200, b"b")
     assert engine.get(b"000199") == b"b"
+    engine.close()
+
+
+def test_what_may_be_half_a_record_and_a_missing_table_are_too_much(tmp_path: Path) -> None:
+    """LevelDB would have to be opened anew, and does not open."""
+    path = tmp_path / "tree"
+    engine = LevelEngine(str(path), block_cache=1 << 20, write_buffer=BUFFER)
+    fill(engine, 10_000, b"a" * 300)
+    engine.tidy()
+    wait_for_table(path)
+    fill(engine, 10_000, b"b" * 300)
+    for table in path.glob("*.ldb"):
+        table.unlink()
+    real, engine._db = engine._db, Full(engine._db)
+    engine.tidy()
+    engine._db = real
+    with pytest.raises(StoreError, match="no room"):
+        fill(engine, 1, b"c")
+    with pytest.raises(Damaged, match="missing"):
+        engine.reopen()
     engine.close()

@@ -180,6 +180,7 @@ class LevelEngine:
 
     def _refuse_torn(self) -> None:
         if self._torn:
+            self._failed = True
             raise StoreError(f"{self.path}: {self._torn}")
 
     def approximate_size(self, start: bytes, stop: bytes) -> int:
