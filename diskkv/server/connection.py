@@ -349,6 +349,8 @@ class Connection(asyncio.Protocol):
 
     def _weigh(self) -> None:
         """Have the server know how much it keeps for this client. May drop it."""
+        if self.closing:
+            return  # It may have been dropped for that already, and is not to be counted twice.
         server = self.server
         size = self._unread_size + self._ahead + self.parser.memory() + self.session.kept()
         size += self.transport.get_write_buffer_size() if self.connected else 0

@@ -257,6 +257,22 @@ def test_what_is_queued_counts_too(connect: Callable[[], Connection], client: Co
     client.call(b"CONFIG", b"SET", b"maxmemory-clients", b"0")
 
 
+def test_who_is_dropped_is_counted_once(run: Runner) -> None:
+    """Though the server may look around once more before it is told that the connection has gone."""
+    kept = Kept(run)
+    run("CONFIG", "SET", "maxmemory-clients", "2mb")
+    connection, transport = kept.connect()
+    connection.data_received(encode([b"MULTI"]))
+    for _ in range(1000):
+        if transport.aborted:
+            break
+        connection.data_received(encode([b"SET", b"k", b"x" * 10_000]))
+        kept.server.end_tick()
+    assert transport.aborted
+    kept.keep_house(1)
+    assert run.executor.stats.evicted_clients == 1 and kept.server.held == 0
+
+
 def test_a_limit_above_what_is_kept_otherwise_is_a_limit(connect: Callable[[], Connection], client: Connection) -> None:
     client.call(b"CONFIG", b"SET", b"client-output-buffer-limit", b"normal 12000000 0 0")
     slow = connect()
