@@ -20,7 +20,8 @@ from .wire import Address, Lost, Reply, encode, show, show_command
 BATCH = 50
 BATCH_BYTES = 48 << 10  # below what two socket buffers hold, so that a server which stops reading until we read cannot dead-lock with us
 DATABASES = 16
-# A server may read no more of a client at once: what follows in the same packet then comes after what others send.
+# A server may read no more of a client at once (diskkv's reactor begins with so much): what follows in the same packet then comes after
+# what others send.
 READ_AT_ONCE = 4096
 
 _CONTENT: dict[bytes, Callable[[bytes], Argv]] = {
