@@ -111,14 +111,14 @@ class Packets:
         reply: Any
         while at < end:
             argv = requests[at]
-            plan = plans.get(argv[0]) or self._plan(argv[0])
+            plan = plans.get(argv[0]) or self.plan(argv[0])
             count = len(argv)
             if plan is None or not plan.low <= count <= plan.high:
                 executor.clock_mark = mark
                 return at, executor.execute(session, argv)
             if rows and plan.row is not None and at + 1 < end and requests[at + 1][0] == argv[0]:
                 executor.clock_mark = mark
-                done = self._run_row(session, plan, requests, at, out)
+                done = self.run_row(session, plan, requests, at, out)
                 mark, before = executor.clock_mark, store.changes
                 if done > at:
                     at = done
@@ -199,7 +199,7 @@ class Packets:
         executor.clock_mark = mark
         return at, reply
 
-    def _plan(self, name: bytes) -> Plan | None:
+    def plan(self, name: bytes) -> Plan | None:
         """What is to be known of the command of that name, if it is run here."""
         command = self._executor.table.get(name)
         # A script's own commands are counted one by one.
@@ -226,7 +226,7 @@ class Packets:
             oldest.clear()
             self._memo_bytes -= size
 
-    def _run_row(self, session: Session, plan: Plan, requests: list[list[bytes]], at: int, out: list[bytes]) -> int:
+    def run_row(self, session: Session, plan: Plan, requests: list[list[bytes]], at: int, out: list[bytes]) -> int:
         """Execute the requests from `at` on as a row; where the first stands that was not."""
         executor = self._executor
         store = executor.store

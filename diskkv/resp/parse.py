@@ -26,6 +26,36 @@ _UNAUTHENTICATED_ARGS = 10
 _UNAUTHENTICATED_BULK = 16384
 
 
+def alone(data: bytes) -> list[bytes] | None:
+    """The one request that a packet is, if it is one of two to four short arguments, written as most clients write it."""
+    return _alone(data.split(b"\r\n"))
+
+
+def _alone(parts: list[bytes]) -> list[bytes] | None:
+    """As `alone`, of a packet cut at every CRLF: most packets of clients that do not pipeline. The loop for all others takes longer."""
+    heads = _HEADS
+    end = len(parts)
+    if end == 6:
+        count, head1, arg1, head2, arg2, rest = parts
+        if count == b"*2" and not rest and len(arg1) < 4096 > len(arg2) and head1 == heads[len(arg1)] and head2 == heads[len(arg2)]:
+            return [arg1, arg2]
+    elif end == 8:
+        count, head1, arg1, head2, arg2, head3, arg3, rest = parts
+        if (
+            count == b"*3" and not rest and len(arg1) < 4096 > len(arg2) and len(arg3) < 4096
+            and head1 == heads[len(arg1)] and head2 == heads[len(arg2)] and head3 == heads[len(arg3)]
+        ):  # fmt: skip
+            return [arg1, arg2, arg3]
+    elif end == 10:
+        count, head1, arg1, head2, arg2, head3, arg3, head4, arg4, rest = parts
+        if (
+            count == b"*4" and not rest and len(arg1) < 4096 > len(arg2) and len(arg3) < 4096 > len(arg4)
+            and head1 == heads[len(arg1)] and head2 == heads[len(arg2)] and head3 == heads[len(arg3)] and head4 == heads[len(arg4)]
+        ):  # fmt: skip
+            return [arg1, arg2, arg3, arg4]
+    return None
+
+
 class RequestParser:
     """Turns what one client sends into requests, each a list of `bytes` that is never empty.
 
@@ -89,20 +119,9 @@ class RequestParser:
         long = middle > 2048 and data.find(b"\n", middle, middle + 1024) < 0
         parts = [data] if long else data.split(b"\r\n")
         end = len(parts) - 1
-        if end == 5 and fresh:
-            # One request of two arguments, or of three: most packets of clients that do not pipeline. The loop takes longer.
-            count, head1, arg1, head2, arg2, rest = parts
-            if count == b"*2" and not rest and len(arg1) < 4096 > len(arg2) and head1 == heads[len(arg1)] and head2 == heads[len(arg2)]:
-                self.verbatim = True
-                return [[arg1, arg2]]
-        elif end == 7 and fresh:
-            count, head1, arg1, head2, arg2, head3, arg3, rest = parts
-            if (
-                count == b"*3" and not rest and len(arg1) < 4096 > len(arg2) and len(arg3) < 4096
-                and head1 == heads[len(arg1)] and head2 == heads[len(arg2)] and head3 == heads[len(arg3)]
-            ):  # fmt: skip
-                self.verbatim = True
-                return [[arg1, arg2, arg3]]
+        if fresh and end < 10 and (argv := _alone(parts)) is not None:
+            self.verbatim = True
+            return [argv]
         at = 0
         try:
             while at < end:

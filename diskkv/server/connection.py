@@ -15,7 +15,7 @@ from diskkv.errors import CommandError, ProtocolError
 from diskkv.lib.multibulk import TooLong
 from diskkv.replies import POSTPONED, SHORT, Blocked, Postponed
 from diskkv.resp.encode import ENCODERS
-from diskkv.resp.parse import RequestParser
+from diskkv.resp.parse import RequestParser, alone
 
 if TYPE_CHECKING:
     from diskkv.server.server import Server
@@ -118,8 +118,14 @@ class Connection(asyncio.Protocol):
         with self.server.lock:
             self.receive(data)
 
-    def receive(self, data: bytes) -> bool:
-        """As `data_received`; whether nothing of it was left for later. REQUIRES: the lock."""
+    def alone(self, data: bytes) -> list[bytes] | None:
+        """The one request that this is, if nothing stands in the way of executing it together with those of other clients."""
+        if self.closing or self._stalled or self.queued or self._unread or self._todo or self._waiter is not None or self.session.gated:
+            return None
+        return alone(data) if self._whole and self._chunks is None else None
+
+    def receive(self, data: bytes, argv: list[bytes] | None = None) -> bool:
+        """As `data_received`; whether nothing of it was left for later. `argv` is what `alone` has made of it. REQUIRES: the lock."""
         if self.closing:
             return True
         server = self.server
@@ -142,7 +148,7 @@ class Connection(asyncio.Protocol):
         else:
             parser = self.parser
             parser.authenticated = True
-            self._run(data)
+            self._run(data, argv)
             if parser.more and not (self._todo or self._waiter is not None or self.closing):
                 self._feed(b"")
         if store.changes != before:
@@ -174,9 +180,9 @@ class Connection(asyncio.Protocol):
             data = b""
         self.server.take_turn(self)
 
-    def _run(self, data: bytes) -> None:
+    def _run(self, data: bytes, argv: list[bytes] | None = None) -> None:
         try:
-            requests = self.parser.feed(data)
+            requests = [argv] if argv is not None else self.parser.feed(data)
         except ProtocolError as error:
             self._refuse(error)
             return
@@ -185,7 +191,7 @@ class Connection(asyncio.Protocol):
         if not self._execute(requests, len(data)):
             return
         parser = self.parser
-        if parser.verbatim:
+        if argv is not None or parser.verbatim:
             self._whole = True
             if len(log.parts) > mark and log.parts[mark:] == requests:
                 # Every request changed something and is logged as it came: the packet need not be put together again.
@@ -427,6 +433,14 @@ class Connection(asyncio.Protocol):
         """Answer the error in place of every reply of this tick."""
         refusal = ENCODERS[2][CommandError](error)
         self.out[:] = [raw if raw.__class__ is Told else refusal for raw in self.out]
+
+    def take_back(self, reply: bytes, data: bytes, *, wrote: bool) -> None:
+        """The tick's changes were undone, and this was answered before anything else in it: as if `receive` had executed it."""
+        if self._chunks is None:
+            self.server.active.append(self)
+            self._chunks = [data]
+        self.out.insert(0, reply)
+        self._wrote = self._wrote or wrote
 
     def redo(self, error: CommandError) -> None:
         """The tick's changes were undone: do this client's reads again, or answer the error in place of every reply."""

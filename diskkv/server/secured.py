@@ -53,7 +53,11 @@ class Secured:
         if receiver is not None:
             receiver.connection_lost(error)
 
-    def receive(self, data: bytes) -> bool:
+    def alone(self, data: bytes) -> list[bytes] | None:
+        """Nobody knows before it is deciphered."""
+        return None
+
+    def receive(self, data: bytes, argv: list[bytes] | None = None) -> bool:
         if self._ended or self._closing:
             return True
         self._arrived.write(data)

@@ -26,6 +26,7 @@ from diskkv.server.listening import Listening, open_unix
 from diskkv.server.memory import Trimmer
 from diskkv.server.metrics import Counted, Metrics, count
 from diskkv.server.reactor import AVAILABLE, Port, Reactor
+from diskkv.server.rounds import Rounds
 
 try:
     import uvloop
@@ -77,7 +78,8 @@ class Server:
         self._postponed: OrderedDict[Connection, None] = OrderedDict()
         self._retries = False
         # None where there is no epoll: asyncio's transports serve everybody then
-        self.reactor = Reactor(loop) if AVAILABLE else None
+        self._rounds = Rounds(self)
+        self.reactor = Reactor(loop, self._rounds.receive) if AVAILABLE else None
         self._listening, self._listening_tls = (
             Listening(self.settings, loop, lambda: Connection(self, unix=False), name, reactor=self.reactor)
             for name in ("port", "tls-port")
@@ -127,13 +129,16 @@ class Server:
             except StoreError as broken:
                 # Not even undoing worked: nobody may take what the tick answered for true.
                 journal.error("the store can't be read: %(error)s", {"error": broken})
+                self._rounds.give_back()
                 for connection in self.active:
                     connection.fail(CommandError(f"the store can't be read: {broken}"))
             except LogFailed as error:
                 # The clients' reads are done again on what the store now is; that changes nothing, so it needs no commit.
+                self._rounds.give_back()
                 self.executor.begin()
                 for connection in self.active:
                     connection.redo(error)
+            self._rounds.send()
             active, self.active = self.active, []
             for connection in active:
                 connection.flush()

@@ -71,7 +71,10 @@ class Receiver:
     def connection_lost(self, error: Exception | None) -> None:
         self.told.append(("lost", type(error)))
 
-    def receive(self, data: bytes) -> bool:
+    def alone(self, data: bytes) -> list[bytes] | None:
+        return None
+
+    def receive(self, data: bytes, argv: list[bytes] | None = None) -> bool:
         if self.broken:
             raise ValueError("a mistake in the server")
         self.clock.now += self.cost
@@ -428,7 +431,7 @@ def taking(bench: Bench, log: list[Any], name: str, spent: int, then: Callable[[
     """A client each of whose packets takes so long, which is noted in the log, and has this happen."""
     client, receiver = bench.connect()
 
-    def receive(data: bytes) -> bool:
+    def receive(data: bytes, _: list[bytes] | None = None) -> bool:
         log.append(name)
         bench.clock.now += spent
         then()
