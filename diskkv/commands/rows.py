@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from diskkv.commands.strings import increment, put
+from diskkv.commands.strings import increment, put, put_pairs
+from diskkv.dispatch.packets import BULKY
 from diskkv.dispatch.session import Session
 from diskkv.dispatch.table import row
 from diskkv.errors import CommandError, StoreError
@@ -30,6 +31,8 @@ Requests = list[list[bytes]]
 MOST = 256
 # So many requests of other commands are a row at most. Any number of them, 20 us each, would be a slow command to the slow log.
 LONGEST = 64
+# So many words they have at most, where each is as much work.
+WORDS = 512
 
 
 def bulk(data: bytes) -> bytes:
@@ -89,6 +92,28 @@ def set_(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
             at += 1
     except (CommandError, StoreError):
         pass
+    return at
+
+
+@row("mset")
+def mset(ctx: Session, requests: Requests, at: int, out: list[bytes]) -> int:
+    """MSETs, as many as do not take long."""
+    name, left = requests[at][0], WORDS
+    for argv in requests[at : at + LONGEST]:
+        left -= len(argv)
+        if left < 0 or len(argv) < 3 or not len(argv) % 2 or argv[0] != name:
+            break
+        before = ctx.store.changes
+        try:
+            put_pairs(ctx, argv[1:])
+        except (CommandError, StoreError):
+            if ctx.store.changes != before:
+                raise  # It is all or none.
+            break
+        if len(argv) > BULKY:
+            ctx.store.backlog.commands += len(argv) // 2
+        out.append(b"+OK\r\n")
+        at += 1
     return at
 
 

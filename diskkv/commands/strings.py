@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from diskkv.commands.string_conditions import holds
@@ -79,6 +80,28 @@ def put(ctx: Session, key: bytes, data: bytes, expire: int | None = None) -> Non
     value.set(data)
     if expire is not None and expire != KEEP:
         db.set_expire(value, expire)
+
+
+def put_pairs(ctx: Session, words: Sequence[bytes]) -> None:
+    """`put` of each key and the string behind it, up to whatever fails."""
+    db = ctx.db
+    store, shards = db.store, db.shards
+    stamp, unheeded = store.stamp, not db.heeded
+    for key, data in zip(words[::2], words[1::2], strict=True):
+        value: Any = shards[hash(key) >> SHIFT].get(key)
+        if (
+            value.__class__ is String and value.stamp == stamp and value.expire is None
+            and not value.oid and unheeded and len(data) <= LARGE
+        ):  # fmt: skip
+            # As in `put`, which a call of takes as long as this.
+            delta = len(data) - len(value.data)
+            value.data = data
+            value.more = None
+            if delta:
+                value.resized(delta)
+            store.changes += 1
+        else:
+            put(ctx, key, data)
 
 
 def _set_with(ctx: Session, key: bytes, data: bytes, args: Args) -> Any:
@@ -241,8 +264,7 @@ def mset(ctx: Session, *pairs: bytes) -> Any:
     """Set several keys to strings, all or none."""
     if len(pairs) % 2:
         raise WrongArity("mset")
-    for key, data in zip(pairs[::2], pairs[1::2], strict=True):
-        put(ctx, key, data)
+    put_pairs(ctx, pairs)
     return OK
 
 

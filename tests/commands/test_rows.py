@@ -51,7 +51,7 @@ def member(rng: random.Random) -> bytes:
 
 COMMANDS = {
     b"GET": KEYS[:3], b"SET": KEYS[:3], b"INCR": KEYS[2:3], b"HGET": KEYS[3:5], b"HSET": KEYS[3:5], b"LPUSH": KEYS[5:7],
-    b"RPUSH": KEYS[5:7], b"LPOP": KEYS[5:7], b"RPOP": KEYS[5:7], b"SADD": KEYS[7:9], b"ZADD": KEYS[9:11],
+    b"MSET": KEYS[:3], b"RPUSH": KEYS[5:7], b"LPOP": KEYS[5:7], b"RPOP": KEYS[5:7], b"SADD": KEYS[7:9], b"ZADD": KEYS[9:11],
 }  # fmt: skip
 
 
@@ -68,6 +68,8 @@ def row(rng: random.Random, big: bool) -> list[list[bytes]]:
         if name == b"SET":
             words.append(b"%d" % rng.randrange(100) if rng.random() < 0.5 else data(rng, big))
             words += rng.choice([[]] * 30 + [[b"KEEPTTL"], [b"PX", b"100"], [b"NX"]])
+        elif name == b"MSET":
+            words = [word for _ in range(rng.choice([1, 2, 3, 10])) for word in (rng.choice(KEYS[:3]), data(rng, big))]
         elif name in (b"HGET", b"SADD"):
             words.append(member(rng))
         elif name == b"HSET":
@@ -234,6 +236,13 @@ def test_what_a_row_can_not_read_is_answered_for_itself(
         replies = execute(run, [[b"SET", key, b"7"] for key in (b"k0", b"broken", b"k2")])
         assert (replies[0], b"checksum" in replies[1], replies[2]) == (b"+OK\r\n", True, b"+OK\r\n")
         assert run("MGET", "k0", "k1", "k2") == [b"7", b"2", b"7"]
+        replies = execute(run, [[b"MSET", key, b"8", b"k1", b"8"] for key in (b"k0", b"broken", b"k2")])
+        assert (replies[0], b"checksum" in replies[1], replies[2]) == (b"+OK\r\n", True, b"+OK\r\n")
+        assert run("MGET", "k0", "k1", "k2") == [b"8"] * 3
+        # It is all or none: what has been done before in this tick goes with it.
+        with pytest.raises(LogFailed):
+            execute(run, [[b"MSET", b"k0", b"9"], [b"MSET", b"k1", b"9", b"broken", b"9"], [b"MSET", b"k2", b"9"]])
+        assert run("MGET", "k0", "k1", "k2") == [b"8"] * 3
     run("SADD", "set", *range(500))
     run("ZADD", "z", *[word for number in range(500) for word in (number, number)])
     run("HSET", "h", *[word for number in range(500) for word in (number, number)])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from diskkv.errors import ProtocolError
 from diskkv.lib.multibulk import encode_command
-from diskkv.resp.parse import RequestParser
+from diskkv.resp.parse import RequestParser, alone
 
 Outcome = tuple[list[list[bytes]], str]
 
@@ -180,6 +180,21 @@ def test_verbatim_packets_are_what_the_log_would_say(requests: list[list[bytes]]
     if requests and not tail and not any(b"\r\n" in arg or arg.endswith(b"\r") for argv in requests for arg in argv):
         assert whole.feed(data) == requests
         assert whole.verbatim
+
+
+@given(
+    st.lists(st.lists(st.binary(max_size=20) | st.just(b"x" * 4096), min_size=1, max_size=7), max_size=2), st.binary(max_size=12), st.binary()
+)
+def test_what_is_one_request_is_the_one_that_is_read(requests: list[list[bytes]], tail: bytes, other: bytes) -> None:
+    whole = b"".join(encode_command(argv) for argv in requests)
+    for packet in (whole, whole + tail, whole.replace(tail, b"", 1) if tail else other):
+        argv = alone(packet)
+        if argv is not None:
+            parser = RequestParser()
+            assert parser.feed(packet) == [argv]
+            assert parser.verbatim
+    simple = len(requests) == 1 < len(requests[0]) and not any(b"\r\n" in arg or arg.endswith(b"\r") or len(arg) > 4095 for arg in requests[0])
+    assert not simple or alone(whole) == requests[0]
 
 
 def test_short_arguments_are_read_many_at_once_however_they_arrive() -> None:

@@ -346,13 +346,13 @@ def test_when_a_row_fails_halfway_all_of_the_tick_is_undone(
 SIMPLE = (
     *[("SET", "s{k}", "{v}"), ("GET", "s{k}"), ("INCR", "n{k}"), ("LPUSH", "l{k}", "{v}"), ("RPOP", "l{k}"), ("SADD", "m{k}", "{v}")] * 3,
     *[("HSET", "h{k}", "{v}", "{v}"), ("HGET", "h{k}", "{v}"), ("ZADD", "z{k}", "{v}", "{v}")] * 3,
-    ("RPUSH", "l{k}", "{v}"), ("LPOP", "l{k}"),
+    ("RPUSH", "l{k}", "{v}"), ("LPOP", "l{k}"), ("MSET", "s{k}", "{v}", "s{d}", "{v}"), ("MSET", *("s{k}", "{v}") * 5),
 )  # fmt: skip
 WORDS = (
     *SIMPLE,
     ("set", "s{k}", "{v}", "EX", "100"), ("SET", "s{k}", "{v}", "NX"), ("INCR", "s{k}"), ("SADD", "l{k}", "{v}"),
     ("ZADD", "z{k}", "word", "{v}"), ("HSET", "h{k}", "{v}"), ("GET", "l{k}"), ("GET",), ("DEL", "l{k}"), ("PEXPIRE", "s{k}", "3"),
-    ("HEXPIRE", "h{k}", "1", "FIELDS", "1", "{v}"),
+    ("HEXPIRE", "h{k}", "1", "FIELDS", "1", "{v}"), ("MSET", "l{k}", "{v}", "n{k}"),
     ("SELECT", "{d}"), ("HELLO", "3"), ("HELLO", "2"), ("MULTI",), ("EXEC",), ("WATCH", "s{k}"), ("BLPOP", "l{k}", "0"), ("SUBSCRIBE", "c"),
     ("UNSUBSCRIBE", "c"), ("PUBLISH", "c", "{v}"), ("APPEND", "s{k}", "{v}"), ("CLIENT", "REPLY", "SKIP"), ("CLIENT", "TRACKING", "ON"),
     ("CLIENT", "TRACKING", "OFF"), ("RESET",), ("FLUSHDB",), ("SWAPDB", "0", "1"), ("SORT", "l{k}", "ALPHA", "STORE", "l{d}"),
