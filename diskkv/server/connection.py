@@ -155,6 +155,14 @@ class Connection(asyncio.Protocol):
             self._wrote = True
         return not self._todo and self._waiter is None
 
+    def go_on_with(self, data: bytes, argv: list[bytes], stop: tuple[int, Any], *, wrote: bool) -> None:
+        """As `receive`, of a request that `alone` has made of it and that was executed: `stop` is what `Packets.run` said of the reply."""
+        if self._chunks is None:
+            self.server.active.append(self)
+            self._chunks = [data]
+        self._execute([argv], len(data), stop)
+        self._wrote = self._wrote or wrote
+
     def eof_received(self) -> bool:
         return False
 
@@ -205,13 +213,15 @@ class Connection(asyncio.Protocol):
             if parser.buffered() > self.server.settings["client-query-buffer-limit"]:
                 self.close()
 
-    def _execute(self, requests: list[list[bytes]], size: int) -> bool:
-        """Run requests that came in so many bytes, 0 if they have been kept; False when some of them have to wait, or it is over."""
+    def _execute(self, requests: list[list[bytes]], size: int, stop: tuple[int, Any] | None = None) -> bool:
+        """Run requests that came in so many bytes, 0 if they have been kept; False when some of them have to wait, or it is over. `stop`:
+        one has been run, and so has been said of it."""
         server, session, out = self.server, self.session, self.out
         run, encoders = server.executor.packets.run, server.encoders
         at = 0
-        while (stop := run(session, requests, at, out, encoders[session.protocol])) is not None:
+        while stop is not None or (stop := run(session, requests, at, out, encoders[session.protocol])) is not None:
             at, reply = stop
+            stop = None
             kind = reply.__class__
             if kind is Blocked or kind is Postponed:
                 self._hold(requests[at], reply)

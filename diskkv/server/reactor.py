@@ -123,8 +123,13 @@ def deliver(wire: Wire, data: bytes, argv: list[bytes] | None = None) -> None:
     try:
         wire.deliver(data, argv)
     except Exception as error:
-        journal.exception("a client's connection failed")
-        wire.fail(error)
+        failed(wire, error)
+
+
+def failed(wire: Wire, error: Exception) -> None:
+    """A mistake in the server: end the connection that has met it. REQUIRES: the exception is being handled."""
+    journal.exception("a client's connection failed")
+    wire.fail(error)
 
 
 def deliver_each(gathered: list[Packet]) -> None:

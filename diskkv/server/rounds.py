@@ -2,7 +2,8 @@
 
 A server that is asked for much finds something from most of its clients each time that it looks. Often it is the same command: a cache is
 read, events are counted, a queue is filled. Such requests in a row are executed as one, as those that one client pipelines are (see
-`dispatch/packets.py`), in the order in which they came. Whatever is not as simple as that goes its connection's own way.
+`dispatch/packets.py`), in the order in which they came. Any other that reads or writes keys is executed by itself, but without all that a
+connection has to see to that holds parts of requests, or requests that wait. What is not as simple as that goes its connection's own way.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from diskkv.clock import perf_ns
 from diskkv.dispatch.packets import ROW_TIME, Plan
 from diskkv.server.connection import TURN, Connection
-from diskkv.server.reactor import Packet, Wire, deliver
+from diskkv.server.reactor import Packet, Wire, deliver, failed
 
 if TYPE_CHECKING:
     from diskkv.server.server import Server
@@ -29,7 +30,7 @@ class Rounds:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._executor = server.executor
-        # what was executed as one in this tick: who sent it, the reply, what it was, and whether it changed something
+        # what was executed here in this tick: who sent it, the reply, what it was, and whether it changed something
         self._answered: list[tuple[Wire, Connection, bytes, bytes, bool]] = []
 
     def receive(self, gathered: list[Packet]) -> None:
@@ -37,7 +38,7 @@ class Rounds:
         server = self._server
         if not server.ticking:
             server.begin_tick()
-        if len(gathered) < FEW or not self._simple():
+        if not self._simple():
             for wire, data in gathered:
                 deliver(wire, data)
             return
@@ -58,9 +59,12 @@ class Rounds:
             if plan is not None:
                 self._execute(plan, packets, requests)
             plan = (plans.get(argv[0]) or plan_of(argv[0])) if argv is not None else None
-            if plan is None or plan.row is None:
-                name, plan = b"", None
+            if plan is None or argv is None:
+                name = b""
                 deliver(wire, data, argv)
+            elif plan.row is None:
+                name, plan = b"", None
+                self._execute_one((wire, connection, data), argv)
             else:
                 name, db, protocol = argv[0], connection.session.db, connection.session.protocol
                 packets, requests = [(wire, connection, data)], [argv]
@@ -77,13 +81,39 @@ class Rounds:
         at, end = 0, len(requests)
         while end - at >= FEW and self._simple():
             at = self._execute_row(plan, packets, requests, at)
-        for (wire, _, data), argv in zip(packets[at:], requests[at:], strict=True):
+        for packet, argv in zip(packets[at:], requests[at:], strict=True):
+            self._execute_one(packet, argv)
+
+    def _execute_one(self, packet: Known, argv: list[bytes]) -> None:
+        """Execute a request of a command that reads or writes keys."""
+        wire, connection, data = packet
+        if self._server.spent > TURN or connection.closing:
             deliver(wire, data, argv)
+            return
+        session = connection.session
+        executor, store = self._executor, self._server.store
+        parts = store.log.parts
+        before, mark = store.changes, len(parts)
+        out: list[bytes] = []
+        began = perf_ns()
+        try:
+            stop = executor.packets.run(session, [argv], 0, out, self._server.encoders[session.protocol])
+            wrote = store.changes != before
+            if wrote and len(parts) == mark + 1 and parts[mark] is argv:
+                # It is logged as it came, and need not be put together again.
+                parts[mark] = data
+            session.last_seen, session.last_command = store.now, argv[0]
+            if stop is None:
+                self._answered.append((wire, connection, out[0], data, wrote))
+            else:
+                connection.go_on_with(data, argv, stop, wrote=wrote)
+        except Exception as error:
+            failed(wire, error)
+        wire.keep_up(executor.clock_mark - began)
 
     def _execute_row(self, plan: Plan, packets: list[Known], requests: list[list[bytes]], at: int) -> int:
         """Execute one request or more from `at` on; where the first stands that was not."""
-        wire, connection, data = packets[at]
-        session = connection.session
+        session = packets[at][1].session
         executor, store = self._executor, self._server.store
         log = store.log
         before, mark = store.changes, len(log.parts)
@@ -91,7 +121,7 @@ class Rounds:
         executor.clock_mark = began = perf_ns()
         done = at if session.db.heeded else executor.packets.run_row(session, plan, requests, at, out)
         if done == at:
-            deliver(wire, data, requests[at])
+            self._execute_one(packets[at], requests[at])
             return at + 1
         took = (executor.clock_mark - began) // (done - at)
         row = packets[at:done]

@@ -16,6 +16,7 @@ from diskkv.dispatch.table import ROWS
 from diskkv.server import reactor, rounds
 from diskkv.server.connection import Connection
 from diskkv.server.reactor import AVAILABLE, LITTLE, SLOW, Wire
+from diskkv.server.rounds import Rounds
 from diskkv.store.log import LogReader, Position, split_stamp
 from tests.differential.wire import encode
 from tests.support.contents import contents
@@ -68,8 +69,8 @@ class Crowd(Kept):
             self.rows.append(done - at)
             return done
 
-        self._executor, self._packets = run.executor, run.executor.packets
-        run.executor.packets = _With(self._packets, run_row=counted)  # type: ignore[assignment]
+        self._executor, self.packets = run.executor, run.executor.packets
+        run.executor.packets = _With(self.packets, run_row=counted)  # type: ignore[assignment]
 
     def serve(self) -> list[bytes]:
         """One round; what each client received."""
@@ -81,7 +82,7 @@ class Crowd(Kept):
             client.close()
             client.wire.abort()
             client.connection.connection_lost(None)
-        self._executor.packets = self._packets
+        self._executor.packets = self.packets
         assert self.server.reactor is not None
         self.server.reactor.epoll.close()
 
@@ -196,18 +197,53 @@ def test_who_is_killed_before_its_turn_is_not_executed(run: Runner, crowd: Crowd
 def test_who_is_dropped_in_the_middle_harms_nobody(run: Runner, crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory for clients may run out in any command; those that go then may be any."""
     run("SET", "a", 1)
-    third = crowd.clients[2]
-    receive = Connection.receive
+    _, second, third, _ = crowd.clients
+    execute_one = Rounds._execute_one
 
-    def dropping(self: Connection, data: bytes, argv: list[bytes] | None = None) -> bool:
+    def dropping(self: Rounds, packet: rounds.Known, argv: list[bytes]) -> None:
         third.connection.drop()
-        return receive(self, data, argv)
+        execute_one(self, packet, argv)
+        if packet[1] is second.connection:
+            second.connection.drop()
 
-    monkeypatch.setattr(Connection, "receive", dropping)
-    for client, key in zip(crowd.clients, ("word", "a", "a", "a"), strict=True):
-        client.send("GET", key)
-    assert crowd.serve() == [b"$-1\r\n", b"$1\r\n1\r\n", b"", b"$1\r\n1\r\n"]
-    assert crowd.rows == [0, 3]
+    monkeypatch.setattr(Rounds, "_execute_one", dropping)
+    for client, key in zip(crowd.clients, ("word", "list", "a", "list"), strict=True):
+        client.send("STRLEN" if key == "list" else "GET", key)
+    assert crowd.serve() == [b"$-1\r\n", b"", b"", b":0\r\n"]
+    for client in crowd.clients:
+        client.connection.drop()
+    crowd.serve()
+    assert not crowd.server.held
+
+
+@pytest.mark.parametrize(("at", "argv"), [(0, ("GET", "big")), (1, ("LRANGE", "list", 0, -1))])
+def test_after_a_long_reply_others_have_their_turn(run: Runner, crowd: Crowd, at: int, argv: tuple[Any, ...]) -> None:
+    """And what was read of those behind it waits for a later round."""
+    run("SET", "big", b"x" * (2 << 20))
+    run("RPUSH", "list", *[b"y" * 2000] * 1000)
+    run("SET", "a", 1)
+    for number, client in enumerate(crowd.clients):
+        client.send(*(argv if number == at else ("STRLEN", "a")))
+    replies = crowd.serve()
+    assert replies[:at] == [b":1\r\n"] * at
+    assert replies[at + 1 :] == [b""] * (3 - at)
+    crowd.server._take_turns()
+    crowd.server.end_tick()
+    assert [client.received() for client in crowd.clients[at + 1 :]] == [b":1\r\n"] * (3 - at)
+
+
+def test_a_mistake_in_the_server_ends_the_one_connection_that_met_it(run: Runner, crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_packet = crowd.packets.run
+
+    def failing(session: Any, requests: Any, *rest: Any) -> Any:
+        if requests[0][1] == b"cursed":
+            raise RuntimeError("a mistake")
+        return run_packet(session, requests, *rest)
+
+    monkeypatch.setattr(run.executor.packets, "run", failing, raising=False)
+    for client, key in zip(crowd.clients, ("a", "cursed", "a", "a"), strict=True):
+        client.send("STRLEN", key)
+    assert crowd.serve() == [b":0\r\n", b"", b":0\r\n", b":0\r\n"]
 
 
 def test_what_is_published_leaves_behind_the_reply_of_the_same_round(crowd: Crowd) -> None:
