@@ -26,19 +26,8 @@ _UNAUTHENTICATED_ARGS = 10
 _UNAUTHENTICATED_BULK = 16384
 
 
-def alone(data: bytes) -> list[bytes] | None:
-    """The one request that a packet is, if it is a short one, written as most clients write it."""
-    parts = data.split(b"\r\n")
-    if len(parts) <= 10:
-        return _alone(parts)
-    argv = parts[2:-1:2]
-    if parts[-1] or _COUNTS.get(parts[0]) != len(argv) or len(parts) != 2 * len(argv) + 2 or max(map(len, argv)) >= len(_HEADS):
-        return None
-    return argv if parts[1:-1:2] == list(map(_head, map(len, argv))) else None
-
-
 def _alone(parts: list[bytes]) -> list[bytes] | None:
-    """The request of two to four arguments that a packet is, cut at every CRLF, as most are: to see it takes a loop longer."""
+    """The request of two to four arguments that a packet is, cut at every CRLF, as most are. (A loop takes longer to see it.)"""
     heads = _HEADS
     end = len(parts)
     if end == 6:
@@ -99,6 +88,20 @@ class RequestParser:
     def memory(self) -> int:
         """How much memory those take: an argument of one byte takes that of some forty."""
         return len(self._held) + self._begun + _ARGUMENT * len(self._argv)
+
+    def alone(self, data: bytes) -> list[bytes] | None:
+        """The one request that the next bytes are, if they are one and no more, a short one written as most clients write it, and nothing
+        has come before that belongs to it. It has then been given out; else the bytes are to be fed.
+        """
+        if self._held or self._missing or self.more:
+            return None
+        parts = data.split(b"\r\n")
+        if len(parts) <= 10:
+            return _alone(parts)
+        argv = parts[2:-1:2]
+        if parts[-1] or _COUNTS.get(parts[0]) != len(argv) or len(parts) != 2 * len(argv) + 2 or max(map(len, argv)) >= len(_HEADS):
+            return None
+        return argv if parts[1:-1:2] == list(map(_head, map(len, argv))) else None
 
     def feed(self, data: bytes) -> list[list[bytes]]:
         """Takes the next bytes and returns the requests that they complete.

@@ -15,7 +15,7 @@ from diskkv.errors import CommandError, ProtocolError
 from diskkv.lib.multibulk import TooLong
 from diskkv.replies import POSTPONED, SHORT, Blocked, Postponed
 from diskkv.resp.encode import ENCODERS
-from diskkv.resp.parse import RequestParser, alone
+from diskkv.resp.parse import RequestParser
 
 if TYPE_CHECKING:
     from diskkv.server.server import Server
@@ -122,7 +122,7 @@ class Connection(asyncio.Protocol):
         """The one request that this is, if nothing stands in the way of executing it together with those of other clients."""
         if self.closing or self._stalled or self.queued or self._unread or self._todo or self._waiter is not None or self.session.gated:
             return None
-        return alone(data) if self._whole and self._chunks is None else None
+        return self.parser.alone(data) if self._chunks is None else None
 
     def receive(self, data: bytes, argv: list[bytes] | None = None) -> bool:
         """As `data_received`; whether nothing of it was left for later. `argv` is what `alone` has made of it. REQUIRES: the lock."""
@@ -196,9 +196,10 @@ class Connection(asyncio.Protocol):
             return
         log = self.server.store.log
         mark = len(log.parts)
-        if not self._execute(requests, len(data)):
-            return
         parser = self.parser
+        if not self._execute(requests, len(data)):
+            self._whole = self._whole and not parser.memory()
+            return
         if argv is not None or parser.verbatim:
             self._whole = True
             if len(log.parts) > mark and log.parts[mark:] == requests:

@@ -52,18 +52,17 @@ class Rounds:
         for wire, data in gathered:
             connection: Any = wire.receiver
             argv = connection.alone(data)
-            if argv is not None and argv[0] == name and connection.session.db is db and connection.session.protocol == protocol:
-                packets.append((wire, connection, data))
-                requests.append(argv)
-                continue
             if plan is not None:
+                if argv is not None and argv[0] == name and connection.session.db is db and connection.session.protocol == protocol:
+                    packets.append((wire, connection, data))
+                    requests.append(argv)
+                    continue
                 self._execute(plan, packets, requests)
             plan = (plans.get(argv[0]) or plan_of(argv[0])) if argv is not None else None
             if plan is None or argv is None:
-                name = b""
                 deliver(wire, data, argv)
             elif plan.row is None:
-                name, plan = b"", None
+                plan = None
                 self._execute_one((wire, connection, data), argv)
             else:
                 name, db, protocol = argv[0], connection.session.db, connection.session.protocol

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from diskkv.errors import ProtocolError
 from diskkv.lib.multibulk import encode_command
-from diskkv.resp.parse import RequestParser, alone
+from diskkv.resp.parse import RequestParser
 
 Outcome = tuple[list[list[bytes]], str]
 
@@ -191,14 +191,21 @@ BYTES = st.binary()
 def test_what_is_one_request_is_the_one_that_is_read(requests: list[list[bytes]], tail: bytes, other: bytes) -> None:
     whole = b"".join(encode_command(argv) for argv in requests)
     for packet in (whole, whole + tail, whole.replace(tail, b"", 1) if tail else other):
-        argv = alone(packet)
+        argv = RequestParser().alone(packet)
         if argv is not None:
             parser = RequestParser()
             assert parser.feed(packet) == [argv]
             assert parser.verbatim
     words = requests[0] if len(requests) == 1 else []
     simple = len(words) > 1 and not any(b"\r\n" in word or word.endswith(b"\r") or len(word) > 4095 for word in words)
-    assert not simple or alone(whole) == requests[0]
+    assert not simple or RequestParser().alone(whole) == requests[0]
+
+
+@pytest.mark.parametrize("begun", [b"*", b"*2\r\n$4\r\nECHO\r\n$14\r\n", array(b"PING") + b"*2\r\n$4\r\nECHO\r\n$14\r\n"])
+def test_what_belongs_to_a_request_that_has_begun_is_none_of_its_own(begun: bytes) -> None:
+    parser = RequestParser()
+    parser.feed(begun)
+    assert parser.alone(array(b"GET", b"k")) is None
 
 
 def test_short_arguments_are_read_many_at_once_however_they_arrive() -> None:

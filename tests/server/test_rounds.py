@@ -175,6 +175,33 @@ def test_part_of_a_request_is_not_taken_for_a_whole_one(crowd: Crowd) -> None:
     assert crowd.serve() == [b"+OK\r\n"] * 4
 
 
+def test_what_is_behind_the_beginning_of_a_request_belongs_to_it_after_waiting_too(run: Runner, crowd: Crowd) -> None:
+    """Else what a client sends as a value would be executed."""
+    waiting, other, *_ = crowd.clients
+    value = encode([b"GET", b"secret"])
+    run("SET", "secret", "told")
+    request = encode([b"SET", b"k", value])
+    begun = request.index(value)
+    waiting.send_raw(encode([b"BLPOP", b"list", b"0"]) + request[:begun])
+    crowd.serve()
+    other.send("LPUSH", "list", "x")
+    crowd.serve()
+    waiting.send_raw(request[begun:-2])
+    other.send("GET", "k")
+    assert crowd.serve()[0] == b""
+    waiting.send_raw(b"\r\n")
+    assert crowd.serve()[0] == b"+OK\r\n"
+    assert run("GET", "k") == value
+
+
+def test_a_command_without_a_name_is_answered(crowd: Crowd) -> None:
+    for client, argv in zip(crowd.clients, (("GET", "a"), ("EXISTS", "a"), ("", "a"), ("GET", "a")), strict=True):
+        client.send(*argv)
+    replies = crowd.serve()
+    assert replies[:2] + replies[3:] == [b"$-1\r\n", b":0\r\n", b"$-1\r\n"]
+    assert replies[2].startswith(b"-ERR unknown command ''")
+
+
 def test_who_is_killed_by_another_has_its_answer_first(run: Runner, crowd: Crowd) -> None:
     first, second, third, fourth = crowd.clients
     for client in (first, second):
