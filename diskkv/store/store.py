@@ -445,8 +445,6 @@ class Store:
             self._recover(self.log.position())
             if self.on_undone is not None:
                 self.on_undone()
-            if self.listener is not None:
-                self.listener.undone()
         except Exception as error:
             self.failed = self.lost = f"{error}; restart, or save what can be read with `diskkv repair`"
             journal.critical("the store can't be read anew, nothing is served any more: %(error)s", {"error": error})
@@ -454,6 +452,9 @@ class Store:
         finally:
             self.recovering = False
             self.landed.notify_all()
+        # Not before: whoever is told of it may begin a tick, which waits for the recovery.
+        if self.listener is not None:
+            self.listener.undone()
 
     def admit(self) -> None:
         """Refuse writes while the log can't be written: LogFailed. Tries now and then whether it can again."""

@@ -390,6 +390,23 @@ def test_when_the_log_fails_reads_are_done_again_and_writes_refused(faulty: tupl
     assert crowd.serve() == [b":%d\r\n" % number for number in range(2, 8)]
 
 
+def test_when_the_log_fails_who_tracks_is_told_to_forget_all(faulty: tuple[FaultyDisk, Runner, Crowd]) -> None:
+    disk, _, crowd = faulty
+    tracking, other = crowd.clients[:2]
+    tracking.send("HELLO", 3)
+    tracking.send("CLIENT", "TRACKING", "ON")
+    tracking.send("GET", "a")
+    crowd.serve()
+    disk.rearm("write")
+    other.send("SET", "a", 1)
+    replies = crowd.serve()
+    # Of the change, and of its being undone.
+    assert replies[0] == b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n>2\r\n$10\r\ninvalidate\r\n_\r\n"
+    assert replies[1].startswith(b"-MISCONF ")
+    tracking.send("GET", "a")
+    assert crowd.serve()[0] == b"_\r\n"
+
+
 def test_when_a_row_fails_halfway_all_of_the_tick_is_undone(
     faulty: tuple[FaultyDisk, Runner, Crowd], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -435,25 +452,36 @@ def test_replies_are_those_of_a_server_that_executes_each_by_itself(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chance = random.Random(seed)
-    runs = [Runner(tmp_path / name, maxmemory="1mb") for name in ("together", "alone")]
+    disks = [FaultyDisk("write", -1) for _ in range(2)]
+    runs = [Runner(tmp_path / f"store{number}", maxmemory="1mb", disk=disk) for number, disk in enumerate(disks)]
     executed = 0
     for _ in range(20):
         crowds = [Crowd(run, 12) for run in runs]
         monkeypatch.setattr(crowds[1].server._rounds, "_simple", lambda: False)
+        # what each has yet to send of a request
+        behind = [b""] * 12
         for turn in range(20):
             favourite = chance.choice(SIMPLE)
+            full, short = chance.random() < 0.1, chance.random() < 0.5
+            for disk in disks:
+                disk.rearm("write" if full else "", short=short)
             for at in range(12):
                 words = favourite if chance.random() < 0.95 else chance.choice(WORDS)
                 argv = [word.format(k=chance.randrange(3), v=chance.randrange(30), d=chance.randrange(2)).encode() for word in words]
-                raw = encode(argv) if chance.random() < 0.99 else encode(argv) + encode([b"INCR", b"n0"])
+                raw = behind[at] or encode(argv)
+                if chance.random() < 0.02:
+                    raw += encode([b"INCR", b"n0"])
+                cut = chance.randrange(len(raw)) + 1 if chance.random() < 0.02 else len(raw)
+                behind[at] = raw[cut:]
                 for crowd in crowds:
-                    crowd.clients[at].send_raw(raw)
+                    crowd.clients[at].send_raw(raw[:cut])
             replies = [crowd.serve() for crowd in crowds]
             assert replies[0] == replies[1], f"turn {turn}"
             for run in runs:
                 if turn == 10:
                     run.evict()
-                run.clock.advance(1)
+                # By then there is room again.
+                run.clock.advance(10_000 if full else 1)
         executed += sum(crowds[0].rows)
         assert not crowds[1].rows
         for crowd in crowds:
