@@ -22,7 +22,7 @@ beside the members (sorted sets) extends `put`, `drop` and `records`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -450,9 +450,13 @@ class Members(Recorded):
         remains.resident = self.resident
         self.db.store.free_later(remains, self.weight)
         kept = self._pending()
+        self._unload(kept)
         # No loop of Python's: there may be hundreds of thousands.
         self._hold(kept, self.ENTRY * len(kept) + sum(map(len, kept)) + self.weigh_all(kept))
         self.ceiling = max(self.db.cache.share, 2 * self.weight)
+
+    def _unload(self, kept: Container[bytes]) -> None:
+        """Only the members `kept` stay in memory: let go of what else goes with that."""
 
     def _pending(self) -> dict[bytes, Any]:
         """What the engine does not have yet: members and their values, None for the absent."""

@@ -1,32 +1,35 @@
 """A paged index of members by score, then by their bytes: what a sorted set answers ranks, ranges and random members from.
 
-A `Ranked` is a list of pages. A page has its lower bound, its exact count, and its content in order, or None for it while it is only
-in the engine. Bounds and counts are always in memory (10 million members: about 15,000 pages) and lie in the engine as bucket
-records, so a rank is a sum of counts and one page. A change to a page that is not in memory is kept beside it (`pending`) and costs
-no load; when the page is loaded, what is pending or in flight is laid over what the engine says.
+A `Ranked` is a list of pages. A page has its lower bound, its exact count, and its content in order while somebody reads it. Bounds and
+counts are always in memory (10 million members: about 15,000 pages) and lie in the engine as bucket records, so a rank is a sum of
+counts and one page.
 
-A page's content is an array of doubles and a list of members beside it, not one list of couples or of records' bytes: a search runs
-over neighbouring bytes (measured on 100,000 members: couples took twice as long, each comparison being a cache miss), an item takes
+A page that is in order has an array of doubles and a list of members beside it, not one list of couples or of records' bytes: a search
+runs over neighbouring bytes (measured on 100,000 members: couples took twice as long, each comparison being a cache miss), an item takes
 16 bytes, nothing has to be packed, and a range of members is a slice.
 
-A page that changes while nobody reads it gives its order up: it becomes a `bag`, a dict, in which a change costs half as much, and is
-sorted (0.2 ms) when it is read or split. So a leaderboard of which only the top is read has but that in order.
+Of a page that is not, only the names of those that may have `came` are kept, and of those that went nothing: what a change of it costs
+is a count and a name. Whose score is what, the sorted set knows of all that the engine does not have yet. So when the page is read, it
+has who is in the engine's records or among the names, and whose score lies in the page. Such is a page that has not been read yet, and
+one that changes while nobody reads it, so a leaderboard of which only the top is read has but that in order. While the sorted set has
+all its members in memory, a page that was in order needs no engine: it is `whole`, all of it stands among the names.
 
-The index knows neither records nor the store: `fetch(low, high)` hands it the engine's scores and members with low <= item < high,
-`freeze` and `landed` tell it of checkpoints. What changed since the last landing stays in memory.
+The index knows neither records nor the store: `fetch(low, high, names, whole)` hands it the scores and members with low <= item < high,
+in order, of those in the engine (unless `whole`) and those of the names; `freeze` and `landed` tell it of checkpoints.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import accumulate
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from itertools import accumulate, pairwise
 
 from diskkv.errors import Damaged
 
 Item = tuple[float, bytes]
 Content = tuple["array[float]", list[bytes]]
+Fetch = Callable[[Item, "Item | None", list[bytes], bool], Content]
 
 FIRST: Item = (float("-inf"), b"")
 
@@ -39,49 +42,47 @@ KEPT = 8
 # The memory of an item, and what comes to it, the member's bytes apart, if the engine's record was read and nobody shares them.
 ITEM_COST = 17
 FETCHED_COST = 40
-# The same of an item in a bag: a dict's table is at worst so large, just after it has grown.
-BAG_COST = 110
-# A page becomes a bag with so many changes since it was last read: to make it one and to sort it again takes no longer than they did.
-UNREAD = 128
+# The memory of a name of one that may have come, which the sorted set has in memory.
+NAME_COST = 8
+# A page gives its order up with so many changes since it was last read: to put it in order again takes about as long as they did.
+UNREAD = 256
+# Of the names of those that may have come, many of which have gone again, a page keeps so many times as many as there are in it; of one
+# that is whole a checkpoint leaves none if they are more than NAMES_LANDED.
+NAMES = 4
+NAMES_LANDED = 2048
 
 
 class Page:
-    """Some neighbouring items: in order (`scores` and `members`), in a `bag`, or only in the engine."""
+    """Some neighbouring items: in order (`scores` and `members`), or as described above."""
 
-    __slots__ = ("bag", "bound", "count", "fetched", "least", "members", "ordered", "scores", "unread")
+    __slots__ = ("bound", "came", "count", "fetched", "members", "ordered", "room", "scores", "unread", "whole")
 
     def __init__(self, bound: Item, scores: array[float], members: list[bytes]) -> None:
         self.bound = bound
         self.scores = scores
         self.members = members
-        self.bag: dict[bytes, float] | None = None
         self.count = len(members)
         self.ordered = True
-        # with fewer items it is to become another
-        self.least = FEW
+        # who may have come since the last freeze, and if it is `whole`, all who may be in it; more than `room` are looked through
+        self.came: list[bytes] = []
+        self.whole = False
+        self.room = NAMES * MOST
         # how many changes there were since it was last read
         self.unread = 0
         # the bytes of memory that its members take besides what an item costs; 0 while the zset has them in memory, too
         self.fetched = 0
 
-    @property
-    def loaded(self) -> bool:
-        """Whether its items are in memory."""
-        return self.ordered or self.bag is not None
-
     def held(self) -> int:
-        """How many bytes of memory they take. REQUIRES: loaded."""
-        return (ITEM_COST if self.bag is None else BAG_COST) * self.count + self.fetched
+        """How many bytes of memory it takes for what is in it."""
+        return (ITEM_COST * self.count if self.ordered else NAME_COST * len(self.came)) + self.fetched
 
 
 class Ranked:
     """The index; see the module's docstring. `total` is how many items it has, `held` how many bytes of memory they take."""
 
-    __slots__ = (
-        "changed", "changed_flying", "dropped", "fetch", "held", "lows", "names", "pages", "pending", "pending_flying", "starts", "total",
-    )  # fmt: skip
+    __slots__ = ("changed", "changed_flying", "dropped", "fetch", "flying", "held", "lows", "names", "pages", "starts", "total")
 
-    def __init__(self, fetch: Callable[[Item, Item | None], Content]) -> None:
+    def __init__(self, fetch: Fetch) -> None:
         self.fetch = fetch
         first = Page(FIRST, array("d"), [])
         self.pages: list[Page] = [first]
@@ -92,13 +93,11 @@ class Ranked:
         self.starts: list[int] | None = None
         self.total = 0
         self.held = 0
-        # pages that changed since the last freeze or are in flight; their buckets are to be written, and they do not leave memory but with
-        # `surrender`
+        # pages that changed since the last freeze or are in flight; their buckets are to be written
         self.changed: dict[Page, None] = {first: None}
         self.changed_flying: dict[Page, None] = {}
-        # changes to pages that are not in memory: page -> item -> whether it came (True) or went
-        self.pending: dict[Page, dict[Item, bool]] = {}
-        self.pending_flying: dict[Page, dict[Item, bool]] = {}
+        # who may have come to pages that are not in order, and is in flight
+        self.flying: dict[Page, list[bytes]] = {}
         # bounds of pages that have ceased to exist
         self.dropped: dict[Item, None] = {}
 
@@ -132,13 +131,15 @@ class Ranked:
 
     # -- changing
 
-    def apply(self, moved: Mapping[bytes, float | None], now: Mapping[bytes, float | None], *, roomy: bool = False) -> None:
+    def apply(self, moved: Mapping[bytes, float | None], now: Mapping[bytes, float | None], *, complete: bool) -> None:
         """Members have moved: `moved` has the scores that the index knows them by, None for new ones, and `now` their present ones,
-        nothing or None for those that went. `roomy`: pages may take the memory of bags."""
+        nothing or None for those that went. `complete`: `now` has all members that there are."""
         pages, lows, changed = self.pages, self.lows, self.changed
         self.starts = None
-        # how many more there are: in all, in pages that are in order, and in bags
-        more = kept = bagged = 0
+        # how many more there are: in all, in pages that are in order, and names
+        more = kept = named = 0
+        # what is to be split, joined or looked through, when all have moved: what is in a page is told by where they are then
+        odd: dict[Page, None] = {}
         for member, old in moved.items():
             new = now.get(member)
             if new == old:
@@ -148,11 +149,7 @@ class Ranked:
                 if lows[at] == old:
                     at = self._among(old, member, at)
                 page = pages[at]
-                bag = page.bag
-                if bag is not None:
-                    del bag[member]
-                    bagged -= 1
-                elif page.ordered:
+                if page.ordered:
                     scores, members = page.scores, page.members
                     place = bisect_left(scores, old)
                     if members[place] != member:
@@ -160,23 +157,17 @@ class Ranked:
                     del scores[place], members[place]
                     kept -= 1
                     page.unread += 1
-                else:
-                    self._note(page, (old, member), False)
                 page.count -= 1
                 more -= 1
                 changed[page] = None
-                if page.count < page.least:
-                    self._dwindled(at)
+                if page.count < FEW:
+                    odd[page] = None
             if new is not None:
                 at = bisect_right(lows, new) - 1
                 if lows[at] == new:
                     at = self._among(new, member, at)
                 page = pages[at]
-                bag = page.bag
-                if bag is not None:
-                    bag[member] = new
-                    bagged += 1
-                elif page.ordered:
+                if page.ordered:
                     scores, members = page.scores, page.members
                     place = bisect_left(scores, new)
                     if place < len(scores) and scores[place] == new:
@@ -185,17 +176,23 @@ class Ranked:
                     members.insert(place, member)
                     kept += 1
                     page.unread += 1
-                    if page.unread > UNREAD and roomy:
-                        self._disorder(page)
+                    if page.unread > UNREAD:
+                        self._disorder(page, now, complete)
                 else:
-                    self._note(page, (new, member), True)
+                    came = page.came
+                    came.append(member)
+                    named += 1
+                    if len(came) > page.room:
+                        odd[page] = None
                 page.count += 1
                 more += 1
                 changed[page] = None
                 if page.count > MOST:
-                    self._split(at)
+                    odd[page] = None
         self.total += more
-        self.held += kept * ITEM_COST + bagged * BAG_COST
+        self.held += kept * ITEM_COST + named * NAME_COST
+        for page in odd:
+            self._tend(page, now)
 
     def _among(self, score: float, member: bytes, at: int) -> int:
         """The page of an item whose score is that of the bound of page `at`, and perhaps of some before it."""
@@ -207,36 +204,43 @@ class Ranked:
         at = bisect_right(self.lows, score) - 1
         return at if self.lows[at] != score else self._among(score, member, at)
 
-    def _note(self, page: Page, item: Item, came: bool) -> None:
-        notes = self.pending.get(page)
-        if notes is None:
-            notes = self.pending[page] = {}
-        notes[item] = came
+    def _tend(self, page: Page, now: Mapping[bytes, float | None]) -> None:
+        """A page has become large or small, or has many names."""
+        at = self._find(*page.bound)
+        if self.pages[at] is not page:
+            # It has been joined to another.
+            return
+        if page.count > MOST:
+            self._split(at)
+        elif page.count < FEW and len(self.pages) > 1:
+            self._join(at)
+        elif len(page.came) > page.room:
+            low, high = page.bound[0], self.lows[at + 1] if at + 1 < len(self.lows) else float("inf")
+            held = page.held()
+            page.came = [name for name in dict.fromkeys(page.came) if (score := now.get(name)) is not None and low <= score <= high]
+            page.room = max(page.room, 2 * len(page.came))
+            self.held += page.held() - held
 
     def _split(self, at: int) -> None:
+        """Make pages of a page that are half as large as it may be."""
         page = self.pages[at]
         self._order(page)
-        middle = page.count // 2
-        bound = (page.scores[middle], page.members[middle])
-        right = Page(bound, page.scores[middle:], page.members[middle:])
-        del page.scores[middle:], page.members[middle:]
-        page.count = middle
-        right.fetched = page.fetched // 2
-        page.fetched -= right.fetched
-        right.unread = page.unread
-        self.pages.insert(at + 1, right)
-        self.lows.insert(at + 1, bound[0])
-        self.names.insert(at + 1, bound[1])
-        self.dropped.pop(bound, None)
-        self.changed[page] = self.changed[right] = None
-
-    def _dwindled(self, at: int) -> None:
-        """A page has lost items, or half of its bag, the table of which does not get smaller."""
-        page = self.pages[at]
-        if page.bag is not None:
-            self._order(page)
-        if page.count < FEW and len(self.pages) > 1:
-            self._join(at)
+        scores, members, fetched = page.scores, page.members, page.fetched
+        parts = 2 * len(members) // MOST
+        edges = [len(members) * part // parts for part in range(parts + 1)]
+        made: list[Page] = []
+        for start, stop in pairwise(edges):
+            bound = (scores[start], members[start]) if made else page.bound
+            part = page if not made else Page(bound, array("d"), [])
+            part.scores, part.members, part.count = scores[start:stop], members[start:stop], stop - start
+            part.fetched = fetched * stop // len(members) - fetched * start // len(members)
+            part.unread = page.unread
+            self.dropped.pop(bound, None)
+            self.changed[part] = None
+            made.append(part)
+        self.pages[at : at + 1] = made
+        self.lows[at : at + 1] = [part.bound[0] for part in made]
+        self.names[at : at + 1] = [part.bound[1] for part in made]
 
     def _join(self, at: int) -> None:
         """A page has become small: join it to a neighbour, or leave it be when both are large and it is not empty."""
@@ -246,7 +250,7 @@ class Ranked:
         one, other = pages[left], pages[left + 1]
         if pages[at].count and one.count + other.count > JOINED:
             return
-        # Both are loaded first, so that no pending change is left behind with the wrong page.
+        # Both are put in order first, so that no name is left behind with the wrong page.
         self._order(one)
         self._order(other)
         one.scores += other.scores
@@ -258,6 +262,8 @@ class Ranked:
         self.changed_flying.pop(other, None)
         self.dropped[other.bound] = None
         del pages[left + 1], self.lows[left + 1], self.names[left + 1]
+        if one.count > MOST:
+            self._split(left)
 
     # -- reading
 
@@ -319,7 +325,7 @@ class Ranked:
         for index in range(at, last):
             page = self.pages[index]
             page.unread = 0
-            if not page.ordered and (keep or page.loaded):
+            if not page.ordered and (keep or page.whole):
                 self._order(page)
             scores, members = (page.scores, page.members) if page.ordered else self._read(page)
             low, high = max(start - starts[index], 0), stop - starts[index]
@@ -346,39 +352,28 @@ class Ranked:
         """Have the page in memory, and in order, from now on."""
         if page.ordered:
             return
-        bag = page.bag
-        if bag is not None:
-            # By their bytes, and then by scores, which leaves those with the same as they are.
-            page.members = members = sorted(bag)
-            members.sort(key=bag.__getitem__)
-            page.scores = array("d", map(bag.__getitem__, members))
-            page.ordered, page.bag, page.least = True, None, FEW
-            self.held -= (BAG_COST - ITEM_COST) * len(members)
-            return
-        page.scores, page.members = self._read(page)
-        page.ordered = True
-        self.pending.pop(page, None)
-        self.pending_flying.pop(page, None)
-        page.fetched = FETCHED_COST * page.count + sum(map(len, page.members))
-        self.held += ITEM_COST * page.count + page.fetched
+        scores, members = self._read(page)
+        self.held -= page.held() + NAME_COST * len(self.flying.pop(page, ()))
+        page.scores, page.members, page.ordered = scores, members, True
+        if not page.whole:
+            page.fetched = FETCHED_COST * page.count + sum(map(len, members))
+        page.came, page.whole = [], False
+        self.held += page.held()
 
-    def _disorder(self, page: Page) -> None:
-        """Nobody has read the page for long: keep what is in it without order. REQUIRES: it is in order."""
-        page.bag = dict(zip(page.members, page.scores, strict=True))
-        self.held += (BAG_COST - ITEM_COST) * len(page.members)
-        page.least = max(FEW, len(page.members) // 2)
+    def _disorder(self, page: Page, now: Container[bytes], complete: bool) -> None:
+        """Nobody has read the page for long: keep the names of those that may be ahead of the engine. REQUIRES: it is in order."""
+        names = page.members
+        self.held -= ITEM_COST * len(names) + page.fetched
         page.scores, page.members, page.ordered = array("d"), [], False
+        page.came, page.whole, page.fetched = names if complete else [name for name in names if name in now], complete, 0
+        page.room = NAMES * max(len(names), MOST)
+        self.held += NAME_COST * len(page.came)
 
     def _read(self, page: Page) -> Content:
-        """What is in a page that is not in memory: the engine's items, and over them what is not there yet."""
+        """What is in a page that is not in order."""
         at = self._find(*page.bound) + 1
-        scores, members = self.fetch(page.bound, self.pages[at].bound if at < len(self.pages) else None)
-        notes = {**self.pending_flying.get(page, {}), **self.pending.get(page, {})}
-        if notes:
-            items = [item for item in zip(scores, members, strict=True) if item not in notes]
-            items += [item for item, came in notes.items() if came]
-            items.sort()
-            scores, members = array("d", [score for score, _ in items]), [member for _, member in items]
+        names = [*self.flying.get(page, ()), *page.came]
+        scores, members = self.fetch(page.bound, self.pages[at].bound if at < len(self.pages) else None, names, page.whole)
         if len(members) != page.count:
             raise Damaged(f"{len(members)} ranked records where their bucket says {page.count}")
         return scores, members
@@ -388,59 +383,52 @@ class Ranked:
     def freeze(self) -> dict[Item, int | None]:
         """A checkpoint begins: the buckets to be written, bound -> count, None for those to be deleted."""
         buckets: dict[Item, int | None] = dict.fromkeys(self.dropped)
+        flying = self.flying
         for page in self.changed:
             buckets[page.bound] = page.count
+            if len(page.came) > NAMES_LANDED:
+                # To look them through would cost more than to read the engine.
+                page.whole = False
+            if page.came and not page.whole:
+                # If the last flight never landed, what it held is part of this one.
+                flying[page] = flying[page] + page.came if page in flying else page.came
+                page.came = []
         self.dropped = {}
-        if self.changed_flying:
-            # The last flight never landed: what it held is part of this one.
-            self.changed_flying.update(self.changed)
-            for page, notes in self.pending.items():
-                self.pending_flying[page] = {**self.pending_flying.get(page, {}), **notes}
-        else:
-            self.changed_flying, self.pending_flying = self.changed, self.pending
-        self.changed, self.pending = {}, {}
+        self.changed_flying.update(self.changed)
+        self.changed = {}
         return buckets
 
     def landed(self) -> None:
         """What `freeze` handed over is in the engine."""
-        self.changed_flying, self.pending_flying = {}, {}
+        self.held -= NAME_COST * sum(map(len, self.flying.values()))
+        self.changed_flying, self.flying = {}, {}
 
-    def unload(self) -> None:
-        """Let go of every page that the engine has as it is. The members of the others may be nobody else's from now on."""
+    def unload(self, ahead: Container[bytes], *, all_pages: bool) -> None:
+        """Only the members `ahead`, which has all that the engine does not know as they are, stay in memory. Let go of every page that the
+        engine has as it is, or of all pages."""
         for page in self.pages:
-            if not page.loaded:
-                continue
-            if page not in self.changed and page not in self.changed_flying:
-                self._empty(page)
-            elif not page.fetched and page.count:
-                page.fetched = (FETCHED_COST + len(next(iter(page.bag or page.members)))) * page.count
-                self.held += page.fetched
+            clean = page not in self.changed and page not in self.changed_flying
+            if page.ordered:
+                if clean or all_pages:
+                    self._empty(page, [] if clean else [name for name in page.members if name in ahead])
+                elif not page.fetched and page.count:
+                    # They may be nobody else's from now on.
+                    page.fetched = (FETCHED_COST + len(page.members[0])) * page.count
+                    self.held += page.fetched
+            elif page.whole:
+                self._empty(page, [] if clean else [name for name in page.came if name in ahead])
 
-    def surrender(self, stored: Mapping[bytes, float | None], now: Mapping[bytes, float | None]) -> None:
-        """Let go of every page: keep of each what is not in the engine yet. `stored` has the scores that the engine knows the changed
-        members by, None for new ones, and `now` those that this index knows them by. REQUIRES: nothing flies."""
-        pages = self.pages
-        for member, old in stored.items():
-            new = now.get(member)
-            if new == old:
-                continue
-            if old is not None and (page := pages[self._find(old, member)]).loaded:
-                self._note(page, (old, member), False)
-            if new is not None and (page := pages[self._find(new, member)]).loaded:
-                self._note(page, (new, member), True)
-        for page in pages:
-            if page.loaded:
-                self._empty(page)
-
-    def _empty(self, page: Page) -> None:
+    def _empty(self, page: Page, names: list[bytes]) -> None:
+        """Let go of all that is in a page, but for these names of members that are ahead of the engine."""
         self.held -= page.held()
-        page.scores, page.members, page.bag, page.ordered = array("d"), [], None, False
-        page.fetched, page.unread, page.least = 0, 0, FEW
+        page.scores, page.members, page.ordered = array("d"), [], False
+        page.came, page.whole, page.fetched, page.unread = names, False, 0, 0
+        self.held += page.held()
 
     def shed(self, count: int) -> bool:
         """Free about `count` items of a dead index; True when none are left."""
         freed = 0
         while self.pages and freed < count:
             page = self.pages.pop()
-            freed += len(page.bag or page.members) + 1
+            freed += len(page.members) + len(page.came) + 1
         return not self.pages

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import contextlib
 from array import array
+from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -36,8 +37,6 @@ FEWEST = 4
 WAITING = 4096
 # What a change takes in memory until it has landed, in the index and in `stored`.
 MOVED_BYTES = 240
-# Of so many changes the index's pages are made into notes at once: 30 ms. Of more only if it takes far too much memory.
-PROMPT = 10_000
 # Beside the kinds of records, in what `freeze` hands to `records`.
 DOUBTFUL = b""
 # Redis' limits for `listpack`.
@@ -193,7 +192,7 @@ class ZSet(Members):
         if moved:
             self.moved = {}
             try:
-                index.apply(moved, self.resident, roomy=2 * self.weight < self.ceiling)
+                index.apply(moved, self.resident, complete=self.complete)
             except Damaged as error:
                 # Half of it has been done. The members do not need the index, so what else is done with them goes on.
                 self.moved = moved
@@ -239,13 +238,36 @@ class ZSet(Members):
         self._account(index)
         return index
 
-    def _fetch(self, low: Item, high: Item | None) -> Content:
-        """For the index: the engine's items from `low` up to `high`."""
-        prefix = keys.data_prefix(self.oid) + RANKED
-        at = len(prefix)
-        stop = keys.after(prefix) if high is None else prefix + pack_f64(high[0]) + high[1]
-        found = [key[at:] for key in self.db.store.engine.scan_keys(prefix + pack_f64(low[0]) + low[1], stop)]
-        return array("d", [unpack_f64(sub) for sub in found]), [sub[8:] for sub in found]
+    def _fetch(self, low: Item, high: Item | None, names: list[bytes], whole: bool) -> Content:
+        """For the index: the items from `low` up to `high`, of the engine's, unless `whole`, and of those with these names. REQUIRES:
+        nothing has moved that the index does not know of."""
+        score_of = self.resident.get
+        found: dict[bytes, float] = {}
+        if not whole:
+            prefix = keys.data_prefix(self.oid) + RANKED
+            at = len(prefix)
+            stop = keys.after(prefix) if high is None else prefix + pack_f64(high[0]) + high[1]
+            scan = self.db.store.engine.scan_keys(prefix + pack_f64(low[0]) + low[1], stop)
+            stored = [(key[at + 8 :], unpack_f64(key, at)) for key in scan]
+            # Who has changed since is in memory.
+            if self.complete:
+                found = {member: score for member, score in stored if score_of(member) == score}
+            else:
+                found = {member: score for member, score in stored if score_of(member, score) == score}
+        if not names:
+            return array("d", found.values()), list(found)
+        bottom, top = low[0], inf if high is None else high[0]
+        for member in names:
+            score = score_of(member)
+            if score is not None and bottom <= score <= top:
+                found[member] = score
+        # By their bytes, and then by scores, which leaves those with the same as they are.
+        members = sorted(found)
+        members.sort(key=found.__getitem__)
+        scores = array("d", map(found.__getitem__, members))
+        first = bisect_left(members, low[1], 0, bisect_right(scores, bottom))
+        last = len(members) if high is None else bisect_left(members, high[1], bisect_left(scores, top))
+        return (scores, members) if last - first == len(members) else (scores[first:last], members[first:last])
 
     def _ordered(self) -> Ranked:
         """The index for reading. What is read may load pages: `_limit` after it."""
@@ -366,21 +388,14 @@ class ZSet(Members):
         if not self.oid:
             self.index = None
 
-    def _let_go(self) -> None:
+    def _unload(self, kept: Container[bytes]) -> None:
         index = self.index
         if index is not None:
-            index.unload()
+            index.unload(kept, all_pages=False)
+            if index.held > self.db.cache.share // 2:
+                # Changes all over a large zset leave no page clean.
+                index.unload(kept, all_pages=True)
             self._account(index)
-            share = self.db.cache.share
-            # The index does not know of all that flies: of a page that was joined to another it has let go.
-            flies = self.buckets_flying or self.stored_flying
-            if self.broken is None and not flies and self.counted > share // 2 and (len(self.stored) < PROMPT or self.counted > share):
-                # Changes all over a large zset leave no page clean. The index is not brought up to date for it: that may read the engine,
-                # which may fail, and this is also done when a checkpoint lands.
-                moved, resident = self.moved or {}, self.resident
-                index.surrender(self.stored, {name: moved[name] if name in moved else resident.get(name) for name in self.stored})
-                self._account(index)
-        super()._let_go()
 
     def _hold(self, resident: dict[bytes, Any], weight: int) -> None:
         super()._hold(resident, weight + self.counted)
@@ -441,6 +456,8 @@ class ZSet(Members):
         self.stored_flying, self.buckets_flying, self.doubtful = {}, {}, {}
         if self.index is not None:
             self.index.landed()
+            if self.linked:
+                self._account(self.index)
         super().landed()
 
     def records(self, changes: dict[Any, Any]) -> Iterator[tuple[bytes, bytes | None]]:
@@ -448,16 +465,17 @@ class ZSet(Members):
         stored: dict[bytes, float | None] = changes[RANKED]
         for doubtful, name in changes[DOUBTFUL]:
             yield RANKED + pack_f64(doubtful) + name, None
-        for member, score in changes[MEMBER].items():
+        # All of a kind in a row: the engine's memory table is a list with a search from its head, and so there is less to be fetched into
+        # the processor's cache for it (measured with 63,000 members: 5 us each instead of 7).
+        members: dict[bytes, float | None] = changes[MEMBER]
+        for member, score in members.items():
+            yield MEMBER + hash32(member) + member, None if score is None else pack_f64(score)
+        for member, score in members.items():
             old = stored.get(member)
             if old is not None and old != score:
                 yield RANKED + pack_f64(old) + member, None
-            if score is None:
-                yield MEMBER + hash32(member) + member, None
-            else:
-                raw = pack_f64(score)
-                yield RANKED + raw + member, b""
-                yield MEMBER + hash32(member) + member, raw
+            if score is not None:
+                yield RANKED + pack_f64(score) + member, b""
         for (low, name), count in changes[BUCKET].items():
             yield BUCKET + pack_f64(low) + name, None if count is None else pack_u32(count)
 
